@@ -1,0 +1,59 @@
+# Every target has one line of explanation after `##`; `make` alone prints them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
+
+.PHONY: help run test test-unit lint format protos bench demo lock clean
+
+help: ## Print every target with one line each
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# The virtual environments share one folder; what is installed is what the lock files pin, by hash.
+.venv/.run: requirements/run.lock pyproject.toml bootstrap.sh
+	@PYTHON="$(PYTHON)" ./bootstrap.sh run
+
+.venv/.dev: .venv/.run requirements/dev.lock
+	@PYTHON="$(PYTHON)" ./bootstrap.sh dev
+
+.venv/.bench: .venv/.dev requirements/bench.lock
+	@PYTHON="$(PYTHON)" ./bootstrap.sh bench
+
+protos/gen/.done: .venv/.run $(CONTRACTS)
+	@echo "Generating the contracts"
+	@$(BIN)/python protos/generate.py && touch $@
+
+# Type stubs for mypy need a plugin that only the development environment has.
+protos/gen/.typed: .venv/.dev $(CONTRACTS)
+	@echo "Generating the contracts with type stubs"
+	@$(BIN)/python protos/generate.py && touch protos/gen/.done $@
+
+protos: protos/gen/.done ## Generate Python modules and the descriptor set from the contracts
+
+run: protos/gen/.done ## Start the whole platform; Ctrl-C stops it
+	@$(BIN)/bazarutod up
+
+demo: protos/gen/.done ## Buy a policy on the running platform and print each step and the trace
+	@$(BIN)/bazarutod demo
+
+test: protos/gen/.typed ## Run every test, in parallel
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto}
+
+test-unit: protos/gen/.typed ## Run the tests that need no server
+	@$(BIN)/pytest tests/unit
+
+lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts
+	@./lint.sh
+
+format: .venv/.dev ## Format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+bench: .venv/.bench protos/gen/.typed ## Run the benchmarks side by side and print their table
+	@$(BIN)/python -m tests.performance
+
+lock: .venv/.dev ## Refresh the lock files from pyproject.toml
+	@./lock.sh
+
+clean: ## Remove the virtual environment, the generated code and the local data
+	rm -rf .venv .run protos/gen
