@@ -19,7 +19,7 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).parent
 GEN = ROOT / "gen"
-WELL_KNOWN = ("descriptor", "duration", "timestamp", "field_mask")
+WELL_KNOWN = ("any", "descriptor", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
 
 
 def write_validate_descriptors(target: Path) -> None:
