@@ -1,7 +1,7 @@
 """Conditional requests: `ETag`, `If-None-Match`, `If-Match`.
 
-A resource that has an `etag` field is known by it. Any other answer to a GET is known by its bytes, and that tag
-is weak: it says that nothing is to be fetched again, and cannot guard a change.
+A resource that has an `etag` field is known by it. Any other answer to a GET is known by its bytes, and that
+tag is weak: it says that nothing is to be fetched again, and cannot guard a change.
 """
 
 from __future__ import annotations

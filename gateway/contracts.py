@@ -6,9 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from google.api import httpbody_pb2  # type: ignore[import-untyped]
+from google.api import httpbody_pb2
 from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from protobuf import DescMethod, DescService, Message, Registry
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
 

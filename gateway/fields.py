@@ -1,7 +1,7 @@
 """Fields of request messages that are named by text: in a path template, in a query, in an error.
 
-A name is resolved against the descriptors once and turns into a `Field`, which converts text to the JSON form of
-the field's value. What the text means exactly (ranges, timestamps, base64) is left to the protobuf library.
+A name is resolved against the descriptors once and turns into a `Field`, which converts text to the JSON form
+of the field's value. What the text means in detail (ranges, times, base64) is left to the protobuf library.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from protobuf import (
 Convert = Callable[[str], Any]
 Kind = ScalarType | DescEnum | DescMessage
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _FLOAT = re.compile(r"-?[0-9.]+([eE][+-]?[0-9]+)?|NaN|-?Infinity")
 _FLOATS = (ScalarType.DOUBLE, ScalarType.FLOAT)
@@ -97,18 +96,17 @@ def resolve(message: DescMessage, name: str) -> Field:
     names, keys = [], []
     parts = name.split(".")
     for index, part in enumerate(parts):
-        field = find(message, part) if _NAME.fullmatch(part) else None
-        if field is None:
+        found = find(message, part)
+        if found is None:
             raise FieldError(told, "is not a field of the request")
+        field = found
         names.append(field.name)
         keys.append(field.json_name)
         if index < len(parts) - 1:
-            if (
-                not isinstance(field.value, DescFieldValueMessage)
-                or field.value.message.type_name in WELL_KNOWN
-            ):
+            inner = field.value.message if isinstance(field.value, DescFieldValueMessage) else None
+            if inner is None or inner.type_name in WELL_KNOWN:
                 raise FieldError(told, "is not a field of the request")
-            message = field.value.message
+            message = inner
     path = ".".join(names)
     match field.value:
         case DescFieldValueMap(value=value):
@@ -144,9 +142,7 @@ def _converter(path: str, kind: Kind) -> Convert:
     if isinstance(kind, ScalarType):
         return _scalar(kind)
     if kind.type_name in _WRAPPERS:
-        inner = kind_of(kind.fields[0])
-        assert isinstance(inner, ScalarType)
-        return _scalar(inner)
+        return _converter(path, kind_of(kind.fields[0]))
     if kind.type_name in _AS_TEXT:
         return str
     if kind.type_name == "google.protobuf.FieldMask":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from functools import lru_cache
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -17,7 +17,7 @@ _BROTLI_QUALITY = 4
 
 @lru_cache(maxsize=256)
 def _ranges(header: str) -> tuple[tuple[str, float], ...]:
-    """The names of an `Accept` or `Accept-Encoding` header with their weights; what has a bad weight is left out."""
+    """The names in an `Accept` or `Accept-Encoding` header and their weights, less those with a bad one."""
     found = []
     for item in header.lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))

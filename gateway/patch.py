@@ -12,8 +12,8 @@ from gateway.fields import WELL_KNOWN, by_name
 def mask(kind: DescMessage, body: Any, bound: frozenset[str] = frozenset()) -> list[str]:
     """Paths of all fields in `body`, in the contract's names and order, less those that the path binds.
 
-    Messages are entered; lists, maps and types with a JSON form of their own are replaced as a whole, and a null
-    names the field that it clears.
+    Messages are entered; lists, maps and types with a JSON form of their own are replaced as a whole, and a
+    null names the field that it clears.
     """
     return [path for path in _paths(kind, body, "") if path not in bound]
 

@@ -1,13 +1,12 @@
 """Errors as HTTP sees them (AIP-193). The only place where a gRPC code becomes an HTTP status.
 
-What a service says in `google.rpc.Status` is passed on. What the transport says (an address, a socket error) is
-not: such errors get a text of their own, so that no answer tells how the platform is built.
+What a service says in `google.rpc.Status` is passed on. What the transport says (an address, a socket error)
+is not: such errors get a text of their own, so that no answer tells how the platform is built.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,9 +179,7 @@ def internal() -> Problem:
     return made(500, "INTERNAL", "INTERNAL_ERROR", "Something failed inside the platform.")
 
 
-def from_status(
-    registry: Registry, code: int, message: str, status_details: bytes | None, metadata: Mapping[str, str]
-) -> Problem:
+def from_status(registry: Registry, code: int, message: str, status_details: bytes | None) -> Problem:
     """The error that a service or the transport answered with."""
     name, http_status, reason = CODES.get(code, CODES[2])
     details = _details(registry, status_details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -57,9 +58,7 @@ class Query:
         field = resolve(self._message, name)
         if field.path in self._in_path:
             raise FieldError(field.path, "is part of the path and cannot be a parameter as well")
-        if self._body and (
-            field.path == self._body or field.path.startswith((f"{self._body}.", f"{self._body}["))
-        ):
+        if self._body and re.match(rf"{self._body}(?![a-zA-Z0-9_])", field.path):
             raise FieldError(field.path, "is part of the body and cannot be a parameter")
         if field.map_key is None:  # the names that a route can learn are then bounded by its contract
             self._known[name] = field

@@ -1,8 +1,8 @@
 """The route table: every `google.api.http` rule of the contracts, checked, and found by method and path.
 
-The most specific template wins, whatever the order of the contracts: first a template with the verb of the path,
-then segment by segment a literal before `*` before `**`. A rule that is wrong, ambiguous or exposes an internal
-method stops the process with the rule named.
+The most specific template wins, whatever the order of the contracts: first a template with the verb of the
+path, then segment by segment a literal before `*` before `**`. A rule that is wrong, ambiguous or exposes an
+internal method stops the process with the rule named.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class RouteTable:
         try:
             decoded = [templates.decode(segment) for segment in raw] if "%" in path else raw
         except templates.PathError:
-            decoded = (
-                raw  # whether such a segment is an error is for the route to say that takes it as a value
-            )
+            decoded = raw  # the route that takes such a segment as a value says what is wrong with it
         head, colon, verb = raw[-1].rpartition(":")
         if colon and verb and (tree := self._trees.get(verb)) is not None:
             last = decoded[-1][: -len(verb) - 1]
@@ -175,9 +173,7 @@ def _route(registry: Registry, rpc: DescMethod, rule: Any, services: frozenset[s
         if one.repeated or one.map_key is not None:
             raise refuse(f"{one.path} is repeated and cannot be part of the path")
     body_field = _top_level(rpc.input, rule.body, refuse, "body") if rule.body not in ("", "*") else None
-    response = (
-        _top_level(rpc.output, rule.response_body, refuse, "response_body") if rule.response_body else None
-    )
+    response = _top_level(rpc.output, rule.response_body, refuse, "response_body") if rule.response_body else None
     idempotency = contracts.option(registry, rpc.proto.options, "bazaruto.options.v1.idempotency")
     return Route(
         rpc,

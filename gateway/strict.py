@@ -1,8 +1,8 @@
 """JSON that comes in, read strictly: what the protobuf library would let pass or not locate is found here.
 
-A body is read twice: once as plain JSON, to refuse what JSON readers disagree about (a key given twice, NaN, NUL,
-bytes that are not UTF-8, endless nesting), and once by the protobuf library from the same bytes. Only when
-something is wrong is the value walked along the descriptors to name each wrong field.
+A body is read twice: once as plain JSON, to refuse what JSON readers disagree about (a key given twice, NaN,
+NUL, bytes that are not UTF-8, endless nesting), and once by the protobuf library from the same bytes. Only
+when something is wrong is the value walked along the descriptors to name each wrong field.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Twice(dict[str, Any]):
     key = ""
 
 
-class Violations(ValueError):
+class ViolationError(ValueError):
     """A body is not what the contract says: each wrong field with what is wrong about it."""
 
     def __init__(self, found: list[tuple[str, str]]) -> None:
@@ -46,11 +46,11 @@ class Violations(ValueError):
 
 
 def parse(raw: bytes, root: str = "body") -> tuple[Any, bool]:
-    """The value of a JSON text, and whether it needs a walk: it has something that must be refused or looked at."""
+    """The value of a JSON text, and whether it has something in it that needs a walk."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Violations([(root, "is not UTF-8")]) from None
+        raise ViolationError([(root, "is not UTF-8")]) from None
     doubtful = "\\u" in text  # NUL and lone surrogates can only be written as escapes
 
     def an_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,13 +69,13 @@ def parse(raw: bytes, root: str = "body") -> tuple[Any, bool]:
     try:
         value = json.loads(text, object_pairs_hook=an_object, parse_constant=_no_constant)
     except RecursionError:
-        raise Violations([(root, f"nests deeper than {DEPTH} levels")]) from None
+        raise ViolationError([(root, f"nests deeper than {DEPTH} levels")]) from None
     except ValueError as error:
-        raise Violations([(root, f"is not JSON: {error}")]) from None
+        raise ViolationError([(root, f"is not JSON: {error}")]) from None
     if text.count("{") + text.count("[") > OPAQUE_DEPTH:
         depth = _depth(value)
         if depth > DEPTH:
-            raise Violations([(root, f"nests deeper than {DEPTH} levels")])
+            raise ViolationError([(root, f"nests deeper than {DEPTH} levels")])
         doubtful = doubtful or depth > OPAQUE_DEPTH
     return value, doubtful
 
@@ -83,18 +83,18 @@ def parse(raw: bytes, root: str = "body") -> tuple[Any, bool]:
 def merge(
     message: Message, kind: DescMessage, raw: bytes, registry: Registry, *, field: str = "", key: str = ""
 ) -> Any:
-    """Read a body into `message`, or into its field `field` (`key` in JSON). Return the body as plain JSON."""
+    """Read a body into `message`, or into its `field` (`key` in JSON). Return the body as plain JSON."""
     value, doubtful = parse(raw, field or "body")
     whole = {key: value} if key else value
     if not isinstance(whole, dict):
-        raise Violations([("body", "must be an object")])
+        raise ViolationError([("body", "must be an object")])
     if doubtful and (found := list(walk(kind, whole, registry))):
-        raise Violations(found[:_TOLD])
+        raise ViolationError(found[:_TOLD])
     try:
         merge_from_json(message, b'{"%b":%b}' % (key.encode(), raw) if key else raw, registry=registry)
     except _FAILURES as error:
         found = list(walk(kind, whole, registry)) or [(field or "body", str(error))]
-        raise Violations(found[:_TOLD]) from None
+        raise ViolationError(found[:_TOLD]) from None
     return value
 
 
@@ -204,3 +204,12 @@ def _reason(error: Exception) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def merge_parameters(message: Message, kind: DescMessage, value: dict[str, Any], registry: Registry) -> None:
+    """Read path and query parameters into `message`; what is there already and given again is replaced."""
+    try:
+        merge_from_json(message, json.dumps(value), registry=registry)
+    except _FAILURES as error:
+        found = list(walk(kind, value, registry)) or [("query", str(error))]
+        raise ViolationError(found[:_TOLD]) from None

@@ -101,7 +101,7 @@ def _segment(text: str) -> str:
 
 
 def decode(raw: str) -> str:
-    """Undo the percent escapes of one segment. A bad escape, bytes that are not UTF-8, or NUL raise `PathError`."""
+    """Undo the percent escapes of one segment. A bad escape, bad UTF-8 or NUL raise `PathError`."""
     if "%" not in raw:
         text = raw
         if not raw.isascii():

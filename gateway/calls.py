@@ -1,0 +1,74 @@
+"""What goes along with a call: metadata by allow-list, both ways, and the deadline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gateway import conditional, problems
+from gateway.exchange import Headers, Request
+from gateway.routes import Route
+
+Metadata = tuple[tuple[str, str], ...]
+
+READ_SECONDS = 2.0
+WRITE_SECONDS = 5.0
+STREAM_SECONDS = 60.0
+# Calls of this service wait for a payment provider.
+SLOW_SERVICE, SLOW_SECONDS = "payments", 30.0
+
+_PASSED_ON = ("authorization", "idempotency-key", "accept-language", "tracestate")
+_PASSED_BACK = {
+    "idempotency-replayed": b"idempotency-replayed",
+    "content-language": b"content-language",
+}
+_MAX_METADATA = 7 << 10  # bytes; services refuse more than 8 KiB
+_GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_SECONDS = re.compile(r"[0-9]{1,8}(\.[0-9]{1,9})?")
+
+
+def longest(route: Route) -> float:
+    """The most seconds that a call of this route may take; also what it gets when nothing is asked for."""
+    if route.streaming:
+        return STREAM_SECONDS
+    if route.service == SLOW_SERVICE:
+        return SLOW_SECONDS
+    return READ_SECONDS if route.http_method == "GET" else WRITE_SECONDS
+
+
+def seconds(request: Request, most: float) -> float:
+    """The deadline of a call: what the caller asks for, but never more than the route may take."""
+    headers = request.headers
+    if "grpc-timeout" in headers:
+        found = _GRPC_TIMEOUT.fullmatch(headers["grpc-timeout"])
+        if not found:
+            raise problems.invalid([("grpc-timeout", "is not a number and a unit, such as 500m")])
+        return min(most, int(found.group(1)) * _UNITS[found.group(2)])
+    if "request-timeout" in headers:
+        if not _SECONDS.fullmatch(headers["request-timeout"]):
+            raise problems.invalid([("request-timeout", "is not a number of seconds, such as 1.5")])
+        return min(most, float(headers["request-timeout"]))
+    return most
+
+
+def metadata(request: Request, traceparent: str, request_id: str, client: str) -> Metadata:
+    """What a service is told about the request. Anything that is not named here stays outside."""
+    headers = request.headers
+    told = [("traceparent", traceparent), ("x-request-id", request_id), ("x-forwarded-for", client)]
+    told += [(name, request.visible(name)) for name in _PASSED_ON if name in headers]
+    if "if-match" in headers:
+        told.append(("if-match", conditional.if_match(request.visible("if-match"))))
+    if sum(len(name) + len(value) + 32 for name, value in told) > _MAX_METADATA:
+        raise problems.headers_too_large(_MAX_METADATA)
+    return tuple(told)
+
+
+def headers_back(initial: Iterable[tuple[str, str | bytes]] | None) -> Headers:
+    """The part of a reply's metadata that callers may see."""
+    found: Headers = []
+    for name, value in initial or ():
+        known = _PASSED_BACK.get(name)
+        if known is not None:
+            found.append((known, value if isinstance(value, bytes) else value.encode("latin-1", "replace")))
+    return found

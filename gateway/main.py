@@ -1,0 +1,82 @@
+"""The gateway process: checks configuration and contracts, then runs the workers until SIGTERM.
+
+It imports nothing that counts, traces or calls: with several workers the metrics must know, before they are
+made, that they are shared, and gRPC must not be in use when workers are forked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from threading import Timer
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.server import MPServer
+
+from gateway import contracts, routes
+from libs.config import Settings, load_or_exit
+
+DRAIN_SIGNAL = signal.SIGUSR1  # tells a worker: not ready any more, the end is near
+_MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_HEADER_MILLISECONDS = 10_000
+_HEADER_BYTES = 64 << 10  # a backstop; the application refuses more than 16 KiB with an error that tells why
+_STOP_SECONDS = 25  # for requests in flight to end
+
+
+class Server(MPServer):
+    """Granian, which on SIGTERM first tells the workers that they are not ready, and stops after the drain."""
+
+    drain_seconds = 0.0
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Begin to stop."""
+        for worker in self.wrks:
+            os.kill(worker.inner.pid, DRAIN_SIGNAL)
+        Timer(self.drain_seconds, super().signal_handler_interrupt).start()
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    try:
+        routes.build(contracts.load(settings.gateway.descriptors), settings.services)
+    except (routes.RuleError, OSError, ValueError) as error:
+        sys.exit(f"contracts: {error}")
+    workers = settings.gateway.workers
+    if workers > 1:
+        os.environ[_MULTIPROCESS_FOLDER] = tempfile.mkdtemp(prefix="bazaruto-gateway-")
+    host, _, port = settings.gateway.listen.rpartition(":")
+    server = Server(
+        "gateway.worker:application",
+        factory=True,
+        address=host,
+        port=int(port),
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        websockets=False,
+        workers=workers,
+        backlog=2048,
+        backpressure=settings.gateway.max_in_flight * 2,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
+        http2_settings=HTTP2Settings(max_concurrent_streams=100, max_headers_size=_HEADER_BYTES),
+        workers_kill_timeout=_STOP_SECONDS,
+        log_access=False,
+        log_enabled=False,
+    )
+    server.drain_seconds = settings.drain.total_seconds()
+    server.serve()
+
+
+def main(arguments: list[str]) -> None:
+    """`python -m gateway.main serve`."""
+    if arguments[1:] != ["serve"]:
+        sys.exit("usage: python -m gateway.main serve")
+    serve(load_or_exit())
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,93 @@
+"""Streams of a service as NDJSON, as Server-Sent Events, or as the bytes of a download.
+
+Status and headers wait for the first message, so that a stream that fails at once is an ordinary HTTP error. One
+that fails later ends with the error as its last line or event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from gateway import media, problems
+from gateway.exchange import Headers, Receive, Send
+from gateway.problems import Problem
+from gateway.transcoding import Transcoder
+
+FORMS = (media.NDJSON, media.EVENTS)
+
+
+async def wait_until_gone(receive: Receive) -> None:
+    """Return when the caller has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Relay:
+    """Sends one stream. `headers` are those of the answer, less its content type."""
+
+    def __init__(self, call: Any, transcoder: Transcoder, form: str, headers: Headers) -> None:
+        self._call = call
+        self._transcoder = transcoder
+        self._form = form
+        self._headers = headers
+        self.started = False
+
+    async def run(self, send: Send, receive: Receive) -> None:
+        """Send until the service ends the stream or the caller goes. Its error is raised until it `started`."""
+        gone = asyncio.ensure_future(wait_until_gone(receive))
+        gone.add_done_callback(lambda _: self._call.cancel())
+        try:
+            message = await self._call.read()
+            while message is not grpc.aio.EOF:
+                reply = self._transcoder.reply(message)
+                if not self.started:
+                    await self._start(send, reply.content_type)
+                await send(self._chunk(self._frame(reply.body)))
+                message = await self._call.read()
+            if not self.started:
+                await self._start(send, "application/octet-stream")
+            if (code := await self._call.code()) is not grpc.StatusCode.OK and not gone.done():
+                raise grpc.aio.AioRpcError(
+                    code,
+                    await self._call.initial_metadata(),
+                    await self._call.trailing_metadata(),
+                    await self._call.details(),
+                )
+        finally:
+            gone.cancel()
+            self._call.cancel()
+
+    async def finish(self, send: Send, problem: Problem | None, trace_id: str) -> None:
+        """End a stream that has started, with the error that it ended in."""
+        if problem is not None and not self._transcoder.gives_download:
+            body = problem.encoded(trace_id)
+            event = b"event: error\ndata: " + body + b"\n\n"
+            await send(self._chunk(event if self._form == media.EVENTS else body + b"\n"))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _start(self, send: Send, content_type: str) -> None:
+        self.started = True
+        form = content_type if self._transcoder.gives_download else self._form
+        headers = [(b"content-type", form.encode("latin-1", "replace")), *self._headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    def _frame(self, body: bytes) -> bytes:
+        if self._transcoder.gives_download:
+            return body
+        return b"data: " + body + b"\n\n" if self._form == media.EVENTS else body + b"\n"
+
+    @staticmethod
+    def _chunk(body: bytes) -> dict[str, Any]:
+        return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def form_of(accept: str) -> str:
+    """NDJSON or events, by what the caller accepts."""
+    form = media.choose(accept, FORMS)
+    if form is None:
+        raise problems.not_acceptable(" or ".join(FORMS))
+    return form

@@ -1,0 +1,84 @@
+"""Composition root of one worker: contracts, channels, pages and the application that granian serves.
+
+Nothing is made when this module is imported; granian calls `application` in each worker, after the fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from ipaddress import ip_network
+
+import structlog
+
+from gateway import channels, contracts, openapi, pages, reference, routes
+from gateway.app import Gateway, Limits
+from gateway.exchange import Receive, Scope, Send
+from gateway.health import Health
+from gateway.main import DRAIN_SIGNAL
+from libs import telemetry
+from libs.auth import ServiceTokens
+from libs.config import Settings, load_or_exit
+
+log = structlog.get_logger("gateway")
+
+
+class Worker:
+    """The application and its life: channels are opened on the worker's loop and closed at its end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._gateway: Gateway | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI event: a request, or the worker's life."""
+        if scope["type"] == "http" and self._gateway is not None:
+            await self._gateway(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        settings = self._settings
+        registry = contracts.load(settings.gateway.descriptors)
+        table = routes.build(registry, settings.services)
+        opened = {
+            name: channels.connect(service.target, [r for r in table.routes if r.service == name])
+            for name, service in settings.services.items()
+        }
+        health = Health(opened, ServiceTokens(settings.auth, "gateway"), settings.redis.url)
+        document = openapi.build(registry, table)
+        page = reference.render(document)
+        proxies = tuple(ip_network(text) for text in settings.gateway.trusted_proxies)
+        gateway = self._gateway = Gateway(
+            registry,
+            table,
+            opened,
+            pages.build(health, openapi.encode(document), page, reference.policy(), proxies),
+            limits=Limits(settings.gateway.max_body_bytes, settings.gateway.max_in_flight),
+            proxies=proxies,
+            encrypted=settings.environment == "production",
+        )
+
+        def drain() -> None:
+            health.stopping = True
+            gateway.end_streams()
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(DRAIN_SIGNAL, drain)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent decides; a terminal tells both
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        drain()
+        for channel in opened.values():
+            await channel.close(grace=None)
+        await health.close()
+        telemetry.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def application() -> Worker:
+    """Make the application of this worker."""
+    settings = load_or_exit()
+    telemetry.start(settings, "gateway")
+    return Worker(settings)
