@@ -40,11 +40,8 @@ def connect(target: str, routes: Iterable[Route]) -> grpc.aio.Channel:
 
 def service_config(routes: Iterable[Route]) -> str:
     """Repeat what is safe to repeat: reads, and calls that cannot be made without an idempotency key."""
-    names = []
-    for route in routes:
-        if route.http_method == "GET" or route.idempotency == _REQUIRED:
-            service, _, method = full_name(route.rpc)[1:].partition("/")
-            names.append({"service": service, "method": method})
+    safe = {full_name(r.rpc)[1:] for r in routes if r.http_method == "GET" or r.idempotency == _REQUIRED}
+    names = [dict(zip(("service", "method"), name.split("/"), strict=True)) for name in sorted(safe)]
     config = {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": ""},

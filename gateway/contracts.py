@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from google.api import httpbody_pb2
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import any_pb2, descriptor_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from protobuf import DescMethod, DescService, Message, Registry
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
@@ -28,7 +28,9 @@ def registry(descriptor_set: bytes) -> Registry:
     present = {file.name for file in contracts.file}
     for module in _OWN:
         if module.DESCRIPTOR.name not in present:
-            contracts.file.append(FileDescriptorProto.from_binary(module.DESCRIPTOR.serialized_pb))
+            complete = descriptor_pb2.FileDescriptorProto()
+            module.DESCRIPTOR.CopyToProto(complete)  # unlike its serialized form, with the JSON names
+            contracts.file.append(FileDescriptorProto.from_binary(complete.SerializeToString()))
     return contracts.to_registry()
 
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from threading import Timer
 from typing import Any
 
@@ -35,7 +36,8 @@ class Server(MPServer):
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Begin to stop."""
         for worker in self.wrks:
-            os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            with suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
         Timer(self.drain_seconds, super().signal_handler_interrupt).start()
 
 

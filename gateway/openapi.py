@@ -18,6 +18,7 @@ from gateway.transcoding import HTTP_BODY
 from libs.version import VERSION
 
 _ERROR = {"$ref": "#/components/responses/Error"}
+_METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _QUERY_DEPTH = 3
 _REQUIRED, _OPTIONAL = 1, 2  # bazaruto.options.v1.Idempotency
 _ROLES = 3  # bazaruto.options.v1.Audience
@@ -45,7 +46,9 @@ def build(registry: Registry, table: RouteTable) -> dict[str, Any]:
             number += 1
             operation["operationId"] = f"{service.name}_{route.rpc.name}_{number}"
         names.add(operation["operationId"])
-        paths.setdefault(_path(route), {})[route.http_method.lower()] = operation
+        method = route.http_method.lower()
+        key = method if method in _METHODS else f"x-{method}"  # OpenAPI 3.1 knows these methods only
+        paths.setdefault(_path(route), {})[key] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Bazaruto", "version": VERSION, "description": _ABOUT},

@@ -37,7 +37,7 @@ CODES: dict[int, tuple[str, int, str]] = {
 }
 _NUMBERS = {name: number for number, (name, _, _) in CODES.items()}
 
-# Codes that the transport sets itself, with the text that takes the place of its own.
+# An error without details comes from the transport: these texts take the place of its own.
 _GENERIC = {
     1: "The call was cancelled.",
     2: "Something failed inside the platform.",
@@ -184,7 +184,7 @@ def from_status(registry: Registry, code: int, message: str, status_details: byt
     name, http_status, reason = CODES.get(code, CODES[2])
     details = _details(registry, status_details)
     if not details:
-        message = _GENERIC.get(code, message)
+        message = _GENERIC.get(code, "The call was refused.")
     if not any(detail["@type"] == _type("ErrorInfo") for detail in details):
         details.insert(0, _error_info(reason))
     if http_status in _WAITS and not any(detail["@type"] == _type("RetryInfo") for detail in details):

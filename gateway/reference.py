@@ -41,7 +41,7 @@ def render(document: dict[str, Any]) -> bytes:
     """The page, as bytes."""
     info = document["info"]
     operations = [
-        (path, method, operation)
+        (path, method.removeprefix("x-"), operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]

@@ -27,7 +27,7 @@ class RuleError(Exception):
     """A rule of the contracts cannot be served; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One way to call one method over HTTP."""
 
