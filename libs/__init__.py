@@ -1,0 +1,1 @@
+"""What every process of the platform shares. Nothing here knows a service."""

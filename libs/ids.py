@@ -1,0 +1,35 @@
+"""Identifiers: UUIDv7 inside, so that rows are stored in the order of their making; TypeIDs at the edge.
+
+`pol_01m86535y1eaws2ywvkrpm6m62` is the UUID in base 32 behind a prefix that names the kind of thing.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import uuid_utils
+from typeid import TypeID
+from typeid.errors import TypeIDException
+
+from libs.errors import FieldInvalid
+
+
+def new() -> UUID:
+    """A new UUIDv7."""
+    return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def encode(prefix: str, value: UUID) -> str:
+    """The identifier that callers see."""
+    return str(TypeID.from_uuid(uuid_utils.UUID(bytes=value.bytes), prefix=prefix))
+
+
+def decode(prefix: str, text: str, field: str = "") -> UUID:
+    """The UUID of an identifier. `FieldInvalid` when it is malformed or of another kind of thing."""
+    try:
+        parsed = TypeID.from_string(text)
+    except TypeIDException as error:
+        raise FieldInvalid(violations={field or f"{prefix}_id": "is not an identifier"}) from error
+    if parsed.prefix != prefix:
+        raise FieldInvalid(violations={field or f"{prefix}_id": f"is not an identifier that begins with {prefix}_"})
+    return UUID(bytes=parsed.uuid.bytes)

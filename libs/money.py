@@ -1,0 +1,151 @@
+"""Money: whole minor units and a currency. Never a float.
+
+Rounding happens once, at the end of an exact computation, half to even (IEEE 754 `roundTiesToEven`; the rule
+is in the design's calculation cases T63 and T64).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from libs.errors import Invalid
+
+# ISO 4217: how many decimal places an amount has, where it is not 2.
+_EXPONENTS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+_TWO_PLACES = frozenset(
+    """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP
+    CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS
+    INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN
+    MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE
+    SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST YER ZAR ZMW ZWG
+    """.split()
+)
+NANOS = 1_000_000_000
+
+
+class AmountInvalid(Invalid):
+    """The amount has more decimal places than its currency, a wrong sign, or an unknown currency."""
+
+    reason = "AMOUNT_INVALID"
+
+
+class CurrencyMismatch(Invalid):
+    """Two amounts are in different currencies."""
+
+    reason = "CURRENCY_MISMATCH"
+
+
+def exponent(currency: str) -> int:
+    """Decimal places of a currency by ISO 4217. `AmountInvalid` for an unknown code."""
+    if currency in _TWO_PLACES:
+        return 2
+    try:
+        return _EXPONENTS[currency]
+    except KeyError:
+        raise AmountInvalid(f"{currency!r} is not an ISO 4217 currency code", currency=currency) from None
+
+
+def round_half_even(value: Fraction | Decimal | int) -> int:
+    """The nearest whole number; a tie goes to the even one."""
+    return round(Fraction(value))
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class Money:
+    """An amount: `minor` units (cents, or whole yen) of `currency`."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Money:
+        """Read a decimal number of whole units. `AmountInvalid` when it has more places than the currency."""
+        places = exponent(currency)
+        try:
+            scaled = Decimal(text).scaleb(places)
+        except InvalidOperation:
+            raise AmountInvalid(f"{text!r} is not a decimal number", amount=text) from None
+        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+            raise AmountInvalid(f"{currency} has {places} decimal places, {text!r} does not fit", amount=text)
+        return cls(int(scaled), currency)
+
+    @classmethod
+    def zero(cls, currency: str) -> Money:
+        """Nothing, in a currency."""
+        return cls(0, currency)
+
+    @classmethod
+    def from_units(cls, units: int, nanos: int, currency: str) -> Money:
+        """Read `google.type.Money`: whole units and billionths, of one sign. `AmountInvalid` if it is not exact."""
+        if abs(nanos) >= NANOS or (units > 0 > nanos) or (units < 0 < nanos):
+            raise AmountInvalid("units and nanos differ in sign, or nanos is out of range")
+        scale = 10 ** exponent(currency)
+        minor, rest = divmod(units * NANOS * scale + nanos * scale, NANOS)
+        if rest:
+            raise AmountInvalid(f"{currency} has {exponent(currency)} decimal places, the amount has more")
+        return cls(minor, currency)
+
+    def to_units(self) -> tuple[int, int]:
+        """Whole units and billionths, for `google.type.Money`."""
+        scale = 10 ** exponent(self.currency)
+        sign = -1 if self.minor < 0 else 1
+        units, rest = divmod(abs(self.minor), scale)
+        return sign * units, sign * rest * (NANOS // scale)
+
+    def __add__(self, other: Money) -> Money:
+        self._same_currency(other)
+        return Money(self.minor + other.minor, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        self._same_currency(other)
+        return Money(self.minor - other.minor, self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.minor, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        self._same_currency(other)
+        return self.minor < other.minor
+
+    def __le__(self, other: Money) -> bool:
+        self._same_currency(other)
+        return self.minor <= other.minor
+
+    def times(self, factor: Fraction | Decimal | int) -> Money:
+        """The amount times an exact factor, rounded once, half to even."""
+        return Money(round_half_even(self.minor * Fraction(factor)), self.currency)
+
+    def split(self, weights: Sequence[int]) -> list[Money]:
+        """Shares in proportion to `weights` that add up to the amount (largest remainder, ties to the earliest)."""
+        if not weights or min(weights) < 0 or sum(weights) == 0:
+            raise ValueError("weights must be non-negative and not all zero")
+        total = sum(weights)
+        sign = -1 if self.minor < 0 else 1
+        size = abs(self.minor)
+        shares = [size * weight // total for weight in weights]
+        remainders = [size * weight % total for weight in weights]
+        order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
+        for i in order[: size - sum(shares)]:
+            shares[i] += 1
+        return [Money(sign * share, self.currency) for share in shares]
+
+    def __str__(self) -> str:
+        places = exponent(self.currency)
+        return f"{Decimal(self.minor).scaleb(-places):.{places}f} {self.currency}"
+
+    def _same_currency(self, other: Money) -> None:
+        if self.currency != other.currency:
+            raise CurrencyMismatch(expected=self.currency, actual=other.currency)
+
+
+def total(amounts: Iterable[Money], currency: str) -> Money:
+    """The sum of amounts of one currency; zero when there are none."""
+    return sum(amounts, Money.zero(currency))

@@ -1,0 +1,69 @@
+"""The call that is being answered: who calls, with which key, and how much time is left.
+
+It is kept in a context variable, because generated servicer methods have no place for it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import grpc
+
+from libs.auth import ANONYMOUS, Caller
+from libs.errors import ConcurrentChange
+from libs.rpc.methods import Method
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. `expires_at` is a moment of the monotonic clock."""
+
+    method: Method
+    metadata: dict[str, str]
+    expires_at: float
+    context: grpc.ServicerContext
+    caller: Caller = ANONYMOUS
+    fingerprint: bytes = b""
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the deadline."""
+        return self.expires_at - time.monotonic()
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key that the caller sent; empty when there is none."""
+        return self.metadata.get("idempotency-key", "")
+
+    def check_etag(self, etag: str) -> None:
+        """Refuse with `ConcurrentChange` when the caller asked for another state of the resource (`If-Match`)."""
+        wanted = self.metadata.get("if-match", "")
+        if wanted and wanted != "*" and etag not in [tag.strip().strip('"') for tag in wanted.split(",")]:
+            raise ConcurrentChange
+
+
+_current: ContextVar[Call] = ContextVar("call")
+
+
+def current() -> Call:
+    """The call that is being answered. `LookupError` outside of one."""
+    return _current.get()
+
+
+def caller() -> Caller:
+    """Who calls; nobody in particular outside of a call."""
+    call = _current.get(None)
+    return call.caller if call else ANONYMOUS
+
+
+def seconds_left() -> float | None:
+    """Time until the deadline of the current call; None outside of one."""
+    call = _current.get(None)
+    return call.seconds_left if call else None
+
+
+def enter(call: Call) -> None:
+    """Make it the call that this thread answers."""
+    _current.set(call)

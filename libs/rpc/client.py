@@ -1,0 +1,112 @@
+"""Calling a neighbour: one channel each, with retries, deadlines, trace and identity taken care of."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from opentelemetry.trace import SpanKind, StatusCode
+
+from libs.auth import ServiceTokens
+from libs.rpc import calls, errors
+from libs.rpc.interceptors import DeadlineTooShort
+from libs.telemetry import traces
+
+_SHAVE = 0.02  # seconds that each hop keeps back for its own answer
+_DEFAULT_SECONDS = 5.0
+
+# One layer retries, and only what never reached a servicer or is safe to repeat: UNAVAILABLE.
+_SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+        "methodConfig": [
+            {
+                "name": [{}],
+                "waitForReady": False,
+                "retryPolicy": {
+                    "maxAttempts": 3,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+)
+OPTIONS = (
+    ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.enable_retries", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # A neighbour that comes back is found within a second, not after the library's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+def connect(target: str, tokens: ServiceTokens) -> grpc.Channel:
+    """A channel to a neighbour. It connects when it is first used.
+
+    A call made while answering a user's call carries that user's token; any other call carries this service's.
+    A failed call raises the neighbour's own error, or `NeighbourUnavailable`.
+    """
+    return grpc.intercept_channel(grpc.insecure_channel(target, OPTIONS), _Outgoing(tokens))
+
+
+_Details = namedtuple("_Details", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression"))
+
+
+class _CallDetails(_Details, grpc.ClientCallDetails):
+    """What is about to be called, and how."""
+
+
+class _Outgoing(grpc.UnaryUnaryClientInterceptor):
+    """Adds deadline, identity and trace to a call, and turns its failure into an error of the platform."""
+
+    def __init__(self, tokens: ServiceTokens) -> None:
+        self._tokens = tokens
+
+    def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        name = details.method.removeprefix("/")
+        with traces.tracer.start_as_current_span(
+            name,
+            kind=SpanKind.CLIENT,
+            attributes={"rpc.system.name": "grpc", "rpc.method": name},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            metadata = [
+                *(details.metadata or ()),
+                *traces.inject().items(),
+                ("authorization", calls.caller().authorization or self._tokens.header()),
+            ]
+            outgoing = _CallDetails(
+                details.method,
+                _seconds(details.timeout),
+                metadata,
+                details.credentials,
+                details.wait_for_ready,
+                details.compression,
+            )
+            call = continuation(outgoing, request)
+            if call.code() is not grpc.StatusCode.OK:
+                span.set_status(StatusCode.ERROR, call.code().name)
+                raise errors.from_rpc(call)
+            return call
+
+
+def _seconds(wanted: float | None) -> float:
+    """The time that a call gets: what was asked for, but never more than the call that leads to it has left."""
+    left = calls.seconds_left()
+    seconds = wanted or _DEFAULT_SECONDS
+    if left is None:
+        return seconds
+    if left <= _SHAVE:
+        raise DeadlineTooShort
+    return min(seconds, left - _SHAVE)

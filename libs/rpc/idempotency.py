@@ -1,0 +1,171 @@
+"""Repeating a call with its idempotency key returns the first result; the effect happens once.
+
+The key is stored in the transaction of the effect. A second call with the key waits for the first one's
+transaction, then finds its result. Keys belong to a caller and a method, and remember the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from libs.db import Database
+from libs.errors import ConcurrentChange, Conflict, DomainError, Invalid
+from libs.rpc import calls, errors
+from libs.rpc.calls import Call
+from libs.rpc.methods import Method
+
+KEPT = timedelta(hours=72)
+REPLAYED = "idempotency-replayed"
+_KEY = re.compile(r"[\x21-\x7e]{20,255}")
+
+_metadata = sa.MetaData()
+_keys = sa.Table(
+    "idempotency_keys",
+    _metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("method", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("reply", sa.LargeBinary),
+    sa.Column("status", sa.LargeBinary),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+)
+
+
+class IdempotencyKeyRequired(Invalid):
+    """The call needs an idempotency-key of 20 to 255 visible characters."""
+
+    reason = "IDEMPOTENCY_KEY_REQUIRED"
+
+
+class IdempotencyKeyReused(Invalid):
+    """The idempotency key was used before with another request."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+
+
+class IdempotencyKeyInUse(Conflict):
+    """A call with the same idempotency key is still being worked on."""
+
+    reason = "IDEMPOTENCY_KEY_IN_USE"
+
+
+class _KeyTaken(Exception):
+    """Another call stored the key first; rolls the transaction back and is never seen outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    fingerprint: bytes
+    reply: bytes | None
+    status: bytes | None
+
+
+class Keys:
+    """The stored keys of one service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, call: Call) -> _Stored | None:
+        """What is stored under the key of a call."""
+        query = sa.select(_keys.c.fingerprint, _keys.c.reply, _keys.c.status).where(*_of(call))
+        with self._database.reading() as session:
+            row = session.execute(query).one_or_none()
+        return _Stored(*row) if row else None
+
+
+def create_table() -> None:
+    """Make the table; for the first migration of a service whose methods take keys."""
+    from alembic import op
+
+    _metadata.create_all(op.get_bind())
+
+
+def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Callable[[Any, Call], Any]:
+    """The step of the chain that asks for the key and replays a stored result."""
+    reply_class = method.reply_class
+
+    def run(request: Any, call: Call) -> Any:
+        if not call.idempotency_key and not method.needs_key:
+            return inner(request, call)
+        if not _KEY.fullmatch(call.idempotency_key):
+            raise IdempotencyKeyRequired
+        call.fingerprint = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        stored = keys.find(call)
+        if stored is None:
+            try:
+                return inner(request, call)
+            except _KeyTaken:
+                stored = keys.find(call)
+            except ConcurrentChange as error:
+                # The wait for a lock ended; it was the first call's if that has stored its key by now or will soon.
+                raise IdempotencyKeyInUse from error
+        return _replay(stored, call, reply_class)
+
+    return run
+
+
+def claim(session: Session) -> None:
+    """Begin the effect: first statement of the transaction. Waits while the same key is being worked on."""
+    call = calls.current()
+    if not call.fingerprint:
+        return
+    row = {
+        "subject": call.caller.subject,
+        "method": call.method.full_name,
+        "key": call.idempotency_key,
+        "fingerprint": call.fingerprint,
+    }
+    stored = session.execute(insert(_keys).values(row).on_conflict_do_nothing().returning(_keys.c.key))
+    if stored.one_or_none() is None:
+        raise _KeyTaken
+
+
+def keep(session: Session, result: Message | DomainError) -> None:
+    """Store the result with the effect: the reply, or the error that the effect ended in."""
+    call = calls.current()
+    if not call.fingerprint:
+        return
+    if isinstance(result, DomainError):
+        values = {"status": errors.to_status(result).SerializeToString(), "reply": None}
+    else:
+        values = {"reply": result.SerializeToString(), "status": None}
+    session.execute(sa.update(_keys).where(*_of(call)).values(values))
+
+
+def reap(session: Session, now: datetime) -> None:
+    """Forget keys that are older than any caller repeats."""
+    session.execute(sa.delete(_keys).where(_keys.c.created_at < now - KEPT))
+
+
+def _replay(stored: _Stored | None, call: Call, reply_class: type[Message]) -> Message:
+    if stored is None:
+        raise IdempotencyKeyInUse
+    if stored.fingerprint != call.fingerprint:
+        raise IdempotencyKeyReused
+    call.context.send_initial_metadata(((REPLAYED, "true"),))
+    if stored.status is not None:
+        raise errors.RemoteError(status_pb2.Status.FromString(stored.status))
+    if stored.reply is None:
+        raise IdempotencyKeyInUse
+    return reply_class.FromString(stored.reply)
+
+
+def _of(call: Call) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _keys.c.subject == call.caller.subject,
+        _keys.c.method == call.method.full_name,
+        _keys.c.key == call.idempotency_key,
+    )

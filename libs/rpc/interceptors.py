@@ -1,0 +1,238 @@
+"""What happens to every call around the servicer, outermost first: telemetry, errors, deadline, caller, access,
+validation, idempotency.
+
+The steps are composed once for each method, at start: on the hot path a step is one function call, and nothing of
+the contract is looked up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import structlog
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from prometheus_client import Histogram
+from protovalidate import Validator
+
+from bazaruto.options.v1 import options_pb2
+from libs.auth import AccessDenied, TokenInvalid, TokenVerifier
+from libs.errors import DomainError, FieldInvalid, TooLate
+from libs.rpc import calls, errors, idempotency
+from libs.rpc.calls import Call
+from libs.rpc.methods import Method
+from libs.telemetry import metrics, traces
+
+log = structlog.get_logger("rpc")
+
+Step = Callable[[Any, Call], Any]
+"""Takes the request, returns the reply, or for a stream an iterator of replies."""
+Servicer = Callable[[Any, grpc.ServicerContext], Any]
+
+_SHAVE = 0.02  # seconds kept back, so that a useful error still reaches the caller
+_LEAST = 0.1  # seconds; with less left than this, work is not begun
+_NO_DEADLINE = 86_400.0  # seconds; the library tells a call without deadline as one of a very long time
+
+
+class DeadlineTooShort(TooLate):
+    """The deadline of the call leaves too little time to begin the work."""
+
+    reason = "DEADLINE_TOO_SHORT"
+
+
+class Chain:
+    """Builds what the library calls for a method out of what the servicer offers."""
+
+    def __init__(self, verifier: TokenVerifier, keys: idempotency.Keys | None) -> None:
+        self._verifier = verifier
+        self._keys = keys
+        self._validator = Validator()
+
+    def unary(self, method: Method, servicer: Servicer) -> Servicer:
+        """The whole chain around a method with one reply."""
+        step = self._steps(method, servicer)
+        finish = _Finisher(method)
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            begun = time.perf_counter()
+            call = _arrived(method, context)
+            with _span(call) as span:
+                try:
+                    reply = step(request, call)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+                    finish(call, span, begun, error)
+                else:
+                    finish(call, span, begun, None)
+                    return reply
+
+        return answer
+
+    def stream(self, method: Method, servicer: Servicer) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
+        """The whole chain around a method with many replies."""
+        step = self._steps(method, servicer)
+        finish = _Finisher(method)
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            begun = time.perf_counter()
+            call = _arrived(method, context)
+            with _span(call) as span:
+                try:
+                    yield from step(request, call)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+                    finish(call, span, begun, error)
+                else:
+                    finish(call, span, begun, None)
+
+        return answer
+
+    def _steps(self, method: Method, servicer: Servicer) -> Step:
+        def serve(request: Any, call: Call) -> Any:
+            return servicer(request, call.context)
+
+        step: Step = serve
+        if method.takes_key and self._keys:
+            step = idempotency.step(method, self._keys, step)
+        step = _validation(self._validator, step)
+        step = _access(method, step)
+        step = _caller(self._verifier, method, step)
+        return _deadline(step)
+
+
+def _arrived(method: Method, context: grpc.ServicerContext) -> Call:
+    """Make the call the current one of this thread."""
+    left = context.time_remaining()
+    seconds = method.default_seconds if left is None or left > _NO_DEADLINE else left - _SHAVE
+    call = Call(method, dict(context.invocation_metadata()), time.monotonic() + seconds, context)  # type: ignore[arg-type]
+    calls.enter(call)
+    return call
+
+
+def _span(call: Call) -> Any:
+    name = call.method.full_name
+    return traces.tracer.start_as_current_span(
+        name,
+        context=traces.extract(call.metadata),
+        kind=SpanKind.SERVER,
+        attributes={"rpc.system.name": "grpc", "rpc.method": name},
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+
+
+class _Finisher:
+    """Ends a call: its metric, its log line, its span's status, and its error where there is one."""
+
+    def __init__(self, method: Method) -> None:
+        self._name = method.full_name
+        self._durations: dict[grpc.StatusCode, Histogram] = {}
+
+    def __call__(self, call: Call, span: Span, begun: float, error: Exception | None) -> None:
+        status = None if error is None else errors.to_status(error)
+        code = grpc.StatusCode.OK if status is None else errors.code_of(status)
+        seconds = time.perf_counter() - begun
+        self._duration(code).observe(seconds)
+        told = {"method": self._name, "code": code.name, "response_time": round(seconds * 1000, 2)}
+        if call.caller.user_id or call.caller.service:
+            told["user_id"] = call.caller.subject
+        if error is None or status is None:
+            log.info("call", **told)
+            return
+        span.set_attribute("error.type", code.name)
+        if isinstance(error, DomainError):
+            log.info("call refused", reason=_reason(error), **told)
+        else:
+            span.set_status(StatusCode.ERROR, type(error).__name__)
+            log.error("call failed", exc_info=error, **told)
+        call.context.set_trailing_metadata(((errors.STATUS_DETAILS, status.SerializeToString()),))
+        call.context.abort(code, status.message)
+
+    def _duration(self, code: grpc.StatusCode) -> Histogram:
+        """The histogram of one outcome, kept: looking up labels costs more than observing."""
+        found = self._durations.get(code)
+        if found is None:
+            found = self._durations[code] = metrics.rpc_server_duration.labels(self._name, code.name)
+        return found
+
+
+def _reason(error: DomainError) -> str:
+    return error.remote_reason if isinstance(error, errors.RemoteError) else error.reason
+
+
+def _deadline(inner: Step) -> Step:
+    """Refuse work that cannot be done in the time that is left."""
+
+    def step(request: Any, call: Call) -> Any:
+        if call.seconds_left < _LEAST - _SHAVE:
+            raise DeadlineTooShort
+        return inner(request, call)
+
+    return step
+
+
+def _caller(verifier: TokenVerifier, method: Method, inner: Step) -> Step:
+    """Find out who calls. A method for everybody does not mind a stale token: one logs in again with it."""
+    public = method.audience == options_pb2.AUDIENCE_PUBLIC
+
+    def step(request: Any, call: Call) -> Any:
+        authorization = call.metadata.get("authorization")
+        if authorization:
+            try:
+                call.caller = verifier.verify(authorization)
+            except TokenInvalid:
+                if not public:
+                    raise
+        return inner(request, call)
+
+    return step
+
+
+def _access(method: Method, inner: Step) -> Step:
+    """Admit the callers that the contract names, and no others."""
+    if method.audience == options_pb2.AUDIENCE_PUBLIC:
+        return inner
+
+    def authenticated(request: Any, call: Call) -> Any:
+        if not (call.caller.user_id or call.caller.service):
+            raise TokenInvalid("the call needs an access token")
+        return inner(request, call)
+
+    def roles(request: Any, call: Call) -> Any:
+        if not call.caller.user_id:
+            raise TokenInvalid("the call needs an access token")
+        if not method.roles & call.caller.roles:
+            raise AccessDenied
+        return inner(request, call)
+
+    def internal(request: Any, call: Call) -> Any:
+        if not call.caller.service:
+            raise AccessDenied if call.caller.user_id else TokenInvalid("the call needs an access token")
+        return inner(request, call)
+
+    if method.audience == options_pb2.AUDIENCE_ROLES:
+        return roles
+    return internal if method.audience == options_pb2.AUDIENCE_INTERNAL else authenticated
+
+
+def _validation(validator: Validator, inner: Step) -> Step:
+    """Check the rules that the contract puts on the request's fields."""
+
+    def step(request: Any, call: Call) -> Any:
+        found = validator.collect_violations(request)
+        if found:
+            raise FieldInvalid(violations={_path(v.proto.field): v.proto.message for v in found})
+        return inner(request, call)
+
+    return step
+
+
+def _path(field: Any) -> str:
+    """`risk.coverages[2].limit`, out of the validator's path; empty for a rule on the whole message."""
+    text = ""
+    for element in field.elements if field else ():
+        text += f".{element.field_name}" if text else element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            text += f"[{subscript.value}]"
+    return text

@@ -1,0 +1,77 @@
+"""What the contracts say about each method, read once at start.
+
+Default deny: a method that does not declare who may call it stops the process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from bazaruto.options.v1 import options_pb2
+
+READ_SECONDS = 2.0
+WRITE_SECONDS = 5.0
+STREAM_SECONDS = 60.0
+
+
+class ContractError(Exception):
+    """A contract lacks something that a server needs to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a contract."""
+
+    path: str
+    """As on the wire: `/bazaruto.policies.v1.PolicyService/GetPolicy`."""
+    audience: int
+    roles: frozenset[str]
+    idempotency: int
+    default_seconds: float
+    """The deadline of a call that brings none."""
+    reply_class: type[Message]
+
+    @property
+    def full_name(self) -> str:
+        """As in metrics and spans: `bazaruto.policies.v1.PolicyService/GetPolicy`."""
+        return self.path[1:]
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a call without an idempotency key is refused."""
+        return self.idempotency == options_pb2.IDEMPOTENCY_REQUIRED
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an idempotency key has a meaning here."""
+        return self.idempotency != options_pb2.IDEMPOTENCY_UNSPECIFIED
+
+
+def of_service(service: ServiceDescriptor) -> dict[str, Method]:
+    """The methods of a service, by path. `ContractError` names a method that does not say who may call it."""
+    return {method.path: method for method in map(_of_method, service.methods)}
+
+
+def _of_method(descriptor: MethodDescriptor) -> Method:
+    options = descriptor.GetOptions()
+    access = options.Extensions[options_pb2.access]
+    name = f"{descriptor.containing_service.full_name}/{descriptor.name}"
+    if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
+        raise ContractError(f"{name} does not declare who may call it (option bazaruto.options.v1.access)")
+    if access.audience == options_pb2.AUDIENCE_ROLES and not access.roles:
+        raise ContractError(f"{name} admits roles and lists none")
+    reads = options.Extensions[annotations_pb2.http].WhichOneof("pattern") == "get"
+    seconds = STREAM_SECONDS if descriptor.server_streaming else READ_SECONDS if reads else WRITE_SECONDS
+    return Method(
+        path=f"/{name}",
+        audience=access.audience,
+        roles=frozenset(access.roles),
+        idempotency=options.Extensions[options_pb2.idempotency],
+        default_seconds=seconds,
+        reply_class=GetMessageClass(descriptor.output_type),
+    )

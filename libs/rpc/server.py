@@ -1,0 +1,143 @@
+"""A service's server: it owns health, reflection, the chain around every method, and the graceful stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health
+from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
+from grpc_reflection.v1alpha import reflection
+
+from bazaruto.operations.v1 import health_pb2_grpc
+from libs.auth import TokenVerifier
+from libs.config import Settings
+from libs.db import Database
+from libs.errors import Exhausted
+from libs.rpc import idempotency, methods
+from libs.rpc.health import HealthDetailServicer, HealthMonitor
+from libs.rpc.interceptors import Chain
+
+log = structlog.get_logger("rpc")
+
+_STREAMS = 32  # streams at the same time; each holds a thread
+_IN_FLIGHT = 1000  # calls at the same time; more are refused at once
+_GRACE = 20.0  # seconds that calls under way get when the process stops
+_OPTIONS = (
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
+    # Callers find new replicas when connections are renewed from time to time.
+    ("grpc.max_connection_age_ms", 600_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+)
+
+
+class TooManyStreams(Exhausted):
+    """The process serves as many streams as it can."""
+
+    reason = "OVERLOADED"
+
+
+class Server:
+    """One process of a service."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        database: Database,
+        verifier: TokenVerifier,
+        *,
+        idempotent: bool = False,
+    ) -> None:
+        """`idempotent` says that the service's database keeps idempotency keys."""
+        self._service = service
+        self._settings = settings
+        self._database = database
+        self._chain = Chain(verifier, idempotency.Keys(database) if idempotent else None)
+        self._streams = ThreadPoolExecutor(_STREAMS, "stream")
+        self._streaming = threading.BoundedSemaphore(_STREAMS)
+        self._names: list[str] = []
+        self._health = health.HealthServicer()
+        self._server = grpc.server(
+            ThreadPoolExecutor(settings.threads, "call"),
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(settings.services[service].workers > 1))),
+            maximum_concurrent_rpcs=_IN_FLIGHT,
+        )
+        self.add(health_pb2_grpc.add_HealthDetailServiceServicer_to_server, HealthDetailServicer(service, database))
+
+    def add(self, register: Callable[[Any, Any], None], servicer: object) -> None:
+        """Serve a servicer; `register` is the generated `add_…Servicer_to_server`."""
+        register(servicer, self)
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        """The generated code registers twice; the other way is the one that is used."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """What generated code calls: put the chain around each method."""
+        contract = methods.of_service(descriptor_pool.Default().FindServiceByName(service))
+        wrapped = {name: self._wrap(contract[f"/{service}/{name}"], handler) for name, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, wrapped)
+        self._names.append(service)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; then let calls under way end."""
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        monitor = self.start()
+        stopping.wait()
+        self.stop(monitor)
+
+    def start(self) -> HealthMonitor:
+        """Listen, and begin to check whether there is anything to serve with."""
+        listen = self._settings.services[self._service].listen
+        health_v1_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self._settings.reflection_on:
+            reflection.enable_server_reflection((*self._names, health.SERVICE_NAME), self._server)
+        self._server.add_insecure_port(listen)
+        self._database.open()
+        self._server.start()
+        monitor = HealthMonitor(self._health, self._names, self._database)
+        monitor.start()
+        log.info("serving", address=listen)
+        return monitor
+
+    def stop(self, monitor: HealthMonitor) -> None:
+        """Go away in order: tell health, wait for callers to notice, end what is under way."""
+        monitor.stop()
+        time.sleep(self._settings.drain.total_seconds())
+        self._server.stop(_GRACE).wait()
+        self._streams.shutdown(cancel_futures=True)
+        self._database.close()
+        log.info("stopped")
+
+    def _wrap(self, method: methods.Method, handler: Any) -> Any:
+        if not handler.response_streaming:
+            return grpc.unary_unary_rpc_method_handler(
+                self._chain.unary(method, handler.unary_unary),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        answer = self._chain.stream(method, self._limited(handler.unary_stream))
+        # The library runs a stream in this pool, so that watchers never take the threads of short calls.
+        answer.experimental_thread_pool = self._streams  # type: ignore[attr-defined]
+        return grpc.unary_stream_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+
+    def _limited(self, servicer: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def serve(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            if not self._streaming.acquire(blocking=False):
+                raise TooManyStreams
+            try:
+                yield from servicer(request, context)
+            finally:
+                self._streaming.release()
+
+        return serve

@@ -1,0 +1,17 @@
+"""Logs, metrics and traces of a process, started once in its main."""
+
+from __future__ import annotations
+
+from libs.config import Settings
+from libs.telemetry import logs, traces
+
+
+def start(settings: Settings, component: str) -> None:
+    """Begin to log and to trace as `component`, for example `policies` or `policies-worker`."""
+    logs.start(component, settings.log_level, settings.log_file)
+    traces.start(component, settings)
+
+
+def stop() -> None:
+    """Send what is still buffered; takes 3 seconds at most."""
+    traces.stop()

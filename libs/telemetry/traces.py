@@ -1,0 +1,111 @@
+"""Traces: OpenTelemetry spans, sent to a collector and kept in files for `bazarutod trace`.
+
+The context travels as W3C `traceparent` in request headers, RPC metadata and job arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from libs.config import Settings
+from libs.version import VERSION
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_FILE_LIMIT = 16 << 20  # bytes; the file before the current one is kept, older ones are dropped
+
+tracer = trace.get_tracer("bazaruto", VERSION)
+
+
+class FileSpanExporter(SpanExporter):
+    """Keeps the recent spans of this process in a file, one JSON object a line."""
+
+    def __init__(self, folder: Path, component: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._component = component
+        self._path = folder / f"{component}-{os.getpid()}.jsonl"
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if self._path.exists() and self._path.stat().st_size > _FILE_LIMIT:
+            self._path.replace(self._path.with_suffix(".old.jsonl"))
+        with self._path.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(self._line(span), default=str) + "\n" for span in spans)
+        return SpanExportResult.SUCCESS
+
+    def _line(self, span: ReadableSpan) -> dict[str, object]:
+        context = span.context
+        return {
+            "trace_id": trace.format_trace_id(context.trace_id),
+            "span_id": trace.format_span_id(context.span_id),
+            "parent_id": trace.format_span_id(span.parent.span_id) if span.parent else "",
+            "component": self._component,
+            "name": span.name,
+            "kind": span.kind.name.lower(),
+            "start": span.start_time,
+            "end": span.end_time,
+            "failed": not span.status.is_ok and not span.status.is_unset,
+            "attributes": dict(span.attributes or {}),
+        }
+
+
+def start(component: str, settings: Settings) -> None:
+    """Trace as `component`: to a collector if one is configured, to files if a folder is."""
+    resource = Resource.create({"service.name": component, "service.namespace": "bazaruto", "service.version": VERSION})
+    provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.telemetry.sampling)))
+    if settings.telemetry.otlp_endpoint:
+        # Imported here: the exporter costs 100 ms of start-up that a process without a collector need not pay.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(settings.telemetry.otlp_endpoint)))
+    if settings.telemetry.spans_folder:
+        exporter = FileSpanExporter(Path(settings.telemetry.spans_folder), component)
+        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=300))
+    trace.set_tracer_provider(provider)
+
+
+def stop() -> None:
+    """Send what is still buffered."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush(3000)
+        provider.shutdown()
+
+
+def extract(carrier: Mapping[str, str]) -> Context:
+    """The context that a caller sent."""
+    return _PROPAGATOR.extract(carrier)
+
+
+def inject() -> dict[str, str]:
+    """The current context, to send along."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier
+
+
+def current_trace_id() -> str:
+    """The 32 hexadecimal digits of the current trace; empty outside of one."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+@contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Work within a context that came from elsewhere."""
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)

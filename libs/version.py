@@ -1,0 +1,5 @@
+"""The version of the platform, as its package says."""
+
+from importlib.metadata import version
+
+VERSION = version("bazaruto")

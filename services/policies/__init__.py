@@ -1,0 +1,1 @@
+"""Policies: issuing contracts of insurance and keeping their history."""

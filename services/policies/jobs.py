@@ -1,0 +1,45 @@
+"""What follows from an issued policy, in the background. A job that runs twice changes nothing the second time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs.db import Database
+from libs.jobs import JobKind, JobRunner
+from libs.rpc import idempotency
+from services.policies import store
+from services.policies.clients import Payments, Quotes
+from services.policies.policy import Policy
+
+OPEN_BILLING = JobKind("policies.open_billing", "payments")
+BIND_QUOTE = JobKind("policies.bind_quote", "processing")
+REAP_KEYS = JobKind("policies.reap_idempotency_keys")
+
+
+def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Payments) -> None:
+    """Tell the runner what to do for each kind of job."""
+
+    def load(policy_id: str) -> Policy:
+        with database.reading() as session:
+            found = store.find_policy(session, UUID(policy_id))
+        if found is None:
+            raise LookupError(f"there is no policy {policy_id}")
+        return found
+
+    def open_billing(policy_id: str, installments: int, payment_method: str) -> None:
+        contract = load(policy_id)
+        with database.reading() as session:
+            first = store.list_transactions(session, contract.id, "", 1)[0]
+        payments.open_billing(contract, first, installments, payment_method)
+
+    def bind_quote(policy_id: str) -> None:
+        quotes.bind_quote(load(policy_id))
+
+    def reap_keys() -> None:
+        with database.transaction() as session:
+            idempotency.reap(session, datetime.now(UTC))
+
+    runner.handle(OPEN_BILLING, open_billing)
+    runner.handle(BIND_QUOTE, bind_quote)
+    runner.every("17 * * * *", REAP_KEYS, reap_keys)

@@ -1,0 +1,54 @@
+"""The policies service: `python -m services.policies.main serve|work|migrate`."""
+
+from __future__ import annotations
+
+import sys
+
+import services.policies
+from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
+from libs import process
+from libs.auth import ServiceTokens, TokenVerifier
+from libs.config import Settings
+from libs.db import Database, migrations
+from libs.jobs import JobRunner
+from libs.rpc.client import connect
+from libs.rpc.keys import RemoteKeys
+from libs.rpc.server import Server
+from services.policies import jobs
+from services.policies.clients import Payments, Quotes
+from services.policies.servicer import PolicyServicer
+
+NAME = "policies"
+
+
+def serve(settings: Settings) -> None:
+    """Answer calls."""
+    tokens = ServiceTokens(settings.auth, NAME)
+    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    quotes = Quotes(connect(settings.services["quotes"].target, tokens))
+    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes))
+    server.run()
+
+
+def work(settings: Settings) -> None:
+    """Work on jobs."""
+    tokens = ServiceTokens(settings.auth, f"{NAME}-worker")
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
+    database.open()
+    runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
+    quotes = Quotes(connect(settings.services["quotes"].target, tokens))
+    payments = Payments(connect(settings.services["payments"].target, tokens))
+    jobs.register(runner, database, quotes, payments)
+    runner.run()
+    database.close()
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to the revision that this program needs."""
+    migrations.upgrade(settings.services[NAME].db_url, services.policies)
+
+
+if __name__ == "__main__":
+    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)
