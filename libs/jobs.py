@@ -131,9 +131,15 @@ class JobRunner:
         """Work until SIGTERM or SIGINT; jobs under way get 20 seconds to end, then they are put back."""
         asyncio.run(self._run())
 
-    async def _run(self) -> None:
+    def run_due(self) -> None:
+        """Work on what is due now, with what follows from it, and return."""
+        asyncio.run(self._run(wait=False))
+
+    async def _run(self, *, wait: bool = True) -> None:
         async with self._app.open_async():
             await self._app.run_worker_async(
+                wait=wait,
+                install_signal_handlers=wait,
                 name=self._name,
                 concurrency=self._settings.concurrency,
                 shutdown_graceful_timeout=20,

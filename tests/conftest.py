@@ -1,0 +1,59 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import grpc
+import pytest
+
+from libs.config import Settings
+from tests.support import postgres, servers
+from tests.support.people import People
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that begins the run prepares what the parallel ones share."""
+    if not hasattr(config, "workerinput"):
+        postgres.begin_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """And it tidies up after them."""
+    if not hasattr(config, "workerinput"):
+        postgres.end_run()
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    """Callers with real tokens."""
+    return People(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture
+def make_database() -> Callable[[str], str]:
+    """`make_database("policies")` gives the URL of a fresh database with that service's tables."""
+    return postgres.new_database
+
+
+@pytest.fixture
+def settings_for(people: People) -> Callable[..., Settings]:
+    """`settings_for(policies=url)` gives settings with free ports and those databases."""
+
+    def make(**urls: str) -> Settings:
+        return servers.settings_for(people, **urls)
+
+    return make
+
+
+@pytest.fixture
+def start_server(people: People) -> Iterator[Callable[[str, str, servers.Build], grpc.Channel]]:
+    """`start_server("policies", url, build)` serves until the test ends, and gives a channel."""
+    with ExitStack() as stack:
+
+        def start(service: str, url: str, build: servers.Build) -> grpc.Channel:
+            settings = servers.settings_for(people, **{service: url})
+            return stack.enter_context(servers.running_server(service, settings, people, build))
+
+        yield start

@@ -1,0 +1,306 @@
+"""Policies on a real server and a real database; the quotes service is a small fake behind the client's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import grpc
+import psycopg
+import pytest
+
+from bazaruto.policies.v1 import policy_pb2 as pb
+from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
+from libs import ids
+from libs.config import Settings
+from libs.db import Database
+from libs.errors import ResourceNotFound
+from libs.money import Money
+from libs.rpc import calls
+from libs.rpc.server import Server
+from services.policies.clients import Quotes
+from services.policies.policy import Coverage, Premium, Quote
+from services.policies.servicer import PolicyServicer
+from tests.support.errors import reason_of
+from tests.support.people import People, Person, new_key
+
+
+class FakeQuotes(Quotes):
+    """The quotes service as policies sees it: quotes by id, shown to their owner."""
+
+    def __init__(self) -> None:
+        self.quotes: dict[str, Quote] = {}
+
+    def add(self, owner: Person, **changes: object) -> str:
+        """An accepted quote of somebody."""
+        assert owner.id is not None
+        eur = "EUR"
+        quote = Quote(
+            id=ids.new(),
+            user_id=owner.id,
+            product_code="motor",
+            product_version=1,
+            time_zone="Africa/Maputo",
+            state="accepted",
+            valid_until=datetime.now(UTC) + timedelta(days=30),
+            starts_on=date(2026, 12, 1),
+            ends_on=date(2027, 12, 1),
+            premium=Premium(Money(120000, eur), Money(20400, eur), Money(2500, eur)),
+            coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
+            plans={"annual": 1, "monthly": 12},
+        )
+        quote = replace(quote, **changes)  # type: ignore[arg-type]
+        quote_id = ids.encode("quo", quote.id)
+        self.quotes[quote_id] = quote
+        return quote_id
+
+    def get_quote(self, quote_id: str) -> Quote:
+        quote = self.quotes.get(quote_id)
+        if quote is None or not calls.caller().may_see(quote.user_id):
+            raise ResourceNotFound(resource="quote")
+        return quote
+
+
+class House:
+    """A policies server with its database and the quotes that it knows."""
+
+    def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
+        self.quotes = FakeQuotes()
+        self.url = url
+
+        def build(server: Server, database: Database, settings: Settings) -> None:
+            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes))
+
+        self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
+
+    def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: str) -> pb.Policy:
+        """Issue a policy from a quote, or from a new one."""
+        request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)  # type: ignore[arg-type]
+        return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What the database says."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def house(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> House:
+    return House(start_server, make_database("policies"))
+
+
+def test_policy_issued_from_an_accepted_quote_is_pending_and_numbered(house: House, people: People) -> None:
+    person = people.customer()
+    issued = house.issue(person)
+    assert issued.state == pb.Policy.STATE_PENDING
+    assert issued.policy_number == f"MOT-{datetime.now(UTC).year}-000001"
+    assert issued.user_id == person.user_id
+    assert issued.term.premium.total.units == 1429
+    assert len(issued.coverages) == 2
+
+
+def test_issued_policy_and_its_jobs_are_stored_together(house: House, people: People) -> None:
+    house.issue(people.customer(), payment_method="pm_card_ok")
+    assert house.rows("SELECT task_name FROM procrastinate_jobs ORDER BY task_name") == [
+        ("policies.bind_quote",),
+        ("policies.open_billing",),
+    ]
+
+
+def test_same_key_returns_the_first_policy(house: House, people: People) -> None:
+    person, key = people.customer(), new_key()
+    quote_id = house.quotes.add(person)
+    first = house.issue(person, quote_id, key)
+    assert house.issue(person, quote_id, key) == first
+    assert house.rows("SELECT count(*) FROM policies") == [(1,)]
+
+
+def test_twenty_parallel_calls_with_one_key_issue_one_policy(house: House, people: People) -> None:
+    person, key = people.customer(), new_key()
+    quote_id = house.quotes.add(person)
+    with ThreadPoolExecutor(20) as pool:
+        issued = list(pool.map(lambda _: house.issue(person, quote_id, key), range(20)))
+    assert len({policy.policy_id for policy in issued}) == 1
+    assert house.rows("SELECT count(*) FROM policies") == [(1,)]
+
+
+def test_parallel_calls_with_different_keys_issue_one_policy(house: House, people: People) -> None:
+    person = people.customer()
+    quote_id = house.quotes.add(person)
+
+    def attempt(_: int) -> str:
+        try:
+            house.issue(person, quote_id)
+        except grpc.RpcError as error:
+            return reason_of(error)
+        return "issued"
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(attempt, range(8)))
+    assert sorted(outcomes) == ["POLICY_ALREADY_ISSUED"] * 7 + ["issued"]
+    assert house.rows("SELECT count(*) FROM policies") == [(1,)]
+
+
+def test_key_used_for_another_request_is_refused(house: House, people: People) -> None:
+    person, key = people.customer(), new_key()
+    house.issue(person, key=key)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(person, key=key)
+    assert reason_of(refused.value) == "IDEMPOTENCY_KEY_REUSED"
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 256, "with spaces in the middle of it"])
+def test_malformed_key_is_refused(house: House, people: People, key: str) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(people.customer(), key=key)
+    assert reason_of(refused.value) == "IDEMPOTENCY_KEY_REQUIRED"
+
+
+def test_missing_key_is_refused_and_changes_nothing(house: House, people: People) -> None:
+    person = people.customer()
+    request = pb.IssuePolicyRequest(quote_id=house.quotes.add(person))
+    with pytest.raises(grpc.RpcError) as refused:
+        house.stub.IssuePolicy(request, metadata=person.metadata())
+    assert reason_of(refused.value) == "IDEMPOTENCY_KEY_REQUIRED"
+    assert house.rows("SELECT count(*) FROM policies") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "quoted"}, "QUOTE_NOT_ACCEPTED"),
+        ({"state": "expired"}, "QUOTE_EXPIRED"),
+        ({"valid_until": datetime(2020, 1, 1, tzinfo=UTC)}, "QUOTE_EXPIRED"),
+        ({"state": "bound", "policy_id": ids.new()}, "POLICY_ALREADY_ISSUED"),
+        ({"plans": {"monthly": 12}}, "INSTALLMENT_PLAN_INVALID"),
+    ],
+)
+def test_unfit_quote_is_refused_with_its_reason_and_changes_nothing(
+    house: House, people: People, changes: dict[str, object], reason: str
+) -> None:
+    person = people.customer()
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(person, house.quotes.add(person, **changes))
+    assert reason_of(refused.value) == reason
+    assert house.rows("SELECT count(*) FROM policies") == [(0,)]
+    assert house.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
+
+
+def test_quote_of_somebody_else_does_not_exist(house: House, people: People) -> None:
+    quote_id = house.quotes.add(people.customer())
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(people.customer(), quote_id)
+    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+
+
+def test_policy_of_somebody_else_looks_like_one_that_never_existed(house: House, people: People) -> None:
+    owner, stranger = people.customer(), people.customer()
+    issued = house.issue(owner)
+    answers = []
+    for policy_id in (issued.policy_id, ids.encode("pol", ids.new())):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.stub.GetPolicy(pb.GetPolicyRequest(policy_id=policy_id), metadata=stranger.metadata())
+        answers.append((reason_of(refused.value), refused.value.details()))  # type: ignore[attr-defined]
+    assert answers[0] == answers[1]
+    assert house.stub.GetPolicy(pb.GetPolicyRequest(policy_id=issued.policy_id), metadata=owner.metadata()) == issued
+
+
+def test_activation_puts_the_policy_in_force_once(house: House, people: People) -> None:
+    person, service = people.customer(), people.service("payments-worker")
+    issued = house.issue(person)
+    request = pb.ActivatePolicyRequest(policy_id=issued.policy_id, payment_id=ids.encode("pay", ids.new()))
+    request.paid_time.FromDatetime(datetime.now(UTC))
+    first = house.stub.ActivatePolicy(request, metadata=service.metadata())
+    again = house.stub.ActivatePolicy(request, metadata=service.metadata())
+    assert first.state == again.state == pb.Policy.STATE_IN_FORCE
+    assert again.etag == first.etag != issued.etag
+    stack = house.stub.ListPolicyTransactions(
+        pb.ListPolicyTransactionsRequest(policy_id=issued.policy_id), metadata=person.metadata()
+    ).transactions
+    assert [entry.type for entry in stack] == [
+        pb.PolicyTransaction.TYPE_NEW_BUSINESS,
+        pb.PolicyTransaction.TYPE_ACTIVATION,
+    ]
+
+
+def test_activation_by_a_second_payment_is_refused(house: House, people: People) -> None:
+    service = people.service("payments-worker")
+    request = pb.ActivatePolicyRequest(policy_id=house.issue(people.customer()).policy_id)
+    request.paid_time.FromDatetime(datetime.now(UTC))
+    request.payment_id = ids.encode("pay", ids.new())
+    house.stub.ActivatePolicy(request, metadata=service.metadata())
+    request.payment_id = ids.encode("pay", ids.new())
+    with pytest.raises(grpc.RpcError) as refused:
+        house.stub.ActivatePolicy(request, metadata=service.metadata())
+    assert reason_of(refused.value) == "POLICY_STATE_INVALID"
+
+
+def test_customer_cannot_activate_a_policy(house: House, people: People) -> None:
+    person = people.customer()
+    request = pb.ActivatePolicyRequest(policy_id=house.issue(person).policy_id)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.stub.ActivatePolicy(request, metadata=person.metadata())
+    assert reason_of(refused.value) == "ACCESS_DENIED"
+
+
+def test_pages_show_every_policy_of_the_caller_once_and_newest_first(house: House, people: People) -> None:
+    person = people.customer()
+    issued = [house.issue(person).policy_id for _ in range(5)]
+    house.issue(people.customer())
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = house.stub.ListPolicies(
+            pb.ListPoliciesRequest(page_size=2, page_token=token), metadata=person.metadata()
+        )
+        seen += [policy.policy_id for policy in page.policies]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == issued[::-1]
+
+
+def test_page_token_of_another_list_is_refused(house: House, people: People) -> None:
+    person, stranger = people.customer(), people.customer()
+    for _ in range(2):
+        house.issue(person)
+    token = house.stub.ListPolicies(pb.ListPoliciesRequest(page_size=1), metadata=person.metadata()).next_page_token
+    for who, request in (
+        (stranger, pb.ListPoliciesRequest(page_token=token)),
+        (person, pb.ListPoliciesRequest(page_token=token, product_code="home")),
+        (person, pb.ListPoliciesRequest(page_token="nonsense")),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.stub.ListPolicies(request, metadata=who.metadata())
+        assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
+
+
+def test_watch_sends_the_policy_now_and_after_each_change(house: House, people: People) -> None:
+    person = people.customer()
+    issued = house.issue(person)
+    watch = house.stub.WatchPolicy(
+        pb.WatchPolicyRequest(policy_id=issued.policy_id), metadata=person.metadata(), timeout=10
+    )
+    assert next(watch).state == pb.Policy.STATE_PENDING
+    request = pb.ActivatePolicyRequest(policy_id=issued.policy_id, payment_id=ids.encode("pay", ids.new()))
+    request.paid_time.FromDatetime(datetime.now(UTC))
+    house.stub.ActivatePolicy(request, metadata=people.service("payments-worker").metadata())
+    assert next(watch).state == pb.Policy.STATE_IN_FORCE
+    watch.cancel()
+
+
+def test_watching_an_unknown_policy_fails_before_anything_is_sent(house: House, people: People) -> None:
+    request = pb.WatchPolicyRequest(policy_id=ids.encode("pol", ids.new()))
+    with pytest.raises(grpc.RpcError) as refused:
+        next(house.stub.WatchPolicy(request, metadata=people.customer().metadata()))
+    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("table", ["policy_transactions", "terms", "segments"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET policy_id = policy_id", "TRUNCATE {} CASCADE"])
+def test_history_cannot_be_changed_even_by_sql(house: House, people: People, table: str, statement: str) -> None:
+    house.issue(people.customer())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        house.rows(statement.format(table))

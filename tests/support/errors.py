@@ -1,0 +1,31 @@
+"""What an error says to the machine that gets it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.rpc import error_details_pb2, status_pb2
+
+
+def status_of(error: Any) -> status_pb2.Status:
+    """The `google.rpc.Status` that an RPC error carries."""
+    for key, value in error.trailing_metadata():
+        if key == "grpc-status-details-bin":
+            return status_pb2.Status.FromString(value)
+    raise AssertionError(f"the error carries no details: {error}")
+
+
+def reason_of(error: Any) -> str:
+    """The `ErrorReason` of an RPC error."""
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status_of(error).details)
+    return info.reason
+
+
+def violations_of(error: Any) -> dict[str, str]:
+    """The fields that an RPC error complains about, and why."""
+    bad = error_details_pb2.BadRequest()
+    for detail in status_of(error).details:
+        if detail.Unpack(bad):
+            return {violation.field: violation.description for violation in bad.field_violations}
+    return {}

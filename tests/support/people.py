@@ -1,0 +1,67 @@
+"""Callers with real tokens, signed by keys that the servers under test trust."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from libs import ids
+from libs.auth import ServiceTokens, SigningKeys, TokenVerifier, write_signing_key
+from libs.config import AuthSettings
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who calls."""
+
+    authorization: str
+    id: UUID | None = None
+
+    @property
+    def user_id(self) -> str:
+        """The identifier as callers see it."""
+        assert self.id is not None
+        return ids.encode("usr", self.id)
+
+    def metadata(self, **more: str) -> list[tuple[str, str]]:
+        """Metadata for a call by this person: `metadata(idempotency_key=…)` adds to it."""
+        named = [(name.replace("_", "-"), value) for name, value in more.items()]
+        return [("authorization", self.authorization), *named]
+
+
+class People:
+    """Makes callers."""
+
+    def __init__(self, folder: Path) -> None:
+        write_signing_key(folder / "keys", datetime.now(UTC))
+        (folder / "internal").write_text(secrets.token_hex(32))
+        self.auth = AuthSettings(key_folder=folder / "keys", internal_secret_file=folder / "internal")
+        self.keys = SigningKeys.load(self.auth.key_folder)
+
+    def customer(self) -> Person:
+        """A customer nobody has met before."""
+        return self._user("customer")
+
+    def admin(self) -> Person:
+        """An administrator."""
+        return self._user("admin")
+
+    def service(self, name: str) -> Person:
+        """A service of the platform."""
+        return Person(ServiceTokens(self.auth, name).header())
+
+    def verifier(self) -> TokenVerifier:
+        """A verifier that trusts these callers."""
+        return TokenVerifier(self.auth, lambda: self.keys.public)
+
+    def _user(self, role: str) -> Person:
+        user_id = ids.new()
+        return Person(f"Bearer {self.keys.sign(self.auth, user_id, [role], datetime.now(UTC))}", user_id)
+
+
+def new_key() -> str:
+    """An idempotency key that was never used."""
+    return secrets.token_hex(16)

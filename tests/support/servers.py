@@ -1,0 +1,52 @@
+"""A service's real server in this process, on a free port, over a real database."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import grpc
+
+from libs.config import DbSettings, JobSettings, Settings
+from libs.db import Database
+from libs.rpc.server import Server
+from libs.stack import SERVICES
+from tests.support.people import People
+
+Build = Callable[[Server, Database, Settings], None]
+"""Adds the servicers of a service to its server, as its main does."""
+
+
+def free_address() -> str:
+    """A loopback address on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def settings_for(people: People, **urls: str) -> Settings:
+    """Settings with free ports, with the databases of the given services."""
+    services = {name: {"listen": free_address(), "db_url": urls.get(name, "")} for name in SERVICES}
+    return Settings(
+        environment="test",
+        services=services,  # type: ignore[arg-type]  # checked and completed by the settings themselves
+        auth=people.auth,
+        db=DbSettings(max_connections=10),
+        jobs=JobSettings(concurrency=2, retry_wait=timedelta(milliseconds=10)),
+    )
+
+
+@contextmanager
+def running_server(service: str, settings: Settings, people: People, build: Build) -> Iterator[grpc.Channel]:
+    """Serve within; gives a bare channel to the server."""
+    database = Database(settings.services[service].db_url, settings.db, f"test-{service}")
+    server = Server(service, settings, database, people.verifier(), idempotent=True)
+    build(server, database, settings)
+    monitor = server.start()
+    try:
+        with grpc.insecure_channel(settings.services[service].target) as channel:
+            yield channel
+    finally:
+        server.stop(monitor)
