@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from google.api import httpbody_pb2
-from google.protobuf import any_pb2, descriptor_pb2, duration_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from protobuf import DescMethod, DescService, Message, Registry
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
+from protobuf.wkt.google.protobuf.descriptor_pb import DescriptorProto
+
+from gateway.fields import camel
 
 # What the gateway renders itself, also when no contract imports it. In order of their imports.
 _OWN = (any_pb2, duration_pb2, error_details_pb2, status_pb2, httpbody_pb2)
@@ -28,10 +31,18 @@ def registry(descriptor_set: bytes) -> Registry:
     present = {file.name for file in contracts.file}
     for module in _OWN:
         if module.DESCRIPTOR.name not in present:
-            complete = descriptor_pb2.FileDescriptorProto()
-            module.DESCRIPTOR.CopyToProto(complete)  # unlike its serialized form, with the JSON names
-            contracts.file.append(FileDescriptorProto.from_binary(complete.SerializeToString()))
+            file = FileDescriptorProto.from_binary(module.DESCRIPTOR.serialized_pb)
+            _add_json_names(file.message_type)
+            contracts.file.append(file)
     return contracts.to_registry()
+
+
+def _add_json_names(messages: list[DescriptorProto]) -> None:
+    """Python modules carry descriptors without the JSON names that the compiler works out."""
+    for message in messages:
+        for field in message.field:
+            field.json_name = camel(field.name)
+        _add_json_names(message.nested_type)
 
 
 def services(contracts: Registry) -> list[DescService]:

@@ -45,7 +45,7 @@ class FieldError(ValueError):
     """A text does not name a field, or is no value of it. `path` is the field's path in the contract."""
 
     def __init__(self, path: str, description: str) -> None:
-        super().__init__(f"{path}: {description}")
+        super().__init__(f"{path} {description}")
         self.path = path
         self.description = description
 

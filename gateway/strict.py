@@ -125,15 +125,13 @@ def walk(kind: DescMessage, value: Any, registry: Registry, path: str = "") -> I
                     yield from walk(inner, one, registry, f"{here}[{index}]")
             case DescFieldValueMap(value=DescMessage() as inner) if isinstance(item, dict):
                 yield from _keys(item, here)
+                yield from _leaf_of(kind, {key: {name: {} for name in item}}, registry, here)
                 for name, one in item.items():
                     yield from walk(inner, one, registry, f"{here}[{name}]")
             case _:
                 yield from _keys(item, here)
                 yield from _texts(item, here)
-                try:
-                    message_from_json_value(kind.type, {key: item}, registry=registry)
-                except _FAILURES as error:
-                    yield here, _reason(error)
+                yield from _leaf_of(kind, {key: item}, registry, here)
 
 
 def _leaf(kind: DescMessage, value: Any, registry: Registry, path: str) -> Iterator[tuple[str, str]]:
@@ -144,10 +142,15 @@ def _leaf(kind: DescMessage, value: Any, registry: Registry, path: str) -> Itera
     if wrong:
         yield from wrong
         return
+    yield from _leaf_of(kind, value, registry, path or "body")
+
+
+def _leaf_of(kind: DescMessage, value: Any, registry: Registry, path: str) -> Iterator[tuple[str, str]]:
+    """What the protobuf library says about a value."""
     try:
         message_from_json_value(kind.type, value, registry=registry)
     except _FAILURES as error:
-        yield path or "body", _reason(error)
+        yield path, _reason(error)
 
 
 def _keys(value: Any, path: str) -> Iterator[tuple[str, str]]:

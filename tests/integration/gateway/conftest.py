@@ -19,13 +19,13 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health
 from grpc_health.v1 import health_pb2 as grpc_health_pb2
 from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
 
+from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
 from tests.unit.gateway import gateway_sample as sample
 
 ROOT = Path(__file__).parents[3]
@@ -156,7 +156,9 @@ class _HealthDetail(health_pb2_grpc.HealthDetailServiceServicer):
     def GetHealthDetail(self, request: Any, context: grpc.ServicerContext) -> health_pb2.HealthDetail:
         time.sleep(self._library.hang_health)
         error = self._library.database_error
-        detail = health_pb2.HealthDetail(healthy=not error, database_error=error, pending_jobs=self._library.pending_jobs)
+        detail = health_pb2.HealthDetail(
+            healthy=not error, database_error=error, pending_jobs=self._library.pending_jobs
+        )
         detail.database_response_time.FromMilliseconds(2)
         detail.failed_jobs = 1
         return detail

@@ -256,8 +256,4 @@ def contract(*rpcs: str, messages: str = "message Thing { string name = 1; repea
 
 def rpc(name: str, rule: str, access: str = PUBLIC, stream: str = "") -> str:
     """An RPC with a rule."""
-    return (
-        f"rpc {name}({stream} Thing) returns (Thing) {{ option (google.api.http) = {{{rule}}}; {access} }}"
-    )
-
-
+    return f"rpc {name}({stream} Thing) returns (Thing) {{ option (google.api.http) = {{{rule}}}; {access} }}"
