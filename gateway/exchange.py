@@ -124,8 +124,8 @@ async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientGone
+                if message["type"] != "http.request":  # cut off, or malformed in a way that ends the connection
+                    raise problems.body_cut_off()
                 part = message.get("body", b"")
                 size += len(part)
                 if size > limit:

@@ -169,6 +169,17 @@ def body_too_slow() -> Problem:
     )
 
 
+def body_cut_off() -> Problem:
+    """400: the body ended before its end, or its chunks are malformed."""
+    return made(
+        400,
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        "The body is malformed or ends too early.",
+        headers=((b"connection", b"close"),),
+    )
+
+
 def overloaded() -> Problem:
     """503: this process has as many requests as it can take."""
     return made(503, "UNAVAILABLE", "OVERLOADED", "The platform has as much work as it can take.")

@@ -114,7 +114,7 @@ class Library:
         """All methods of the sample, without generated code."""
         service = sample.registry().service(f"{PACKAGE}.LibraryService")
         assert service is not None
-        made: dict[str, grpc.RpcMethodHandler] = {}
+        made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for rpc in service.methods:
             reads = rpc.input.type.from_binary
             make: Any = grpc.unary_unary_rpc_method_handler

@@ -1,0 +1,80 @@
+"""Streams over HTTP: both forms, errors early and late, and callers who go away."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+
+def test_a_stream_is_one_object_a_line(client: httpx.Client) -> None:
+    response = client.get("/v1/books/b:watch")
+    assert response.headers["content-type"] == "application/x-ndjson"
+    lines = response.text.splitlines()
+    assert [json.loads(line)["title"] for line in lines] == ["first", "second"]
+    assert response.text.endswith("\n")
+
+
+def test_a_stream_is_events_for_who_accepts_them(client: httpx.Client) -> None:
+    response = client.get("/v1/books/b:watch", headers={"accept": "text/event-stream"})
+    assert response.headers["content-type"] == "text/event-stream"
+    events = response.text.removesuffix("\n\n").split("\n\n")
+    assert [json.loads(event.removeprefix("data: "))["title"] for event in events] == ["first", "second"]
+
+
+def test_a_stream_in_another_form_is_406(client: httpx.Client) -> None:
+    assert client.get("/v1/books/b:watch", headers={"accept": "application/json"}).status_code == 406
+
+
+def test_a_stream_that_fails_at_once_is_an_ordinary_error(client: httpx.Client) -> None:
+    response = client.get("/v1/books/missing:watch")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"]["details"][0]["reason"] == "MISSING"
+
+
+@pytest.mark.parametrize(
+    ("accept", "last"), [("*/*", '{"error":'), ("text/event-stream", 'event: error\ndata: {"error":')]
+)
+def test_a_stream_that_fails_later_ends_with_the_error(client: httpx.Client, accept: str, last: str) -> None:
+    response = client.get("/v1/books/breaks:watch", headers={"accept": accept})
+    assert response.status_code == 200
+    assert response.text.count("second") == 1
+    assert last in response.text
+    assert response.headers["x-trace-id"] in response.text
+
+
+def test_a_download_in_pieces_is_the_pieces(client: httpx.Client) -> None:
+    response = client.get("/v1/books/b/pieces")
+    assert (response.headers["content-type"], response.content) == ("text/plain", b"one two")
+
+
+def test_the_first_message_arrives_before_the_stream_ends(client: httpx.Client, service: Any) -> None:
+    service.library.cancelled.clear()
+    with client.stream("GET", "/v1/books/endless:watch") as response:
+        first = next(response.iter_lines())
+        assert json.loads(first)["title"] == "first"
+    assert service.library.cancelled.wait(2), "the call went on after its caller had gone"
+
+
+def test_a_deadline_ends_a_stream_with_an_error(client: httpx.Client) -> None:
+    response = client.get("/v1/books/endless:watch", headers={"request-timeout": "0.3"})
+    assert response.status_code == 200
+    assert json.loads(response.text.splitlines()[-1])["error"]["status"] == "DEADLINE_EXCEEDED"
+
+
+def test_a_call_ends_when_its_caller_goes_away(gateway: Any, service: Any) -> None:
+    service.library.cancelled.clear()
+    with socket.create_connection((gateway.host, gateway.port)) as connection:
+        connection.sendall(b"GET /v1/books/slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert not service.library.cancelled.wait(0.3)
+    assert service.library.cancelled.wait(1), "the call went on after its caller had gone"
+
+
+def test_a_slow_call_ends_at_its_deadline(client: httpx.Client) -> None:
+    response = client.get("/v1/books/slow", headers={"request-timeout": "0.2"})
+    assert response.status_code == 504
+    assert response.json()["error"]["details"][0]["reason"] == "DEADLINE_TOO_SHORT"
