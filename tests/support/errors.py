@@ -19,7 +19,7 @@ def reason_of(error: Any) -> str:
     """The `ErrorReason` of an RPC error."""
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status_of(error).details)
-    return info.reason
+    return str(info.reason)
 
 
 def violations_of(error: Any) -> dict[str, str]:

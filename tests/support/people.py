@@ -26,10 +26,12 @@ class Person:
         assert self.id is not None
         return ids.encode("usr", self.id)
 
-    def metadata(self, **more: str) -> list[tuple[str, str]]:
+    def metadata(self, **more: str) -> tuple[tuple[str, str], ...]:
         """Metadata for a call by this person: `metadata(idempotency_key=…)` adds to it."""
-        named = [(name.replace("_", "-"), value) for name, value in more.items()]
-        return [("authorization", self.authorization), *named]
+        return (
+            ("authorization", self.authorization),
+            *((name.replace("_", "-"), value) for name, value in more.items()),
+        )
 
 
 class People:

@@ -31,7 +31,7 @@ def settings_for(people: People, **urls: str) -> Settings:
     services = {name: {"listen": free_address(), "db_url": urls.get(name, "")} for name in SERVICES}
     return Settings(
         environment="test",
-        services=services,  # type: ignore[arg-type]  # checked and completed by the settings themselves
+        services=services,
         auth=people.auth,
         db=DbSettings(max_connections=10),
         jobs=JobSettings(concurrency=2, retry_wait=timedelta(milliseconds=10)),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import grpc
 import psycopg
@@ -33,7 +34,7 @@ class FakeQuotes(Quotes):
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
 
-    def add(self, owner: Person, **changes: object) -> str:
+    def add(self, owner: Person, **changes: Any) -> str:
         """An accepted quote of somebody."""
         assert owner.id is not None
         eur = "EUR"
@@ -51,7 +52,7 @@ class FakeQuotes(Quotes):
             coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
             plans={"annual": 1, "monthly": 12},
         )
-        quote = replace(quote, **changes)  # type: ignore[arg-type]
+        quote = replace(quote, **changes)
         quote_id = ids.encode("quo", quote.id)
         self.quotes[quote_id] = quote
         return quote_id
@@ -75,15 +76,15 @@ class House:
 
         self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
 
-    def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: str) -> pb.Policy:
+    def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: Any) -> pb.Policy:
         """Issue a policy from a quote, or from a new one."""
-        request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)  # type: ignore[arg-type]
+        request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)
         return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database says."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query).fetchall()
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_missing_key_is_refused_and_changes_nothing(house: House, people: People
     ],
 )
 def test_unfit_quote_is_refused_with_its_reason_and_changes_nothing(
-    house: House, people: People, changes: dict[str, object], reason: str
+    house: House, people: People, changes: dict[str, Any], reason: str
 ) -> None:
     person = people.customer()
     with pytest.raises(grpc.RpcError) as refused:
@@ -202,7 +203,7 @@ def test_policy_of_somebody_else_looks_like_one_that_never_existed(house: House,
     for policy_id in (issued.policy_id, ids.encode("pol", ids.new())):
         with pytest.raises(grpc.RpcError) as refused:
             house.stub.GetPolicy(pb.GetPolicyRequest(policy_id=policy_id), metadata=stranger.metadata())
-        answers.append((reason_of(refused.value), refused.value.details()))  # type: ignore[attr-defined]
+        answers.append((reason_of(refused.value), refused.value.details()))
     assert answers[0] == answers[1]
     assert house.stub.GetPolicy(pb.GetPolicyRequest(policy_id=issued.policy_id), metadata=owner.metadata()) == issued
 

@@ -1,0 +1,101 @@
+"""`bazarutod`: the one command to run, inspect and try the platform."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libs.config import ConfigError, load
+from libs.stack import SERVICES
+from libs.version import VERSION
+
+app = typer.Typer(help="Run, inspect and try the Bazaruto insurance platform.", no_args_is_help=True)
+RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
+RUN_FOLDER = Path(".run")
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+
+
+@app.command()
+def up(folder: RunFolder = RUN_FOLDER) -> None:
+    """Start the whole platform with everything it needs; Ctrl-C stops it."""
+    from libs.cli.up import run
+
+    run(folder.absolute())
+
+
+@app.command()
+def demo(
+    gateway: Annotated[str, typer.Option(help="Address of the gateway; the running platform's by default.")] = "",
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Buy a policy over HTTP, and print each step and the trace."""
+    from libs.cli.demo import run
+
+    run(gateway or f"http://{load().gateway.listen}", folder)
+
+
+@app.command()
+def trace(
+    trace_id: Annotated[str, typer.Argument(help="32 hexadecimal digits, as in the x-trace-id header and in logs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the spans as JSON.")] = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Print the waterfall of a recent trace."""
+    from libs.cli.waterfall import run
+
+    run(trace_id, folder, as_json)
+
+
+@app.command()
+def serve(service: Annotated[str, typer.Argument(help=f"gateway, {', '.join(SERVICES)}")]) -> None:
+    """Run the server of one service, or the gateway, in the foreground."""
+    _become(service, "serve", (*SERVICES, "gateway"))
+
+
+@app.command()
+def work(service: Annotated[str, typer.Argument(help=", ".join(SERVICES))]) -> None:
+    """Run the worker of one service in the foreground."""
+    _become(service, "work", SERVICES)
+
+
+@app.command()
+def migrate(service: Annotated[str, typer.Argument(help="One service; all of them by default.")] = "") -> None:
+    """Bring databases to the revision that this program needs."""
+    from libs.provisioning import migrate as migrate_all
+
+    if service:
+        _become(service, "migrate", SERVICES)
+    migrate_all(load(), typer.echo)
+
+
+@app.command()
+def config() -> None:
+    """Check the configuration and print it as it is in force, without secrets."""
+    typer.echo(load().model_dump_json(indent=2))
+
+
+@app.command()
+def version(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """Print the version."""
+    typer.echo(json.dumps({"version": VERSION}) if as_json else VERSION)
+
+
+def _become(service: str, verb: str, known: tuple[str, ...]) -> None:
+    """Replace this process by the service's own main, so that signals reach it."""
+    if service not in known:
+        raise typer.BadParameter(f"{service!r} is none of {', '.join(known)}")
+    load()
+    module = "gateway.main" if service == "gateway" else f"services.{service}.main"
+    os.execv(sys.executable, [sys.executable, "-m", module, verb])  # noqa: S606 - our own modules

@@ -1,0 +1,96 @@
+"""`bazarutod up`: from nothing to a running platform, with progress, and down again in order."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from libs import provisioning
+from libs.config import Settings, load
+from libs.stack import PROCESSES
+from libs.supervisor import StartError, Supervisor
+
+STATE = "state.json"
+_LOOK_EVERY = 0.5
+_RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
+
+
+def run(folder: Path) -> None:
+    """Run the platform in the foreground until SIGINT or SIGTERM."""
+    console = Console(highlight=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit(f"The platform of {folder} is running already.")
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        _run(folder, console, stopping)
+
+
+def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
+    begun = time.monotonic()
+    settings = load()
+    if busy := provisioning.busy_addresses(settings):
+        sys.exit(f"Somebody listens on {', '.join(busy)}. Stop that, or configure other addresses (see config.yaml).")
+    supervisor = None
+    provision = provisioning.Provision()
+    try:
+        with console.status("Preparing") as status:
+            provision = provisioning.prepare(folder, settings, status.update)
+            provisioning.apply(provision.environment)
+            settings = load()
+            provisioning.migrate(settings, status.update)
+            supervisor = Supervisor(settings, os.environ, folder / "logs")
+            status.update(f"Starting {len(PROCESSES)} processes")
+            supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
+        (folder / STATE).write_text(json.dumps({"pid": os.getpid(), "gateway": settings.gateway.listen}))
+        console.print(_welcome(settings, folder, time.monotonic() - begun))
+        _watch(supervisor, console, stopping)
+    except (StartError, RuntimeError, ValueError) as error:
+        console.print(f"[red]The platform did not start.[/] {error}")
+        sys.exit(1)
+    finally:
+        (folder / STATE).unlink(missing_ok=True)
+        with console.status("Stopping") as status:
+            if supervisor:
+                supervisor.stop(told=lambda name: status.update(f"Stopped {name}"))
+            provision.stop()
+        console.print("Stopped.")
+
+
+def _watch(supervisor: Supervisor, console: Console, stopping: threading.Event) -> None:
+    """Start again what dies, and say so."""
+    while not stopping.wait(_LOOK_EVERY):
+        for process in supervisor.dead():
+            console.print(f"[red]{process.name} died[/]; starting it again. The end of its log:")
+            console.print(supervisor.tail(process.name, 5), markup=False)
+            stopping.wait(_RESTART_AFTER)
+            supervisor.spawn(process)
+
+
+def _welcome(settings: Settings, folder: Path, seconds: float) -> str:
+    gateway = f"http://{settings.gateway.listen}"
+    services = "\n".join(
+        f"  {name:<10} grpc://{s.target}   metrics http://{s.metrics}/metrics" for name, s in settings.services.items()
+    )
+    return f"""
+[bold green]Bazaruto is ready[/] after {seconds:.1f} s.
+
+  gateway    {gateway}   documentation {gateway}/docs   health {gateway}/healthz/detailed
+{services}
+  logs       {folder}/logs
+
+Buy a policy:   .venv/bin/bazarutod demo      or step by step with curl, as README.md shows.
+Ctrl-C stops everything.
+"""
