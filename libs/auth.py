@@ -28,7 +28,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from libs import ids
 from libs.config import AuthSettings
-from libs.errors import Denied, Unauthenticated
+from libs.errors import Denied, FieldInvalid, Unauthenticated
 
 _INTERNAL_AUDIENCE = "bazaruto-internal"
 _INTERNAL_LIFETIME = 60  # seconds
@@ -99,7 +99,7 @@ class TokenVerifier:
             raise TokenInvalid("the authorization is not of the form 'Bearer TOKEN'")
         try:
             caller = self._verify(authorization)
-        except (jwt.InvalidTokenError, ValueError, KeyError) as error:
+        except (jwt.InvalidTokenError, FieldInvalid, ValueError, KeyError) as error:
             raise TokenInvalid("the access token is malformed, expired or not signed by this platform") from error
         self._known[authorization] = caller
         return caller

@@ -39,12 +39,18 @@ class _Running:
 
 
 class Supervisor:
-    """The processes of one platform. `environment` is what they are configured by, `logs` where they write."""
+    """The processes of one platform.
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], logs: Path) -> None:
+    `environment` is what they are configured by, `logs` where they write, `code` the tree whose modules they run.
+    """
+
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], logs: Path, code: Path | None = None
+    ) -> None:
         self._settings = settings
         self._environment = dict(environment)
         self._logs = logs
+        self._code = code
         self._running: dict[str, _Running] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -73,6 +79,7 @@ class Supervisor:
             handle = subprocess.Popen(  # noqa: S603 - our own modules
                 [sys.executable, "-m", process.module, process.verb],
                 env=self._environment,
+                cwd=self._code,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

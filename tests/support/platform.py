@@ -1,0 +1,84 @@
+"""The whole platform as real processes, on free ports, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import psycopg
+
+from libs import provisioning
+from libs.config import Settings, load
+from libs.db import embedded
+from libs.stack import SERVICES
+from libs.supervisor import Supervisor
+from tests.support.servers import free_address
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform."""
+
+    folder: Path
+    settings: Settings
+    environment: dict[str, str]
+    supervisor: Supervisor
+    postgres: embedded.Server
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return f"http://{self.settings.gateway.listen}"
+
+    def rows(self, service: str, query: str) -> list[tuple[object, ...]]:
+        """What a service's database says, as its superuser sees it."""
+        url = self.postgres.url(f"bazaruto_{service}")
+        with psycopg.connect(url, autocommit=True) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def log(self, process: str) -> str:
+        """Everything a process has logged."""
+        return (self.folder / "logs" / f"{process}.log").read_text(errors="replace")
+
+
+@contextmanager
+def running_platform(code: Path | None = None, **variables: str) -> Iterator[Platform]:
+    """Start everything within, from the tree `code`; `variables` are further variables of the environment."""
+    folder = Path(tempfile.mkdtemp(prefix="bazaruto-platform-"))
+    folder.chmod(0o711)  # as root, PostgreSQL runs as another user
+    environment = {**os.environ, **_free_addresses(), **variables}
+    provision = provisioning.Provision()
+    try:
+        provision = provisioning.prepare(folder, _settings(environment), lambda _: None, throwaway=True)
+        environment |= provision.environment
+        settings = _settings(environment)
+        provisioning.migrate(settings, lambda _: None)
+        supervisor = Supervisor(settings, environment, folder / "logs", code)
+        assert provision.postgres
+        try:
+            supervisor.start()
+            yield Platform(folder, settings, environment, supervisor, provision.postgres)
+        finally:
+            supervisor.stop()
+    finally:
+        provision.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_addresses() -> dict[str, str]:
+    found = {"BAZARUTO_GATEWAY__LISTEN": free_address(), "BAZARUTO_ENVIRONMENT": "test"}
+    for service in SERVICES:
+        for key in ("LISTEN", "METRICS", "WORKER_METRICS"):
+            found[f"BAZARUTO_SERVICES__{service.upper()}__{key}"] = free_address()
+    return found
+
+
+def _settings(environment: dict[str, str]) -> Settings:
+    with patch.dict(os.environ, environment, clear=True):
+        return load()
