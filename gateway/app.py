@@ -50,6 +50,8 @@ _NO_FRAMES = (b"content-security-policy", b"default-src 'none'; frame-ancestors 
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _VARY = (b"vary", b"accept, accept-encoding")
 _NO_STORE = (b"cache-control", b"no-store")
+_NO_BUFFERING = (b"x-accel-buffering", b"no")  # a stream that nginx buffers is none
+_DEPRECATION = (b"deprecation", b"true")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 
@@ -69,6 +71,7 @@ class Endpoint:
     transcoder: Transcoder
     call: Callable[..., Any]
     longest: float
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 class Gateway:
@@ -222,7 +225,7 @@ class Gateway:
                 gone.cancel()
         reply = endpoint.transcoder.reply(raw)
         cache = _REVALIDATE if reply.etag and endpoint.route.http_method == "GET" else _NO_STORE
-        headers = [cache, *calls.headers_back(initial)]
+        headers = [cache, *endpoint.headers, *calls.headers_back(initial)]
         return Response(200, reply.body, reply.content_type, headers, reply.etag)
 
     async def _stream(
@@ -235,7 +238,7 @@ class Gateway:
         receive: Receive,
         send: Send,
     ) -> Response | None:
-        headers = [*self._common(request, watch), _NO_STORE, _NO_FRAMES, (b"x-accel-buffering", b"no")]
+        headers = [*self._common(request, watch), *endpoint.headers, _NO_STORE, _NO_FRAMES, _NO_BUFFERING]
         relay = Relay(call, endpoint.transcoder, form, headers)
         self._streams.add(call)
         problem = None
@@ -302,4 +305,5 @@ class Gateway:
 def _endpoint(route: Route, registry: Registry, channel: grpc.aio.Channel) -> Endpoint:
     name = full_name(route.rpc)
     call: Callable[..., Any] = channel.unary_stream(name) if route.streaming else channel.unary_unary(name)
-    return Endpoint(route, Transcoder(route, registry), call, calls.longest(route))
+    headers = (_DEPRECATION,) if route.rpc.deprecated else ()
+    return Endpoint(route, Transcoder(route, registry), call, calls.longest(route), headers)

@@ -66,6 +66,7 @@ def serve(settings: Settings) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
         http2_settings=HTTP2Settings(max_concurrent_streams=100, max_headers_size=_HEADER_BYTES),
         workers_kill_timeout=_STOP_SECONDS,
+        respawn_failed_workers=True,
         log_access=False,
         log_enabled=False,
     )

@@ -37,10 +37,13 @@ def build(registry: Registry, table: RouteTable) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     tags: dict[str, str] = {}
     names: set[str] = set()
+    by_shape: dict[str, tuple[str, list[str]]] = {}
     for route in table.routes:
         service = route.rpc.parent
+        # Two paths that differ in the names of their variables only are one path to OpenAPI.
+        path, variables = by_shape.setdefault(route.template.shape, _path(route))
         tags[service.name] = schemas.comment(service.type_name)
-        operation = _operation(schemas, route)
+        operation = _operation(schemas, route, variables)
         number = 1
         while operation["operationId"] in names:  # additional bindings are operations of their own
             number += 1
@@ -48,7 +51,7 @@ def build(registry: Registry, table: RouteTable) -> dict[str, Any]:
         names.add(operation["operationId"])
         method = route.http_method.lower()
         key = method if method in _METHODS else f"x-{method}"  # OpenAPI 3.1 knows these methods only
-        paths.setdefault(_path(route), {})[key] = operation
+        paths.setdefault(path, {})[key] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Bazaruto", "version": VERSION, "description": _ABOUT},
@@ -70,11 +73,16 @@ def encode(document: dict[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def _path(route: Route) -> str:
-    return re.sub(r"\{([^}=]+)=[^}]*\}", r"{\1}", route.template.text)
+def _path(route: Route) -> tuple[str, list[str]]:
+    """The path with plain names for its variables, and those names in order."""
+    full = [variable.field_path for variable in route.template.variables]
+    short = [name.rpartition(".")[2] for name in full]
+    names = short if len(set(short)) == len(short) else [name.replace(".", "_") for name in full]
+    left = iter(names)
+    return re.sub(r"\{[^}]*\}", lambda _: f"{{{next(left)}}}", route.template.text), names
 
 
-def _operation(schemas: Schemas, route: Route) -> dict[str, Any]:
+def _operation(schemas: Schemas, route: Route, variables: list[str]) -> dict[str, Any]:
     rpc = route.rpc
     text = schemas.comment(f"{rpc.parent.type_name}.{rpc.name}")
     summary, *rest = comments.paragraphs(text) or [rpc.name]
@@ -87,7 +95,7 @@ def _operation(schemas: Schemas, route: Route) -> dict[str, Any]:
         "tags": [rpc.parent.name],
         "summary": re.split(r"(?<=[.:;]) ", summary)[0].rstrip(".:;"),
         "description": "\n\n".join([summary, *rest]),
-        "parameters": list(_parameters(schemas, route)),
+        "parameters": list(_parameters(schemas, route, variables)),
     }
     if route.body:
         operation["requestBody"] = _request_body(schemas, route)
@@ -103,13 +111,15 @@ def _operation(schemas: Schemas, route: Route) -> dict[str, Any]:
     return operation
 
 
-def _parameters(schemas: Schemas, route: Route) -> Iterator[dict[str, Any]]:
+def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterator[dict[str, Any]]:
     bound = set()
-    for field, variable in zip(route.path_fields, route.template.variables, strict=True):
+    for field, name in zip(route.path_fields, variables, strict=True):
         bound.add(field.path)
         described = _at(route.rpc.input, field.path)
         schema = schemas.field(described)
-        yield _parameter(variable.field_path, "path", schema, required=True)
+        if "pattern" in schema:  # an empty value cannot stand in a path
+            schema["pattern"] = schema["pattern"].removeprefix("^$|")
+        yield _parameter(name, "path", schema, required=True)
     if route.body != "*":
         skipped = bound | ({route.body} if route.body else set())
         for name, one in _query_fields(route.rpc.input, skipped):

@@ -104,8 +104,10 @@ class RouteTable:
         head, colon, verb = raw[-1].rpartition(":")
         if colon and verb and (tree := self._trees.get(verb)) is not None:
             last = decoded[-1][: -len(verb) - 1]
-            for node in _walk(tree, [*decoded[:-1], last], 0):
-                yield node, [*raw[:-1], head]
+            found = list(_walk(tree, [*decoded[:-1], last], 0))
+            if found:  # a verb that is known here is never part of a variable, whatever the method
+                yield from ((node, [*raw[:-1], head]) for node in found)
+                return
         if (tree := self._trees.get("")) is not None:
             for node in _walk(tree, decoded, 0):
                 yield node, raw

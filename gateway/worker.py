@@ -6,6 +6,7 @@ Nothing is made when this module is imported; granian calls `application` in eac
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from ipaddress import ip_network
 
@@ -21,6 +22,8 @@ from libs.auth import ServiceTokens
 from libs.config import Settings, load_or_exit
 
 log = structlog.get_logger("gateway")
+
+_LOOK_EVERY = 0.5  # seconds between two looks at the parent
 
 
 class Worker:
@@ -57,7 +60,7 @@ class Worker:
             pages.build(health, openapi.encode(document), page, reference.policy(), proxies),
             limits=Limits(settings.gateway.max_body_bytes, settings.gateway.max_in_flight),
             proxies=proxies,
-            encrypted=settings.environment == "production",
+            encrypted=settings.environment != "development",
         )
 
         def drain() -> None:
@@ -67,14 +70,24 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(DRAIN_SIGNAL, drain)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent decides; a terminal tells both
+        leaving = asyncio.ensure_future(_leave_with_parent())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        leaving.cancel()
         drain()
         for channel in opened.values():
             await channel.close(grace=None)
         await health.close()
         telemetry.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _leave_with_parent() -> None:
+    """Stop when the parent is killed; a worker left alone would hold the port for ever."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(_LOOK_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def application() -> Worker:

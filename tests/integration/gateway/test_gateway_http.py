@@ -94,6 +94,11 @@ def test_options_tells_the_methods(client: httpx.Client) -> None:
     assert client.options("/nothing").status_code == 404
 
 
+def test_a_deprecated_method_says_so(client: httpx.Client) -> None:
+    assert client.request("LOCK", "/v1/books/b").headers["deprecation"] == "true"
+    assert "deprecation" not in client.get("/v1/books/b").headers
+
+
 def test_head_is_get_without_the_body(client: httpx.Client) -> None:
     with_body, without = client.get("/v1/books/b"), client.head("/v1/books/b")
     assert without.content == b""
@@ -275,6 +280,7 @@ def test_a_trace_is_continued_or_begun(client: httpx.Client) -> None:
 def test_every_answer_carries_the_headers_of_security(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
+    assert "max-age" in headers["strict-transport-security"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["server"] == "bazaruto"
     assert VERSION not in headers["server"]

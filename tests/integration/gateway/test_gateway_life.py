@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2
 
 from libs.version import VERSION
-from tests.integration.gateway.conftest import (
+from tests.integration.gateway.gateway_process import (
     ROOT,
     RunningGateway,
     Service,
@@ -184,6 +185,27 @@ def test_during_the_drain_it_answers_and_is_not_ready(own_service: Service, tmp_
 def test_an_interrupt_from_the_terminal_stops_it_cleanly(own_gateway: RunningGateway) -> None:
     own_gateway.process.send_signal(signal.SIGINT)
     assert own_gateway.process.wait(10) == 0
+
+
+def test_a_worker_that_dies_is_replaced(own_gateway: RunningGateway) -> None:
+    (worker,) = psutil.Process(own_gateway.process.pid).children()
+    worker.kill()
+    with own_gateway.client() as client:
+
+        def is_back() -> bool:
+            try:
+                return client.get("/v1/books/b").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        assert until(is_back, 10)
+
+
+def test_no_worker_outlives_a_parent_that_is_killed(own_gateway: RunningGateway) -> None:
+    workers = psutil.Process(own_gateway.process.pid).children()
+    own_gateway.process.kill()
+    own_gateway.process.wait()
+    assert until(lambda: not any(worker.is_running() for worker in workers))
 
 
 def test_workers_share_the_port_and_the_metrics(own_service: Service, tmp_path: Path) -> None:

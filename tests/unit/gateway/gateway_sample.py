@@ -86,6 +86,7 @@ service LibraryService {
   // Lock a book, by a method of HTTP that few know.
   rpc LockBook(GetBookRequest) returns (Book) {
     option (google.api.http) = {custom: {kind: "LOCK" path: "/v1/books/{book_id}"}};
+    option deprecated = true;
     PUBLIC
   }
   // Follow a book.

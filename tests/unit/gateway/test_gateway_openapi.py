@@ -43,7 +43,9 @@ def test_the_same_contracts_give_the_same_bytes(document: dict[str, Any]) -> Non
 def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> None:
     table = routes.build(contracts.load(), SERVICES)
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert described == {(route.http_method, route.template.text) for route in table.routes}
+    assert described == {
+        (route.http_method, route.template.text.replace("{user.user_id}", "{user_id}")) for route in table.routes
+    }
 
 
 def test_an_operation_says_who_may_call_it(document: dict[str, Any]) -> None:

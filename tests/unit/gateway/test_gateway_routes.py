@@ -69,6 +69,11 @@ def test_a_less_specific_template_serves_a_method_that_the_specific_one_has_not(
     assert overlapping.allowed("/v1/me") == {"GET", "POST", "PUT"}
 
 
+def test_a_known_verb_is_never_part_of_a_variable(overlapping: routes.RouteTable) -> None:
+    assert name_of(overlapping, "PUT", "/v1/you:verb") == ""
+    assert overlapping.allowed("/v1/you:verb") == {"GET"}
+
+
 def test_an_unknown_path_allows_nothing(overlapping: routes.RouteTable) -> None:
     assert overlapping.allowed("/nothing") == set()
 
