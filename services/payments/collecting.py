@@ -1,0 +1,131 @@
+"""Collecting an invoice, step by step, for the call of a payer and for the jobs.
+
+`begin` and `record` run in transactions of their own, `charge` between them in none. A process that dies anywhere
+leaves a payment that `settle` brings to its end: it asks the provider by the payment's id and never charges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from libs import ids
+from libs.db import Database
+from libs.jobs import JobKind, defer
+from libs.money import Money
+from libs.rpc import calls
+from libs.rpc.interceptors import DeadlineTooShort
+from services.payments import invoice, ledger, payment, store
+from services.payments.invoice import Invoice
+from services.payments.payment import Payment, PaymentInProgress, State
+from services.payments.provider import Outcome, Provider, Unknown
+
+SETTLE = JobKind("payments.settle", "payments")
+CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments")
+
+PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
+_KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
+_LEAST = 1.0  # seconds; with less left than this, no payment is begun
+_FIRST_INSTALLMENT = 1
+
+log = structlog.get_logger("collecting")
+Answer = TypeVar("Answer")
+
+
+def begin(session: Session, billed: Invoice, expected: Money | None, provider: str, now: datetime) -> Payment:
+    """Put a payment of a locked invoice in the books as under way, with the job that will look after it.
+
+    `expected` is what the payer thinks is due, if they said so.
+    """
+    invoice.check_payable(billed, expected)
+    if under_way := store.payments.find_open(session, billed.id):
+        raise PaymentInProgress(payment_id=ids.encode("pay", under_way))
+    left = calls.seconds_left()
+    if left is not None and left < _LEAST:
+        raise DeadlineTooShort
+    begun = payment.begin(billed, provider, now, payment_id=ids.new())
+    store.payments.add(session, begun)
+    _settle_later(session, begun, 0, now)
+    return begun
+
+
+def charge(provider: Provider, begun: Payment, payment_method: str) -> Outcome:
+    """Ask the provider for the money. Whatever goes wrong on the way, the outcome is then unknown."""
+    return _asked(begun, lambda: provider.charge(begun.id, begun.amount, payment_method, _seconds()))
+
+
+def confirm(provider: Provider, waiting: Payment) -> Outcome:
+    """Ask the provider to go on with a payment whose payer acted."""
+    return _asked(waiting, lambda: provider.confirm(waiting.id, _seconds()))
+
+
+def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
+    """Record an outcome with all that follows from it. Recording again, or after another's end, changes nothing."""
+    found = store.payments.find(session, payment_id)
+    billed = store.invoices.lock(session, found.invoice_id) if found else None
+    before = store.payments.lock(session, payment_id)
+    if before is None or billed is None:
+        raise LookupError(f"there is no payment {payment_id}")
+    if payment.contradicts(before, outcome):
+        log.error("provider contradicts the books", payment_id=ids.encode("pay", payment_id), state=before.state)
+    after = payment.apply(before, outcome, now)
+    if after is before:
+        return before
+    store.payments.save(session, after)
+    if after.state is State.SUCCEEDED:
+        _succeeded(session, billed, after, now)
+    log.info("payment recorded", payment_id=ids.encode("pay", payment_id), state=after.state)
+    return after
+
+
+def settle(database: Database, provider: Provider, payment_id: UUID, attempt: int, now: datetime) -> Payment:
+    """Ask the provider what became of a payment, and record it; while that is not known, ask again later."""
+    with database.reading() as session:
+        found = store.payments.find(session, payment_id)
+    if found is None:
+        raise LookupError(f"there is no payment {payment_id}")
+    if not found.is_open:
+        return found
+    outcome = _asked(found, lambda: provider.find(found.id, _seconds()))
+    if payment.is_overdue(found, outcome, now):
+        outcome = _asked(found, lambda: provider.cancel(found.id, _seconds()))
+    with database.transaction() as session:
+        settled = record(session, payment_id, outcome or Unknown(), now)
+        if settled.is_open:
+            log.warning("payment still open", payment_id=ids.encode("pay", payment_id), attempt=attempt)
+            _settle_later(session, settled, attempt + 1, now)
+    return settled
+
+
+def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
+    """The invoice is paid and the books say so; the first premium puts the policy in force."""
+    store.invoices.save(session, invoice.pay(billed, now))
+    journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, now.date())
+    store.ledger.post(session, journal, now)
+    if billed.installment.number == _FIRST_INSTALLMENT:
+        defer(session, CONFIRM_PREMIUM, payment_id=str(paid.id))
+
+
+def _settle_later(session: Session, open_payment: Payment, attempt: int, now: datetime) -> None:
+    at = now + payment.ask_after(attempt)
+    defer(session, SETTLE, at=at, payment_id=str(open_payment.id), attempt=attempt)
+
+
+def _asked(about: Payment, ask: Callable[[], Answer]) -> Answer | Unknown:
+    try:
+        return ask()
+    except Exception:
+        # A provider may fail in any way, and money may have moved all the same.
+        log.warning("provider did not answer", payment_id=ids.encode("pay", about.id), exc_info=True)
+        return Unknown()
+
+
+def _seconds() -> float:
+    """How long the provider may take: less when a call waits for it whose deadline comes sooner."""
+    left = calls.seconds_left()
+    return PROVIDER_SECONDS if left is None else min(PROVIDER_SECONDS, max(left - _KEPT_BACK, _KEPT_BACK))

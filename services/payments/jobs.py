@@ -1,0 +1,93 @@
+"""What payments does in the background. A job that runs twice changes nothing the second time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from libs.db import Database
+from libs.jobs import JobKind, JobRunner
+from libs.rpc import idempotency
+from services.payments import collecting, invoice, invoicing, payment, store
+from services.payments.clients import Policies
+from services.payments.collecting import CONFIRM_PREMIUM, SETTLE
+from services.payments.invoicing import COLLECT
+from services.payments.provider import Provider
+
+ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", "payments")
+REAP_KEYS = JobKind("payments.reap_idempotency_keys")
+_BATCH = 100
+
+log = structlog.get_logger("jobs")
+
+
+class Handlers:
+    """What to do for each kind of job."""
+
+    def __init__(self, database: Database, provider: Provider, policies: Policies) -> None:
+        self._database = database
+        self._provider = provider
+        self._policies = policies
+
+    def collect(self, invoice_id: str) -> None:
+        """Collect the first invoice with the token that the policyholder gave when buying.
+
+        When an earlier run of this job died on the way, its payment is under way: this one fails with
+        `PaymentInProgress` and is tried again, until that payment has come to its end.
+        """
+        now = datetime.now(UTC)
+        with self._database.transaction() as session:
+            billed = store.invoices.lock(session, UUID(invoice_id))
+            found = store.billing.find(session, billed.policy_id) if billed else None
+            if billed is None or found is None:
+                raise LookupError(f"there is no invoice {invoice_id}")
+            if billed.state is not invoice.State.OPEN:
+                return
+            begun = collecting.begin(session, billed, None, self._provider.name, now)
+        outcome = collecting.charge(self._provider, begun, found[0].payment_method)
+        with self._database.transaction() as session:
+            done = collecting.record(session, begun.id, outcome, datetime.now(UTC))
+        # Not an error of the job: the policyholder sees it, and pays in another way.
+        if refusal := payment.refusal(done, outcome):
+            log.info("first premium not collected", invoice_id=invoice_id, reason=refusal.reason)
+
+    def settle(self, payment_id: str, attempt: int) -> None:
+        """Find out what became of a payment, if nobody did before."""
+        collecting.settle(self._database, self._provider, UUID(payment_id), attempt, datetime.now(UTC))
+
+    def confirm_premium(self, payment_id: str) -> None:
+        """Tell policies that the first premium is paid."""
+        with self._database.reading() as session:
+            paid = store.payments.find(session, UUID(payment_id))
+            billed = store.invoices.find(session, paid.invoice_id) if paid else None
+        if paid is None or billed is None or paid.completed_at is None:
+            raise LookupError(f"there is no payment {payment_id} that came to its end")
+        self._policies.activate_policy(billed.policy_id, paid.id, paid.completed_at)
+
+    def issue_due_invoices(self) -> None:
+        """Bill the installments that fall due, each in a transaction of its own."""
+        now = datetime.now(UTC)
+        while True:
+            with self._database.reading() as session:
+                due = store.billing.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
+            for policy_id, number in due:
+                with self._database.transaction() as session:
+                    invoicing.issue_due_invoice(session, policy_id, number, now)
+            if len(due) < _BATCH:
+                return
+
+    def reap_keys(self) -> None:
+        """Forget idempotency keys that nobody repeats any more."""
+        with self._database.transaction() as session:
+            idempotency.reap(session, datetime.now(UTC))
+
+
+def register(runner: JobRunner, handlers: Handlers) -> None:
+    """Tell the runner what to do for each kind of job."""
+    runner.handle(COLLECT, handlers.collect)
+    runner.handle(SETTLE, handlers.settle)
+    runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
+    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, handlers.issue_due_invoices)
+    runner.every("17 * * * *", REAP_KEYS, handlers.reap_keys)

@@ -1,0 +1,55 @@
+"""The payments service: `python -m services.payments.main serve|work|migrate`."""
+
+from __future__ import annotations
+
+import sys
+
+import services.payments
+from bazaruto.payments.v1 import invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
+from libs import process
+from libs.auth import ServiceTokens, TokenVerifier
+from libs.config import Settings
+from libs.db import Database, migrations
+from libs.jobs import JobRunner
+from libs.rpc.client import connect
+from libs.rpc.keys import RemoteKeys
+from libs.rpc.server import Server
+from services.payments import jobs
+from services.payments.clients import Policies
+from services.payments.sandbox import Sandbox
+from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
+
+NAME = "payments"
+
+
+def serve(settings: Settings) -> None:
+    """Answer calls."""
+    tokens = ServiceTokens(settings.auth, NAME)
+    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
+    server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, PaymentServicer(database, Sandbox(database)))
+    server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
+    server.run()
+
+
+def work(settings: Settings) -> None:
+    """Work on jobs."""
+    tokens = ServiceTokens(settings.auth, f"{NAME}-worker")
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
+    database.open()
+    runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
+    policies = Policies(connect(settings.services["policies"].target, tokens))
+    jobs.register(runner, jobs.Handlers(database, Sandbox(database), policies))
+    runner.run()
+    database.close()
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to the revision that this program needs."""
+    migrations.upgrade(settings.services[NAME].db_url, services.payments)
+
+
+if __name__ == "__main__":
+    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)

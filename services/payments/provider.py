@@ -1,0 +1,76 @@
+"""What a payment provider can do for the platform, and what it may answer.
+
+The payment's id is the provider's idempotency key: whatever is asked twice about one payment happens once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from libs.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The money is collected."""
+
+    reference: str
+    amount: Money
+    """What the provider says it collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """No money moved, and none will."""
+
+    reference: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """The payer has to act at `url` before the payment goes on."""
+
+    reference: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodUnknown:
+    """The provider does not know the payment method; nothing was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """The payment was given up before any money moved, and can never be charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer, or one that cannot be understood: money may have moved."""
+
+
+Outcome = Charged | Declined | ActionRequired | MethodUnknown | Canceled | Unknown
+
+
+class Provider(Protocol):
+    """A payment provider. No method is called while a transaction is open; an answer that fails is `Unknown`."""
+
+    name: str
+
+    def charge(self, payment_id: UUID, amount: Money, payment_method: str, seconds: float) -> Outcome:
+        """Collect an amount, waiting no longer than `seconds`. Repeated, it returns what came of the first time."""
+
+    def confirm(self, payment_id: UUID, seconds: float) -> Outcome:
+        """Go on with a payment whose payer acted. One that is not waiting is returned as it is."""
+
+    def cancel(self, payment_id: UUID, seconds: float) -> Outcome:
+        """Make sure that the payment is never charged from now on, even if a request for it is still on its way.
+
+        One that came to its end before is returned as it is.
+        """
+
+    def find(self, payment_id: UUID, seconds: float) -> Outcome | None:
+        """What became of a payment; None when the provider never heard of it."""

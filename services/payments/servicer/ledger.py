@@ -1,0 +1,76 @@
+"""The gRPC face of the ledger."""
+
+from __future__ import annotations
+
+import grpc
+
+from bazaruto.payments.v1 import ledger_pb2 as pb
+from bazaruto.payments.v1 import ledger_pb2_grpc as rpc_pb
+from libs import ids
+from libs.db import Database
+from libs.rpc import calls, values
+from libs.rpc.pages import Page
+from services.payments import ledger, store
+from services.payments.ledger import Balance, Posting, Side
+from services.payments.store.ledger import Booked
+
+_SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
+
+
+class LedgerServicer(rpc_pb.LedgerServiceServicer):
+    """Answers the calls of `LedgerService`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: grpc.ServicerContext) -> pb.TrialBalance:
+        day = values.optional(request, "as_of_date")
+        as_of = values.date_from_proto(day, "as_of_date") if day else None
+        with self._database.reading() as session:
+            balances, last_day = store.ledger.trial_balance(session, as_of)
+        counted_until = as_of or last_day
+        return pb.TrialBalance(
+            as_of_date=values.date_to_proto(counted_until) if counted_until else None,
+            accounts=[balance_to_proto(balance) for balance in balances],
+            differences=[values.money_to_proto(money) for money in ledger.differences(balances)],
+        )
+
+    def ListJournals(self, request: pb.ListJournalsRequest, context: grpc.ServicerContext) -> pb.ListJournalsResponse:
+        page = Page.of(request, "journals", calls.caller().subject, request.policy_id)
+        policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
+        with self._database.reading() as session:
+            found = store.ledger.list_journals(session, policy_id, page.after, page.fetch)
+        shown, token = page.cut(found, key=lambda item: item.id)
+        return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)
+
+
+def balance_to_proto(balance: Balance) -> pb.AccountBalance:
+    """One account in one currency."""
+    return pb.AccountBalance(
+        account_code=balance.account.code,
+        account_name=balance.account.name,
+        debits=values.money_to_proto(balance.debits),
+        credits=values.money_to_proto(balance.credits),
+        balance=values.money_to_proto(balance.amount),
+    )
+
+
+def journal_to_proto(booked: Booked) -> pb.Journal:
+    """A journal as it stands in the books."""
+    journal = booked.journal
+    return pb.Journal(
+        journal_id=ids.encode("jrn", booked.id),
+        rule=journal.rule,
+        source_id=journal.source_id,
+        policy_id=ids.encode("pol", journal.policy_id),
+        effective_date=values.date_to_proto(journal.effective_on),
+        booking_time=values.time_to_proto(booked.booked_at),
+        postings=[posting_to_proto(posting) for posting in journal.postings],
+    )
+
+
+def posting_to_proto(posting: Posting) -> pb.Posting:
+    """One side of a journal."""
+    return pb.Posting(
+        account_code=posting.account, side=_SIDES[posting.side], amount=values.money_to_proto(posting.amount)
+    )

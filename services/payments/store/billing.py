@@ -1,0 +1,145 @@
+"""Billings and their installments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from libs.money import Money
+from services.payments.invoice import Billing, Installment, Premium
+from services.payments.store.rows import BillingRow, InstallmentRow, InvoiceRow
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What became of an installment: its invoice, and whether that is paid."""
+
+    invoice_id: UUID
+    paid: bool
+
+
+_billings = BillingRow.__table__
+_parts = InstallmentRow.__table__
+
+# A billing with its installments: one statement, one row an installment.
+_BY_POLICY = (
+    sa.select(
+        *_billings.c,
+        InstallmentRow.number,
+        InstallmentRow.due_on,
+        InstallmentRow.net.label("part_net"),
+        InstallmentRow.tax.label("part_tax"),
+        InstallmentRow.fees.label("part_fees"),
+        InvoiceRow.id.label("invoice_id"),
+        InvoiceRow.paid_at,
+    )
+    .join(InstallmentRow, InstallmentRow.policy_id == _billings.c.policy_id)
+    .outerjoin(
+        InvoiceRow,
+        (InvoiceRow.policy_id == InstallmentRow.policy_id) & (InvoiceRow.installment_number == InstallmentRow.number),
+    )
+    .where(_billings.c.policy_id == sa.bindparam("policy_id"))
+    .order_by(InstallmentRow.number)
+)
+
+
+def find(session: Session, policy_id: UUID) -> tuple[Billing, dict[int, Billed]] | None:
+    """The billing of a policy, and what became of its installments so far, by their number."""
+    rows = session.execute(_BY_POLICY, {"policy_id": policy_id}).all()
+    if not rows:
+        return None
+    billed = {row.number: Billed(row.invoice_id, row.paid_at is not None) for row in rows if row.invoice_id}
+    return billing_from_rows(rows), billed
+
+
+def add(session: Session, billing: Billing) -> bool:
+    """Save a new billing with its installments; False, saving nothing, when the policy has one.
+
+    Waits for another transaction that is saving one for the same policy.
+    """
+    statement = insert(BillingRow).values(values_from_billing(billing)).on_conflict_do_nothing()
+    if session.execute(statement.returning(BillingRow.policy_id)).one_or_none() is None:
+        return False
+    session.execute(
+        sa.insert(InstallmentRow),
+        [
+            {
+                "policy_id": billing.policy_id,
+                "number": part.number,
+                "due_on": part.due_on,
+                "net": part.premium.net.minor,
+                "tax": part.premium.tax.minor,
+                "fees": part.premium.fees.minor,
+            }
+            for part in billing.installments
+        ],
+    )
+    return True
+
+
+def lock(session: Session, policy_id: UUID) -> None:
+    """Keep others from billing the installments of a policy until the transaction ends."""
+    session.execute(sa.select(_billings.c.policy_id).where(_billings.c.policy_id == policy_id).with_for_update())
+
+
+def list_unbilled(session: Session, due_until: date, limit: int) -> Sequence[tuple[UUID, int]]:
+    """Policies and numbers of the installments that fall due until a day and have no invoice, earliest first."""
+    query = (
+        sa.select(_parts.c.policy_id, _parts.c.number)
+        .outerjoin(
+            InvoiceRow,
+            (InvoiceRow.policy_id == _parts.c.policy_id) & (InvoiceRow.installment_number == _parts.c.number),
+        )
+        .where(_parts.c.due_on <= due_until, InvoiceRow.id.is_(None))
+        .order_by(_parts.c.due_on, _parts.c.policy_id, _parts.c.number)
+        .limit(limit)
+    )
+    return [(row.policy_id, row.number) for row in session.execute(query)]
+
+
+def values_from_billing(billing: Billing) -> dict[str, Any]:
+    """The row of a billing."""
+    return {
+        "policy_id": billing.policy_id,
+        "user_id": billing.user_id,
+        "transaction_id": billing.transaction_id,
+        "plan_code": billing.plan_code,
+        "starts_on": billing.starts_on,
+        "issued_at": billing.issued_at,
+        "currency": billing.premium.net.currency,
+        "net": billing.premium.net.minor,
+        "tax": billing.premium.tax.minor,
+        "fees": billing.premium.fees.minor,
+        "payment_method": billing.payment_method,
+    }
+
+
+def billing_from_rows(rows: Sequence[Any]) -> Billing:
+    """The billing of its rows, one an installment."""
+    first = rows[0]
+    return Billing(
+        policy_id=first.policy_id,
+        user_id=first.user_id,
+        transaction_id=first.transaction_id,
+        plan_code=first.plan_code,
+        starts_on=first.starts_on,
+        issued_at=first.issued_at,
+        premium=premium_from(first.net, first.tax, first.fees, first.currency),
+        payment_method=first.payment_method,
+        installments=tuple(
+            Installment(row.number, row.due_on, premium_from(row.part_net, row.part_tax, row.part_fees, first.currency))
+            for row in rows
+        ),
+    )
+
+
+def premium_from(net: int, tax: int, fees: int, currency: str) -> Premium:
+    """A price out of minor units."""
+    return Premium(Money(net, currency), Money(tax, currency), Money(fees, currency))

@@ -1,0 +1,117 @@
+"""The books: journals are added, never changed, and balances are sums of their postings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from libs import ids
+from libs.money import Money
+from services.payments.ledger import CHART, Balance, Journal, JournalConflict, Posting, Side
+from services.payments.store.rows import JournalRow, PostingRow
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A journal as it stands in the books."""
+
+    id: UUID
+    booked_at: datetime
+    journal: Journal
+
+
+_journals = JournalRow.__table__
+_WITH_POSTINGS = sa.select(
+    *_journals.c, PostingRow.line, PostingRow.account_code, PostingRow.side, PostingRow.amount
+).join(PostingRow, PostingRow.journal_id == _journals.c.id)
+
+
+def post(session: Session, journal: Journal, now: datetime) -> None:
+    """Enter a journal. Entering it again changes nothing; `JournalConflict` when the event has another one."""
+    journal_id = ids.new()
+    row = {
+        "id": journal_id,
+        "rule": journal.rule,
+        "source_id": journal.source_id,
+        "policy_id": journal.policy_id,
+        "currency": journal.currency,
+        "effective_on": journal.effective_on,
+        "booked_at": now,
+        "lines": len(journal.postings),
+    }
+    statement = insert(JournalRow).values(row).on_conflict_do_nothing(constraint="journals_source_unique")
+    if session.execute(statement.returning(JournalRow.id)).one_or_none() is None:
+        query = _WITH_POSTINGS.where(_journals.c.rule == journal.rule, _journals.c.source_id == journal.source_id)
+        (found,) = _booked(session.execute(query.order_by(PostingRow.line)).all())
+        if found.journal != journal:
+            raise JournalConflict(rule=journal.rule, source_id=journal.source_id)
+        return
+    session.execute(
+        sa.insert(PostingRow),
+        [
+            {
+                "journal_id": journal_id,
+                "line": line,
+                "account_code": posting.account,
+                "side": posting.side,
+                "amount": posting.amount.minor,
+            }
+            for line, posting in enumerate(journal.postings, 1)
+        ],
+    )
+
+
+def list_journals(session: Session, policy_id: UUID | None, after: str, limit: int) -> Sequence[Booked]:
+    """Journals, newest first, behind the one whose id is `after`."""
+    shown = sa.select(_journals.c.id).order_by(_journals.c.id.desc()).limit(limit)
+    if policy_id is not None:
+        shown = shown.where(_journals.c.policy_id == policy_id)
+    if after:
+        shown = shown.where(_journals.c.id < UUID(after))
+    query = _WITH_POSTINGS.where(_journals.c.id.in_(shown)).order_by(_journals.c.id.desc(), PostingRow.line)
+    return _booked(session.execute(query).all())
+
+
+def trial_balance(session: Session, as_of: date | None) -> tuple[list[Balance], date | None]:
+    """The sums of every account and currency, by their codes, and the last effective day that is in them."""
+    debit = PostingRow.side == Side.DEBIT
+    query = (
+        sa.select(
+            PostingRow.account_code,
+            JournalRow.currency,
+            sa.func.coalesce(sa.func.sum(PostingRow.amount).filter(debit), 0).label("debits"),
+            sa.func.coalesce(sa.func.sum(PostingRow.amount).filter(~debit), 0).label("credits"),
+            sa.func.max(JournalRow.effective_on).label("last_day"),
+        )
+        .join(JournalRow, JournalRow.id == PostingRow.journal_id)
+        .group_by(PostingRow.account_code, JournalRow.currency)
+        .order_by(PostingRow.account_code, JournalRow.currency)
+    )
+    if as_of is not None:
+        query = query.where(JournalRow.effective_on <= as_of)
+    rows = session.execute(query).all()
+    balances = [
+        Balance(CHART[row.account_code], Money(int(row.debits), row.currency), Money(int(row.credits), row.currency))
+        for row in rows
+    ]
+    return balances, max((row.last_day for row in rows), default=None)
+
+
+def _booked(rows: Sequence[Any]) -> list[Booked]:
+    """Journals of their rows, one a posting, in the order of the rows."""
+    found = []
+    for journal_id, group in groupby(rows, key=lambda row: row.id):
+        lines = list(group)
+        first = lines[0]
+        postings = tuple(Posting(row.account_code, Side(row.side), Money(row.amount, first.currency)) for row in lines)
+        journal = Journal(first.rule, first.source_id, first.policy_id, first.effective_on, postings)
+        found.append(Booked(journal_id, first.booked_at, journal))
+    return found

@@ -1,0 +1,104 @@
+"""Payments: attempts to collect an invoice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from libs.money import Money
+from services.payments.payment import Payment, State
+from services.payments.store.rows import PaymentRow
+
+_payments = PaymentRow.__table__
+_ALL = sa.select(*_payments.c)
+_BY_ID = _ALL.where(_payments.c.id == sa.bindparam("id"))
+
+
+def find(session: Session, payment_id: UUID) -> Payment | None:
+    """The payment as it stands."""
+    row = session.execute(_BY_ID, {"id": payment_id}).one_or_none()
+    return payment_from_row(row) if row else None
+
+
+def lock(session: Session, payment_id: UUID) -> Payment | None:
+    """The payment as it stands, kept from other changes until the transaction ends."""
+    row = session.execute(_BY_ID.with_for_update(), {"id": payment_id}).one_or_none()
+    return payment_from_row(row) if row else None
+
+
+def find_open(session: Session, invoice_id: UUID) -> UUID | None:
+    """The payment of an invoice that has not come to its end."""
+    return session.scalar(
+        sa.select(_payments.c.id).where(
+            _payments.c.invoice_id == invoice_id,
+            _payments.c.status.in_([State.PROCESSING, State.REQUIRES_ACTION]),
+        )
+    )
+
+
+def list_payments(
+    session: Session, user_id: UUID | None, invoice_id: UUID | None, after: str, limit: int
+) -> Sequence[Payment]:
+    """Payments, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
+    query = _ALL.order_by(_payments.c.id.desc()).limit(limit)
+    if user_id is not None:
+        query = query.where(_payments.c.user_id == user_id)
+    if invoice_id is not None:
+        query = query.where(_payments.c.invoice_id == invoice_id)
+    if after:
+        query = query.where(_payments.c.id < UUID(after))
+    return [payment_from_row(row) for row in session.execute(query)]
+
+
+def add(session: Session, payment: Payment) -> None:
+    """Save a new payment. The constraint `payments_one_open` refuses a second open one of an invoice."""
+    session.execute(
+        sa.insert(PaymentRow).values(
+            id=payment.id,
+            invoice_id=payment.invoice_id,
+            user_id=payment.user_id,
+            amount=payment.amount.minor,
+            currency=payment.amount.currency,
+            provider=payment.provider,
+            created_at=payment.created_at,
+            **_changing(payment),
+        )
+    )
+
+
+def save(session: Session, payment: Payment) -> None:
+    """Save what changed in a payment. The database refuses to change one that came to its end."""
+    session.execute(sa.update(PaymentRow).where(PaymentRow.id == payment.id).values(**_changing(payment)))
+
+
+def payment_from_row(row: Any) -> Payment:
+    """The payment of a row."""
+    return Payment(
+        id=row.id,
+        invoice_id=row.invoice_id,
+        user_id=row.user_id,
+        amount=Money(row.amount, row.currency),
+        provider=row.provider,
+        created_at=row.created_at,
+        state=State(row.status),
+        provider_reference=row.provider_reference,
+        decline_code=row.decline_code,
+        action_url=row.action_url,
+        completed_at=row.completed_at,
+        version=row.version,
+    )
+
+
+def _changing(payment: Payment) -> dict[str, Any]:
+    return {
+        "status": payment.state,
+        "provider_reference": payment.provider_reference,
+        "decline_code": payment.decline_code,
+        "action_url": payment.action_url,
+        "completed_at": payment.completed_at,
+        "version": payment.version,
+    }

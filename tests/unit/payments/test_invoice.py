@@ -1,0 +1,197 @@
+"""Splitting a price into installments, and what may be done with an invoice. T numbers are the design's cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs import ids
+from libs.money import AmountInvalid, CurrencyMismatch, Money, total
+from services.payments import invoice
+from services.payments.invoice import (
+    Billing,
+    Installment,
+    Invoice,
+    InvoiceAlreadyPaid,
+    InvoiceNotPayable,
+    Premium,
+    State,
+)
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def premium(net: int, tax: int = 0, fees: int = 0, currency: str = "EUR") -> Premium:
+    return Premium(Money(net, currency), Money(tax, currency), Money(fees, currency))
+
+
+def billing(price: Premium, count: int, starts_on: date = date(2026, 12, 1)) -> Billing:
+    return invoice.open_billing(
+        policy_id=ids.new(),
+        user_id=ids.new(),
+        transaction_id=ids.new(),
+        plan_code="monthly",
+        count=count,
+        starts_on=starts_on,
+        issued_at=NOW,
+        premium=price,
+        payment_method="",
+    )
+
+
+def bill(price: Premium, **changes: object) -> Invoice:
+    made = Invoice(ids.new(), "INV-2026-000001", ids.new(), ids.new(), Installment(1, NOW.date(), price), NOW)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("case", "amount", "count", "parts"),
+    [
+        ("T25", Money(100, "JPY"), 3, [34, 33, 33]),
+        ("T26", Money(100_00, "USD"), 3, [33_34, 33_33, 33_33]),
+        ("T27", Money(1000_00, "USD"), 12, [83_34] * 4 + [83_33] * 8),
+        ("T28", Money(10_000, "JPY"), 3, [3334, 3333, 3333]),
+        ("T28", Money(50_000, "JPY"), 12, [4167] * 8 + [4166] * 4),
+        ("T35", Money(170_00, "USD"), 12, [14_17] * 8 + [14_16] * 4),
+    ],
+)
+def test_price_is_split_by_largest_remainder(case: str, amount: Money, count: int, parts: list[int]) -> None:
+    nothing = Money.zero(amount.currency)
+    split = invoice.split(Premium(amount, nothing, nothing), count)
+    assert [part.net.minor for part in split] == parts
+
+
+def test_t30_down_payment_then_equal_parts() -> None:
+    down, rest = Money(1200_00, "USD").split([20, 80])
+    assert [down.minor, *(part.minor for part in rest.split([1] * 8))] == [240_00] + [120_00] * 8
+
+
+def test_t31_parts_by_the_days_of_quarters() -> None:
+    parts = Money(1000_00, "USD").split([90, 91, 92, 92])
+    assert [part.minor for part in parts] == [246_58, 249_32, 252_05, 252_05]
+
+
+def test_t35_tax_is_split_apart_from_the_premium() -> None:
+    parts = invoice.split(premium(1000_00, 170_00), 12)
+    assert [(part.net.minor, part.tax.minor) for part in parts[:9]] == [
+        *[(83_34, 14_17)] * 4,
+        *[(83_33, 14_17)] * 4,
+        (83_33, 14_16),
+    ]
+    assert total((part.total for part in parts), "EUR") == Money(1170_00, "EUR")
+
+
+def test_t36_two_installments_of_premium_and_tax() -> None:
+    first, second = billing(premium(100_00, 20_00), 2).installments
+    assert first.premium.total == second.premium.total == Money(60_00, "EUR")
+
+
+@given(
+    net=st.integers(0, 10**12),
+    tax=st.integers(0, 10**12),
+    fees=st.integers(0, 10**12),
+    count=st.integers(1, 60),
+    currency=st.sampled_from(["EUR", "JPY", "BHD", "CLF"]),
+)
+def test_parts_always_add_up_and_differ_by_one_at_most(
+    net: int, tax: int, fees: int, count: int, currency: str
+) -> None:
+    parts = invoice.split(premium(net, tax, fees, currency), count)
+    for name, whole in (("net", net), ("tax", tax), ("fees", fees)):
+        amounts = [getattr(part, name).minor for part in parts]
+        assert sum(amounts) == whole
+        assert max(amounts) - min(amounts) <= 1
+        assert amounts == sorted(amounts, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "expected"),
+    [
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2028, 1, 31), 1, date(2028, 2, 29)),
+        (date(2026, 1, 31), 2, date(2026, 3, 31)),
+        (date(2026, 8, 31), 3, date(2026, 11, 30)),
+        (date(2026, 12, 15), 1, date(2027, 1, 15)),
+        (date(2024, 2, 29), 12, date(2025, 2, 28)),
+    ],
+)
+def test_month_ends_are_clamped(day: date, months: int, expected: date) -> None:
+    assert invoice.months_after(day, months) == expected
+
+
+def test_first_part_falls_due_at_issue_and_the_others_monthly_from_the_start() -> None:
+    days = [part.due_on for part in billing(premium(1200_00), 12, date(2027, 1, 31)).installments]
+    assert days[:4] == [date(2026, 11, 24), date(2027, 2, 28), date(2027, 3, 31), date(2027, 4, 30)]
+    assert len(days) == 12
+
+
+def test_two_parts_are_half_a_year_apart() -> None:
+    assert invoice.due_dates(NOW.date(), date(2026, 12, 1), 2) == [NOW.date(), date(2027, 6, 1)]
+
+
+@given(count=st.integers(1, 60), starts_on=st.dates(date(2020, 1, 1), date(2030, 1, 1)))
+def test_no_part_falls_due_before_issue_or_before_an_earlier_part(count: int, starts_on: date) -> None:
+    days = invoice.due_dates(NOW.date(), starts_on, count)
+    assert len(days) == count
+    assert days[0] == NOW.date()
+    assert days == sorted(days)
+
+
+def test_price_too_small_for_its_installments_is_refused() -> None:
+    with pytest.raises(AmountInvalid, match="12 installments"):
+        billing(premium(5, currency="JPY"), 12)
+
+
+@pytest.mark.parametrize(
+    ("price", "whole", "error"),
+    [
+        (premium(100, 20, 5), Money(124, "EUR"), AmountInvalid),
+        (premium(100, -20, 5), Money(85, "EUR"), AmountInvalid),
+        (premium(100), Money(100, "USD"), CurrencyMismatch),
+        (Premium(Money(100, "EUR"), Money(20, "USD"), Money(0, "EUR")), Money(120, "EUR"), CurrencyMismatch),
+    ],
+)
+def test_wrong_price_is_refused(price: Premium, whole: Money, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        invoice.check_premium(price, whole)
+
+
+def test_whole_price_is_accepted() -> None:
+    invoice.check_premium(premium(100, 20, 5), Money(125, "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "error"),
+    [
+        ({}, None, None),
+        ({}, Money(125, "EUR"), None),
+        ({}, Money(124, "EUR"), AmountInvalid),
+        ({}, Money(-125, "EUR"), AmountInvalid),
+        ({}, Money(125, "USD"), CurrencyMismatch),
+        ({"state": State.PAID, "paid_at": NOW}, None, InvoiceAlreadyPaid),
+        ({"state": State.VOID}, None, InvoiceNotPayable),
+    ],
+)
+def test_what_may_be_paid(changes: dict[str, object], expected: Money | None, error: type[Exception] | None) -> None:
+    found = bill(premium(100, 20, 5), **changes)
+    if error is None:
+        invoice.check_payable(found, expected)
+        return
+    with pytest.raises(error):
+        invoice.check_payable(found, expected)
+
+
+def test_paid_invoice_owes_nothing() -> None:
+    found = bill(premium(100, 20, 5))
+    paid = invoice.pay(found, NOW)
+    assert found.amount_due == Money(125, "EUR")
+    assert paid.amount_due == Money(0, "EUR")
+    assert (paid.state, paid.paid_at, paid.version) == (State.PAID, NOW, 2)
+
+
+def test_number_is_readable() -> None:
+    assert invoice.number_for(2026, 42) == "INV-2026-000042"
