@@ -1,0 +1,1 @@
+"""Users: who the people are, how they log in, and the tokens that prove it."""

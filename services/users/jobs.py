@@ -1,0 +1,26 @@
+"""What happens in the background: old sessions are forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from libs.db import Database
+from libs.jobs import JobKind, JobRunner
+from services.users import store
+
+REAP_SESSIONS = JobKind("users.reap_sessions")
+KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
+_AT_ONCE = 500  # sessions in one transaction, so that none takes long
+
+
+def register(runner: JobRunner, database: Database) -> None:
+    """Tell the runner what to do for each kind of job."""
+    runner.every("41 * * * *", REAP_SESSIONS, lambda: reap_sessions(database, datetime.now(UTC)))
+
+
+def reap_sessions(database: Database, now: datetime) -> None:
+    """Delete the sessions that ended more than `KEPT` ago, with their refresh tokens."""
+    while True:
+        with database.transaction() as session:
+            if store.delete_sessions(session, now - KEPT, _AT_ONCE) < _AT_ONCE:
+                return

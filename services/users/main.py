@@ -1,0 +1,77 @@
+"""The users service: `python -m services.users.main serve|work|migrate|create-admin`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import services.users
+from bazaruto.users.v1 import auth_pb2_grpc, user_pb2_grpc
+from libs import ids, process
+from libs.auth import SigningKeys, TokenVerifier
+from libs.config import Settings
+from libs.db import Database, migrations
+from libs.errors import DomainError
+from libs.jobs import JobRunner
+from libs.rpc.server import Server
+from services.users import jobs, registration
+from services.users.hashing import Hasher
+from services.users.servicer import AuthServicer, UserServicer
+
+NAME = "users"
+
+
+def serve(settings: Settings) -> None:
+    """Answer calls. Tokens are checked with the very keys that sign them."""
+    keys = SigningKeys.load(settings.auth.key_folder)
+    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    hasher = Hasher()
+    hasher.prepare()
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
+    server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher))
+    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, hasher, keys, settings.auth))
+    server.run()
+
+
+def work(settings: Settings) -> None:
+    """Work on jobs."""
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
+    database.open()
+    runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
+    jobs.register(runner, database)
+    runner.run()
+    database.close()
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to the revision that this program needs."""
+    migrations.upgrade(settings.services[NAME].db_url, services.users)
+
+
+def create_admin(settings: Settings) -> None:
+    """Make an admin of `{"email", "full_name", "password"}` on standard input; the last line out is `{"user_id"}`."""
+    wanted = _read_admin(sys.stdin.read())
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-create-admin")
+    database.open()
+    try:
+        admin = registration.create_admin(database, now=datetime.now(UTC), **wanted)
+    except DomainError as error:
+        raise ValueError(f"no admin was created: {error.message}") from error
+    finally:
+        database.close()
+    print(json.dumps({"user_id": ids.encode("usr", admin.id)}))
+
+
+def _read_admin(text: str) -> dict[str, str]:
+    """What the caller of `create-admin` wants. `ValueError` when something is missing or too much."""
+    wanted = json.loads(text)
+    fields = {"email", "full_name", "password"}
+    if not isinstance(wanted, dict) or set(wanted) != fields or not all(isinstance(v, str) for v in wanted.values()):
+        raise ValueError(f"standard input must be a JSON object of the strings {', '.join(sorted(fields))}")
+    return wanted
+
+
+if __name__ == "__main__":
+    verbs: dict[str, process.Verb] = {"create-admin": create_admin}  # a name that no keyword can have
+    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate, **verbs)

@@ -1,0 +1,237 @@
+"""The gRPC face of users and log-ins: parse, load, decide, save, reply."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import grpc
+import structlog
+from google.protobuf import duration_pb2, empty_pb2
+from prometheus_client import Counter
+from sqlalchemy.orm import Session
+
+from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc
+from bazaruto.users.v1 import user_pb2 as pb
+from bazaruto.users.v1 import user_pb2_grpc as rpc_pb
+from libs import ids
+from libs.auth import SigningKeys
+from libs.config import AuthSettings
+from libs.db import Database
+from libs.errors import ConcurrentChange, DomainError, FieldInvalid, ResourceNotFound
+from libs.rpc import calls, values
+from libs.rpc.pages import Page, PageTokenInvalid
+from services.users import registration, store, user
+from services.users.hashing import Hasher
+from services.users.password import CredentialsInvalid
+from services.users.session import (
+    RefreshTokenInvalid,
+    RefreshTokenReused,
+    digest_of,
+    new_secret,
+    rotate,
+    start_session,
+)
+from services.users.user import Role, State, User, UserDisabled
+
+log = structlog.get_logger("users")
+
+_failures = Counter("bazaruto_auth_failed_logins_total", "Log-ins and refreshes that were refused", ["reason"])
+_FAILURES = {
+    reason: _failures.labels(reason)  # there from the start, so that the first failure is an increase
+    for reason in ("unknown_email", "wrong_password", "user_disabled", "refresh_invalid", "refresh_reused")
+}
+_REFUSALS: dict[type[DomainError], str] = {
+    RefreshTokenInvalid: "refresh_invalid",
+    RefreshTokenReused: "refresh_reused",
+    UserDisabled: "user_disabled",
+}
+_ROLES = {
+    Role.CUSTOMER: pb.User.ROLE_CUSTOMER,
+    Role.AGENT: pb.User.ROLE_AGENT,
+    Role.UNDERWRITER: pb.User.ROLE_UNDERWRITER,
+    Role.ADJUSTER: pb.User.ROLE_ADJUSTER,
+    Role.FINANCE: pb.User.ROLE_FINANCE,
+    Role.ADMIN: pb.User.ROLE_ADMIN,
+}
+_STATES = {State.ACTIVE: pb.User.STATE_ACTIVE, State.DISABLED: pb.User.STATE_DISABLED}
+
+
+class UserServicer(rpc_pb.UserServiceServicer):
+    """Answers the calls of `UserService`."""
+
+    def __init__(self, database: Database, hasher: Hasher) -> None:
+        self._database = database
+        self._hasher = hasher
+
+    def RegisterUser(self, request: pb.RegisterUserRequest, context: grpc.ServicerContext) -> pb.User:
+        registered = registration.register_customer(
+            self._database,
+            self._hasher,
+            request.email,
+            request.password,
+            request.full_name,
+            datetime.now(UTC),
+            phone=request.phone,
+            locale=request.locale,
+        )
+        return user_to_proto(registered)
+
+    def GetUser(self, request: pb.GetUserRequest, context: grpc.ServicerContext) -> pb.User:
+        user_id = _user_id(request.user_id, "user_id")
+        with self._database.reading() as session:
+            found = store.find_user(session, user_id)
+        if found is None or not calls.caller().may_see(found.id):
+            raise ResourceNotFound(resource="user")
+        return user_to_proto(found)
+
+    def UpdateUser(self, request: pb.UpdateUserRequest, context: grpc.ServicerContext) -> pb.User:
+        user_id = _user_id(request.user.user_id, "user.user_id")
+        if user_id != calls.caller().user_id:  # admins too: they see everybody, and change themselves
+            raise ResourceNotFound(resource="user")
+        user.check_mask(request.update_mask.paths)
+        changes = {path: getattr(request.user, path) for path in request.update_mask.paths}
+        with self._database.transaction() as session:
+            found = store.find_user(session, user_id)
+            if found is None:
+                raise ResourceNotFound(resource="user")
+            calls.current().check_etag(found.etag)
+            changed = user.update(found, changes, datetime.now(UTC))
+            if changed is not found and not store.change_user(session, changed):
+                raise ConcurrentChange
+        return user_to_proto(changed)
+
+    def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
+        page = Page.of(request, "users", calls.caller().subject)
+        try:
+            after = UUID(page.after) if page.after else None
+        except ValueError as error:
+            raise PageTokenInvalid from error
+        with self._database.reading() as session:
+            found = store.list_users(session, after, page.fetch)
+        shown, token = page.cut(found, key=lambda item: item.id)
+        return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
+
+
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+    """Answers the calls of `AuthService`."""
+
+    def __init__(self, database: Database, hasher: Hasher, keys: SigningKeys, settings: AuthSettings) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._keys = keys
+        self._settings = settings
+
+    def LogIn(self, request: auth_pb2.LogInRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
+        found, known_hash = self._find_credentials(request.email)
+        # Without an account the same work is done for nobody, so that the time does not tell who has one.
+        if not self._hasher.matches(request.password, known_hash) or found is None or known_hash is None:
+            _note_failure("wrong_password" if found else "unknown_email", found)
+            raise CredentialsInvalid
+        if found.state is State.DISABLED:
+            _note_failure("user_disabled", found)
+            raise UserDisabled
+        new_hash = self._hasher.hash(request.password) if self._hasher.is_outdated(known_hash) else None
+        now, secret = datetime.now(UTC), new_secret()
+        started, token = start_session(
+            found, now, self._settings.refresh_token_lifetime, session_id=ids.new(), secret=secret
+        )
+        with self._database.transaction() as session:
+            store.add_session(session, started, token)
+            if new_hash:
+                store.replace_password_hash(session, found.id, known_hash, new_hash)
+        return self._tokens(found, now, secret)
+
+    def RefreshTokens(self, request: auth_pb2.RefreshTokensRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
+        now, secret = datetime.now(UTC), new_secret()
+        with self._database.transaction() as session:
+            holder, refusal = _advance(session, digest_of(request.refresh_token), now, secret)
+        if holder is None or refusal is not None:
+            refusal = refusal or RefreshTokenInvalid()
+            _note_failure(_REFUSALS[type(refusal)], holder)
+            raise refusal
+        return self._tokens(holder, now, secret)
+
+    def LogOut(self, request: auth_pb2.LogOutRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        with self._database.transaction() as session:
+            store.revoke_session(session, digest_of(request.refresh_token), datetime.now(UTC))
+        return empty_pb2.Empty()
+
+    def ListPublicKeys(
+        self, request: auth_pb2.ListPublicKeysRequest, context: grpc.ServicerContext
+    ) -> auth_pb2.JsonWebKeySet:
+        return auth_pb2.JsonWebKeySet(keys=[auth_pb2.JsonWebKey(**key) for key in self._keys.json_web_keys()])
+
+    def _find_credentials(self, email: str) -> tuple[User, str] | tuple[None, None]:
+        """The account of an address with its hash; nothing also for what cannot be an address."""
+        try:
+            address = user.normalise_email(email)
+        except FieldInvalid:
+            return None, None
+        with self._database.reading() as session:
+            return store.find_credentials(session, address) or (None, None)
+
+    def _tokens(self, holder: User, now: datetime, refresh_token: str) -> auth_pb2.Tokens:
+        roles = [role.value for role in holder.roles]
+        return auth_pb2.Tokens(
+            access_token=self._keys.sign(self._settings, holder.id, roles, now),
+            token_type="Bearer",  # noqa: S106 - a kind of token, not one
+            expires_in=duration_pb2.Duration(seconds=int(self._settings.access_token_lifetime.total_seconds())),
+            refresh_token=refresh_token,
+            user_id=ids.encode("usr", holder.id),
+        )
+
+
+def _advance(session: Session, digest: bytes, now: datetime, secret: str) -> tuple[User | None, DomainError | None]:
+    """Use a refresh token up and put its successor in its place.
+
+    Returns its holder, and why it is refused if it is. Not raised: that would undo the revocation of a session
+    whose token was used twice.
+    """
+    locked = store.lock_token(session, digest)
+    if locked is None:
+        return None, None
+    holder, started, token = locked
+    try:
+        used, successor = rotate(started, token, now, secret=secret)
+        holder.check_active()
+    except RefreshTokenReused as error:
+        store.revoke_session(session, digest, now)
+        return holder, error
+    except (RefreshTokenInvalid, UserDisabled) as error:
+        return holder, error
+    store.replace_token(session, used, successor)
+    return holder, None
+
+
+def _note_failure(reason: str, holder: User | None) -> None:
+    """Count and log a refused log-in. What was typed is not logged: people type passwords in the wrong field."""
+    _FAILURES[reason].inc()
+    told = {"user_id": ids.encode("usr", holder.id), "email": holder.email} if holder else {}
+    log.warning("authentication failed", reason=reason, **told)
+
+
+def _user_id(text: str, field: str) -> UUID:
+    """The user whom a request names; `me` is the caller."""
+    if text != "me":
+        return ids.decode("usr", text, field)
+    caller = calls.caller().user_id
+    if caller is None:  # a service has no account
+        raise ResourceNotFound(resource="user")
+    return caller
+
+
+def user_to_proto(found: User) -> pb.User:
+    """The account as callers see it."""
+    return pb.User(
+        user_id=ids.encode("usr", found.id),
+        email=found.email,
+        full_name=found.full_name,
+        phone=found.phone,
+        locale=found.locale,
+        roles=[_ROLES[role] for role in found.roles],
+        state=_STATES[found.state],
+        create_time=values.time_to_proto(found.created_at),
+        update_time=values.time_to_proto(found.updated_at),
+        etag=found.etag,
+    )
