@@ -38,7 +38,7 @@ demo: protos/gen/.done ## Buy a policy on the running platform and print each st
 	@$(BIN)/bazarutod demo
 
 test: protos/gen/.typed ## Run every test, in parallel
-	@$(BIN)/pytest -n $${TEST_WORKERS:-auto}
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup
 
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -83,7 +84,8 @@ def migrate(service: Annotated[str, typer.Argument(help="One service; all of the
 @app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
-    typer.echo(load().model_dump_json(indent=2))
+    # The password of a database URL is the only secret that a configuration can hold; the others are in files.
+    typer.echo(re.sub(r"(://[^:/@\"]+):[^@\"]*@", r"\1:***@", load().model_dump_json(indent=2)))
 
 
 @app.command()

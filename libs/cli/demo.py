@@ -16,9 +16,24 @@ from libs.cli import waterfall
 
 _PATIENCE = 15.0  # seconds until the bill is there, and until the policy is in force
 
+# A compact car of a careful driver; what is asked and what can be covered says GET /v1/products/motor.
 RISK: dict[str, Any] = {
     "productCode": "motor",
-    "answers": {},
+    "answers": {
+        "driver_age": 34,
+        "licence_years": 12,
+        "vehicle_value": 18000,
+        "vehicle_age": 3,
+        "engine_power": 85,
+        "annual_km": 12000,
+        "region": "lisbon",
+        "use": "private",
+        "claims_5_years": 0,
+        "claim_free_years": 6,
+        "garage": True,
+        "telematics": False,
+    },
+    "coverages": [{"coverageCode": "own_damage"}, {"coverageCode": "roadside"}],
 }
 
 

@@ -99,7 +99,7 @@ def _lines(path: Path, trace_id: str) -> Iterator[dict[str, Any]]:
 def _roots(spans: list[Span]) -> list[Span]:
     """Hang every span below its parent; what has none, or one that is not kept, is a root."""
     by_id = {span.span_id: span for span in spans}
-    roots = []
+    roots: list[Span] = []
     for span in spans:
         parent = by_id.get(span.parent_id)
         (parent.children if parent else roots).append(span)

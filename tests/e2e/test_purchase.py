@@ -6,24 +6,18 @@ import json
 import secrets
 import time
 from collections import defaultdict
-from typing import Any
 
-import grpc
 import httpx
 import pytest
-from google.protobuf.json_format import ParseDict
 
-from bazaruto.payments.v1 import invoice_pb2, invoice_pb2_grpc, payment_pb2, payment_pb2_grpc
-from bazaruto.policies.v1 import policy_pb2, policy_pb2_grpc
-from bazaruto.quotes.v1 import quote_pb2, quote_pb2_grpc
-from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
 from libs.cli import waterfall
-from libs.cli.demo import RISK
 from libs.stack import PROCESSES
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_paying_the_first_invoice_puts_the_policy_in_force(buyer: Buyer) -> None:
@@ -125,48 +119,35 @@ def test_trace_id_stands_in_the_answer_and_in_an_error(platform: Platform, buyer
     assert trace_id in [detail.get("requestId") for detail in answer.json()["error"]["details"]]
 
 
+def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platform) -> None:
+    script = re.findall(r"```bash\n(gateway=.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(script) == 1
+    done = _run(["bash", "-euo", "pipefail", "-c", script[0]], GATEWAY=platform.url)
+    trace_id = re.findall(r"pol_\w+ is in force; the trace: bazarutod trace ([0-9a-f]{32})", done)[0]
+    time.sleep(1)  # spans are written a moment after the answer
+    printed = _run([bazarutod(), "trace", trace_id, "--folder", str(platform.folder)])
+    for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
+        assert name in printed
+
+
 def test_the_same_purchase_over_grpc_with_the_generated_stubs(platform: Platform) -> None:
-    services = platform.settings.services
-    email = f"{secrets.token_hex(8)}@example.com"
-    channels = {name: grpc.insecure_channel(service.target) for name, service in services.items()}
-    try:
-        user_pb2_grpc.UserServiceStub(channels["users"]).RegisterUser(
-            user_pb2.RegisterUserRequest(email=email, password="a long enough secret", full_name="Stub User")
-        )
-        tokens = auth_pb2_grpc.AuthServiceStub(channels["users"]).LogIn(
-            auth_pb2.LogInRequest(email=email, password="a long enough secret")
-        )
+    addresses = [f"--{name}={service.target}" for name, service in platform.settings.services.items()]
+    printed = _run([sys.executable, str(ROOT / "docs/examples/purchase.py"), *addresses])
+    assert "STATE_PENDING" in printed
+    assert "STATE_IN_FORCE" in printed
 
-        def metadata() -> tuple[tuple[str, str], ...]:
-            return (
-                ("authorization", f"Bearer {tokens.access_token}"),
-                ("idempotency-key", secrets.token_hex(16)),
-            )
 
-        quotes = quote_pb2_grpc.QuoteServiceStub(channels["quotes"])
-        policies = policy_pb2_grpc.PolicyServiceStub(channels["policies"])
-        risk = ParseDict(RISK, quote_pb2.Risk())
-        quote = quotes.CreateQuote(quote_pb2.CreateQuoteRequest(risk=risk), metadata=metadata())
-        quotes.AcceptQuote(quote_pb2.AcceptQuoteRequest(quote_id=quote.quote_id), metadata=metadata())
-        policy = policies.IssuePolicy(policy_pb2.IssuePolicyRequest(quote_id=quote.quote_id), metadata=metadata())
-        invoices = invoice_pb2_grpc.InvoiceServiceStub(channels["payments"])
-        found: Any = []
-        deadline = time.monotonic() + 30
-        while not found and time.monotonic() < deadline:
-            request = invoice_pb2.ListInvoicesRequest(policy_id=policy.policy_id)
-            found = invoices.ListInvoices(request, metadata=metadata()).invoices
-            time.sleep(0.1)
-        payment_pb2_grpc.PaymentServiceStub(channels["payments"]).PayInvoice(
-            payment_pb2.PayInvoiceRequest(invoice_id=found[0].invoice_id, payment_method="pm_card_ok"),
-            metadata=metadata(),
-        )
-        watch = policies.WatchPolicy(
-            policy_pb2.WatchPolicyRequest(policy_id=policy.policy_id), metadata=metadata(), timeout=30
-        )
-        assert any(seen.state == policy_pb2.Policy.STATE_IN_FORCE for seen in watch)
-    finally:
-        for channel in channels.values():
-            channel.close()
+def test_demo_buys_a_policy_and_prints_the_waterfall(platform: Platform) -> None:
+    printed = _run([bazarutod(), "demo", "--gateway", platform.url, "--folder", str(platform.folder)])
+    assert "is in force" in printed
+    assert "PolicyService/IssuePolicy" in printed
+
+
+def test_trace_that_is_not_kept_is_said_so(platform: Platform) -> None:
+    command = [bazarutod(), "trace", "0" * 31 + "1", "--folder", str(platform.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "No span of" in done.stderr
 
 
 def test_every_process_logs_one_json_object_a_line(platform: Platform, buyer: Buyer) -> None:
@@ -178,3 +159,15 @@ def test_every_process_logs_one_json_object_a_line(platform: Platform, buyer: Bu
             entry = json.loads(line)
             missing[process.name] += [name for name in fields if name not in entry]
     assert not any(missing.values())
+
+
+def bazarutod() -> str:
+    """The command, as it is installed beside the interpreter."""
+    return str(Path(sys.executable).with_name("bazarutod"))
+
+
+def _run(command: list[str], **variables: str) -> str:
+    environment = {**os.environ, **variables, "COLUMNS": "200"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
