@@ -239,7 +239,8 @@ class Gateway:
         send: Send,
     ) -> Response | None:
         headers = [*self._common(request, watch), *endpoint.headers, _NO_STORE, _NO_FRAMES, _NO_BUFFERING]
-        relay = Relay(call, endpoint.transcoder, form, headers)
+        is_head = request.method == "HEAD"
+        relay = Relay(call, endpoint.transcoder, form, headers, head_only=is_head)
         self._streams.add(call)
         problem = None
         try:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Timer
 from typing import Any
 
@@ -47,9 +47,14 @@ def serve(settings: Settings) -> None:
         routes.build(contracts.load(settings.gateway.descriptors), settings.services)
     except (routes.RuleError, OSError, ValueError) as error:
         sys.exit(f"contracts: {error}")
-    workers = settings.gateway.workers
-    if workers > 1:
-        os.environ[_MULTIPROCESS_FOLDER] = tempfile.mkdtemp(prefix="bazaruto-gateway-")
+    with ExitStack() as stack:
+        if settings.gateway.workers > 1:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bazaruto-gateway-"))
+            os.environ[_MULTIPROCESS_FOLDER] = folder
+        _server(settings).serve()
+
+
+def _server(settings: Settings) -> Server:
     host, _, port = settings.gateway.listen.rpartition(":")
     server = Server(
         "gateway.worker:application",
@@ -60,7 +65,7 @@ def serve(settings: Settings) -> None:
         loop=Loops.uvloop,
         http=HTTPModes.auto,
         websockets=False,
-        workers=workers,
+        workers=settings.gateway.workers,
         backlog=2048,
         backpressure=settings.gateway.max_in_flight * 2,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
@@ -71,7 +76,7 @@ def serve(settings: Settings) -> None:
         log_enabled=False,
     )
     server.drain_seconds = settings.drain.total_seconds()
-    server.serve()
+    return server
 
 
 def main(arguments: list[str]) -> None:

@@ -29,11 +29,14 @@ async def wait_until_gone(receive: Receive) -> None:
 class Relay:
     """Sends one stream. `headers` are those of the answer, less its content type."""
 
-    def __init__(self, call: Any, transcoder: Transcoder, form: str, headers: Headers) -> None:
+    def __init__(
+        self, call: Any, transcoder: Transcoder, form: str, headers: Headers, *, head_only: bool = False
+    ) -> None:
         self._call = call
         self._transcoder = transcoder
         self._form = form
         self._headers = headers
+        self._head_only = head_only
         self.started = False
 
     async def run(self, send: Send, receive: Receive) -> None:
@@ -46,6 +49,8 @@ class Relay:
                 reply = self._transcoder.reply(message)
                 if not self.started:
                     await self._start(send, reply.content_type)
+                if self._head_only:
+                    return
                 await send(self._chunk(self._frame(reply.body)))
                 message = await self._call.read()
             if not self.started:

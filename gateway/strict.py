@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from protobuf import (
+    DescField,
     DescFieldValueList,
     DescFieldValueMap,
     DescFieldValueMessage,
@@ -22,7 +24,7 @@ from protobuf import (
     message_from_json_value,
 )
 
-from gateway.fields import OPAQUE, WELL_KNOWN, by_name
+from gateway.fields import OPAQUE, WELL_KNOWN, by_name, kind_of
 
 DEPTH = 100
 # A level of google.protobuf.Struct is three levels of messages, and the services read a hundred of those.
@@ -85,6 +87,7 @@ def merge(
 ) -> Any:
     """Read a body into `message`, or into its `field` (`key` in JSON). Return the body as plain JSON."""
     value, doubtful = parse(raw, field or "body")
+    doubtful = doubtful or _has_choice(kind)  # of a oneof the library takes the last that is given
     whole = {key: value} if key else value
     if not isinstance(whole, dict):
         raise ViolationError([("body", "must be an object")])
@@ -107,6 +110,7 @@ def walk(kind: DescMessage, value: Any, registry: Registry, path: str = "") -> I
         yield _join(path, value.key), "is given twice"
     fields = by_name(kind)
     seen: dict[int, str] = {}
+    chosen: dict[str, str] = {}
     for key, item in value.items():
         field = fields.get(key)
         if field is None:
@@ -117,6 +121,10 @@ def walk(kind: DescMessage, value: Any, registry: Registry, path: str = "") -> I
             yield here, f"is given twice, as {seen[field.number]} and as {key}"
             continue
         seen[field.number] = key
+        choice = _choice(field)
+        if choice and item is not None and (other := chosen.setdefault(choice, field.name)) != field.name:
+            yield here, f"cannot be given together with {other}"
+            continue
         match field.value:
             case DescFieldValueMessage(message=inner) if item is not None:
                 yield from walk(inner, item, registry, here)
@@ -132,6 +140,27 @@ def walk(kind: DescMessage, value: Any, registry: Registry, path: str = "") -> I
                 yield from _keys(item, here)
                 yield from _texts(item, here)
                 yield from _leaf_of(kind, {key: item}, registry, here)
+
+
+def _choice(field: DescField) -> str:
+    """The oneof that a field belongs to."""
+    oneof = None if isinstance(field.value, (DescFieldValueList, DescFieldValueMap)) else field.value.oneof
+    return oneof.name if oneof is not None else ""
+
+
+@cache
+def _has_choice(kind: DescMessage) -> bool:
+    """Whether a message, or one within it, has a oneof."""
+    left, seen = [kind], {kind.type_name} | WELL_KNOWN
+    while left:
+        for field in left.pop().fields:
+            if _choice(field):
+                return True
+            inner = kind_of(field)
+            if isinstance(inner, DescMessage) and inner.type_name not in seen:
+                seen.add(inner.type_name)
+                left.append(inner)
+    return False
 
 
 def _leaf(kind: DescMessage, value: Any, registry: Registry, path: str) -> Iterator[tuple[str, str]]:

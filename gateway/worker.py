@@ -6,6 +6,7 @@ Nothing is made when this module is imported; granian calls `application` in eac
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from ipaddress import ip_network
@@ -70,6 +71,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(DRAIN_SIGNAL, drain)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent decides; a terminal tells both
+        gc.collect()
+        gc.freeze()  # what is made by now lives as long as the worker; no collection need look at it again
         leaving = asyncio.ensure_future(_leave_with_parent())
         await send({"type": "lifespan.startup.complete"})
         await receive()

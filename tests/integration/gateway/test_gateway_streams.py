@@ -47,6 +47,12 @@ def test_a_stream_that_fails_later_ends_with_the_error(client: httpx.Client, acc
     assert response.headers["x-trace-id"] in response.text
 
 
+def test_the_head_of_a_stream_is_known_without_its_messages(client: httpx.Client) -> None:
+    response = client.head("/v1/books/endless:watch")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/x-ndjson")
+    assert client.head("/v1/books/missing:watch").status_code == 404
+
+
 def test_a_download_in_pieces_is_the_pieces(client: httpx.Client) -> None:
     response = client.get("/v1/books/b/pieces")
     assert (response.headers["content-type"], response.content) == ("text/plain", b"one two")

@@ -195,6 +195,7 @@ def test_no_body_is_an_empty_message() -> None:
         ('{"pages": 2147483648}', "pages"),
         ('{"sold": 1e30}', "sold"),
         ('{"rare": "yes"}', "rare"),
+        ('{"cents": "5", "freeBecause": "old"}', "free_because"),
         ('{"binding": "LEATHER"}', "binding"),
         ('{"cover": "%"}', "cover"),
         ('{"printedTime": "yesterday"}', "printed_time"),
