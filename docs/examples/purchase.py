@@ -13,7 +13,7 @@ from bazaruto.policies.v1 import policy_pb2, policy_pb2_grpc
 from bazaruto.quotes.v1 import quote_pb2, quote_pb2_grpc
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
 
-ANSWERS = {
+ANSWERS: dict[str, bool | float | str] = {
     "driver_age": 34,
     "licence_years": 12,
     "vehicle_value": 18000,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import secrets
+import subprocess
+import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import httpx
 import pytest
