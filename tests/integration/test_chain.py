@@ -1,0 +1,123 @@
+"""The chain around every method, seen from outside: who is admitted, what is refused, and in which order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2 as health_v1
+from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
+from bazaruto.policies.v1 import policy_pb2 as pb
+from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
+from libs import ids
+from libs.auth import ServiceTokens
+from libs.config import Settings
+from libs.db import Database
+from libs.rpc.client import connect
+from libs.rpc.server import Server
+from services.policies.clients import Quotes
+from services.policies.servicer import PolicyServicer
+from tests.support.errors import reason_of, status_of, violations_of
+from tests.support.people import People
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+class Broken(PolicyServicer):
+    """A servicer with a fault in it, and one that never ends."""
+
+    def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
+        raise ZeroDivisionError("the secret is 42")
+
+
+@pytest.fixture
+def channel(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> grpc.Channel:
+    def build(server: Server, database: Database, settings: Settings) -> None:
+        quotes = Quotes(connect("127.0.0.1:1", ServiceTokens(settings.auth, "policies")))  # nobody listens there
+        server.add(rpc_pb.add_PolicyServiceServicer_to_server, Broken(database, quotes))
+
+    return start_server("policies", make_database("policies"), build)
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> rpc_pb.PolicyServiceStub:
+    return rpc_pb.PolicyServiceStub(channel)
+
+
+def test_call_without_token_is_refused_before_its_fields_are_looked_at(stub: rpc_pb.PolicyServiceStub) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.GetPolicy(pb.GetPolicyRequest(policy_id="nonsense"))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert reason_of(refused.value) == "TOKEN_INVALID"
+
+
+def test_wrong_fields_are_named(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
+    request = pb.ListPoliciesRequest(page_size=-1, product_code="No Such Thing")
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.ListPolicies(request, metadata=people.customer().metadata())
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(violations_of(refused.value)) == {"page_size", "product_code"}
+
+
+def test_method_for_services_refuses_users(channel: grpc.Channel, people: People) -> None:
+    stub = health_pb2_grpc.HealthDetailServiceStub(channel)
+    for person in (people.customer(), people.admin()):
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.GetHealthDetail(health_pb2.GetHealthDetailRequest(), metadata=person.metadata())
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    detail = stub.GetHealthDetail(health_pb2.GetHealthDetailRequest(), metadata=people.service("gateway").metadata())
+    assert detail.healthy
+
+
+def test_fault_in_a_servicer_tells_nothing_but_the_trace_id(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
+    metadata = people.customer().metadata(traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
+    request = pb.GetPolicyRequest(policy_id=ids.encode("pol", ids.new()))
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.GetPolicy(request, metadata=metadata)
+    assert failed.value.code() is grpc.StatusCode.INTERNAL
+    status = status_of(failed.value)
+    assert b"42" not in status.SerializeToString().replace(TRACE.encode(), b"")
+    told = error_details_pb2.RequestInfo()
+    assert any(detail.Unpack(told) for detail in status.details)
+    assert told.request_id == TRACE
+
+
+def test_call_with_too_little_time_left_is_not_begun(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
+    metadata = people.customer().metadata()
+    stub.ListPolicies(pb.ListPoliciesRequest(), metadata=metadata)  # connected, so that the time is the server's
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.ListPolicies(pb.ListPoliciesRequest(), metadata=metadata, timeout=0.08)
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_neighbour_that_does_not_answer_is_told_as_unavailable(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
+    request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()))
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.IssuePolicy(request, metadata=people.customer().metadata(idempotency_key="k" * 20), timeout=4)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(failed.value) == "DEPENDENCY_UNAVAILABLE"
+
+
+def test_health_protocol_knows_every_service_and_no_other(channel: grpc.Channel) -> None:
+    health = health_v1_grpc.HealthStub(channel)
+    for name in ("", "bazaruto.policies.v1.PolicyService"):
+        deadline = time.monotonic() + 5
+        while health.Check(health_v1.HealthCheckRequest(service=name)).status != health_v1.HealthCheckResponse.SERVING:
+            assert time.monotonic() < deadline
+    with pytest.raises(grpc.RpcError) as refused:
+        health.Check(health_v1.HealthCheckRequest(service="bazaruto.claims.v1.ClaimService"))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection_lists_the_services(channel: grpc.Channel) -> None:
+    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answer = next(iter(reflection.ServerReflectionInfo(iter([request]))))
+    names = {service.name for service in answer.list_services_response.service}
+    assert "bazaruto.policies.v1.PolicyService" in names
