@@ -1,0 +1,61 @@
+"""The quotes service: `python -m services.quotes.main serve|work|migrate`."""
+
+from __future__ import annotations
+
+import sys
+
+import services.quotes
+from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
+from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from libs import process
+from libs.auth import ServiceTokens, TokenVerifier
+from libs.config import Settings
+from libs.db import Database, migrations
+from libs.jobs import JobRunner
+from libs.rpc.client import connect
+from libs.rpc.keys import RemoteKeys
+from libs.rpc.server import Server
+from services.quotes import jobs, publishing
+from services.quotes.servicer.catalogue import Catalogue
+from services.quotes.servicer.products import ProductServicer
+from services.quotes.servicer.quotes import QuoteServicer
+
+NAME = "quotes"
+
+
+def serve(settings: Settings) -> None:
+    """Answer calls."""
+    tokens = ServiceTokens(settings.auth, NAME)
+    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
+    catalogue = Catalogue(database)
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
+    server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue))
+    server.run()
+
+
+def work(settings: Settings) -> None:
+    """Work on jobs."""
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
+    database.open()
+    runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
+    jobs.register(runner, database)
+    runner.run()
+    database.close()
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to the revision that this program needs, and publish the products that come with it."""
+    migrations.upgrade(settings.services[NAME].db_url, services.quotes)
+    database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-migrate")
+    database.open()
+    try:
+        with database.transaction() as session:
+            publishing.publish(session)
+    finally:
+        database.close()
+
+
+if __name__ == "__main__":
+    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)

@@ -1,0 +1,5 @@
+"""Alembic's entry point for this service."""
+
+from libs.db import migrations
+
+migrations.run()

@@ -1,0 +1,1 @@
+"""The gRPC face of quotes: parse, load, decide, save, reply."""

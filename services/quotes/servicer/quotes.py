@@ -1,0 +1,148 @@
+"""The calls of `QuoteService`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+import grpc
+import sqlalchemy as sa
+from prometheus_client import Histogram
+from sqlalchemy.orm import Session
+
+from bazaruto.quotes.v1 import quote_pb2 as pb
+from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from libs import ids
+from libs.auth import AccessDenied
+from libs.db import Database, violates
+from libs.errors import ResourceNotFound
+from libs.rpc import calls, idempotency, values
+from libs.rpc.pages import Page, PageTokenInvalid
+from libs.telemetry.metrics import DURATION_BUCKETS
+from services.quotes import quote, store
+from services.quotes.pricing import Calculation
+from services.quotes.quote import PolicyAlreadyIssued, Quote
+from services.quotes.servicer.catalogue import Catalogue
+from services.quotes.servicer.messages import (
+    calculation_to_proto,
+    etag_of,
+    quote_to_proto,
+    risk_from_proto,
+    state_from_proto,
+)
+
+_calculation_duration = Histogram(
+    "bazaruto_quote_calculation_duration_seconds",
+    "Time spent calculating quotes",
+    ["product_type"],
+    buckets=DURATION_BUCKETS,
+)
+
+
+class QuoteServicer(rpc_pb.QuoteServiceServicer):
+    """Answers the calls of `QuoteService`."""
+
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+        self._database = database
+        self._catalogue = catalogue
+
+    def CalculateQuote(
+        self, request: pb.CalculateQuoteRequest, context: grpc.ServicerContext
+    ) -> pb.CalculateQuoteResponse:
+        return calculation_to_proto(self._calculate(request.risk, datetime.now(UTC)))
+
+    def CreateQuote(self, request: pb.CreateQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        user_id = calls.caller().user_id
+        if user_id is None:
+            raise AccessDenied("a quote is made for a user, and no user calls")
+        now = datetime.now(UTC)
+        calculation = self._calculate(request.risk, now)
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            number = quote.number_for(now.year, store.next_number(session))
+            made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
+            store.add_quote(session, made)
+            reply = quote_to_proto(made, now)
+            idempotency.keep(session, reply)
+        return reply
+
+    def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        with self._database.reading() as session:
+            found = _visible(store.find_quote(session, ids.decode("quo", request.quote_id)))
+        return quote_to_proto(found, datetime.now(UTC))
+
+    def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
+        caller = calls.caller()
+        page = Page.of(request, "quotes", caller.subject, request.state)
+        owner = None if "admin" in caller.roles or caller.service else caller.user_id
+        now = datetime.now(UTC)
+        with self._database.reading() as session:
+            found = store.list_quotes(
+                session, owner, state_from_proto(request.state), now, _last_seen(page), page.fetch
+            )
+        shown, token = page.cut(found, key=lambda item: item.id)
+        return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)
+
+    def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            found = _visible(store.lock_quote(session, ids.decode("quo", request.quote_id)))
+            # Read after the lock was waited for: a validity that ended meanwhile has ended.
+            now = datetime.now(UTC)
+            calls.current().check_etag(etag_of(found, now))
+            accepted = quote.accept(found, now)
+            store.save_state(session, accepted)
+            reply = quote_to_proto(accepted, now)
+            idempotency.keep(session, reply)
+        return reply
+
+    def BindQuote(self, request: pb.BindQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        policy_id = ids.decode("pol", request.policy_id)
+        issued_at = values.time_from_proto(request.issue_time)
+        try:
+            with self._database.transaction() as session:
+                bound = _bind(session, ids.decode("quo", request.quote_id), policy_id, issued_at)
+        except sa.exc.IntegrityError as error:
+            if violates(error, "quotes_policy_unique"):
+                message = "the policy was issued from another quote"
+                raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
+            raise
+        return quote_to_proto(bound, datetime.now(UTC))
+
+    def _calculate(self, asked: pb.Risk, now: datetime) -> Calculation:
+        """Price a risk with the version that is on sale, and count the time it takes."""
+        tariff = self._catalogue.on_sale(asked.product_code, now)
+        risk = risk_from_proto(asked)
+        begun = time.perf_counter()
+        try:
+            return tariff.calculate(risk, now)
+        finally:
+            _calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)
+
+
+def _bind(session: Session, quote_id: UUID, policy_id: UUID, issued_at: datetime) -> Quote:
+    found = store.lock_quote(session, quote_id)
+    if found is None:
+        raise ResourceNotFound(resource="quote")
+    if found.policy_id not in (None, policy_id):
+        raise PolicyAlreadyIssued(policy_id=ids.encode("pol", found.policy_id))
+    bound = quote.bind(found, policy_id, issued_at)
+    if bound is not found:
+        store.save_state(session, bound)
+    return bound
+
+
+def _visible(found: Quote | None) -> Quote:
+    """The quote, if the caller may see it; what they may not see does not exist for them."""
+    if found is None or not calls.caller().may_see(found.user_id):
+        raise ResourceNotFound(resource="quote")
+    return found
+
+
+def _last_seen(page: Page) -> UUID | None:
+    """The quote behind which the page begins. `PageTokenInvalid` when the token was not made here."""
+    try:
+        return UUID(page.after) if page.after else None
+    except ValueError as error:
+        raise PageTokenInvalid from error

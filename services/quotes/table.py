@@ -1,0 +1,54 @@
+"""Tables of factors: rows by the value of an answer, or by an amount that was chosen.
+
+Rows for whole numbers are bands such as `18..20`, or single numbers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+Cell = TypeVar("Cell")
+
+
+class Band(NamedTuple):
+    """Whole numbers from `first` to `last`, both included."""
+
+    first: int
+    last: int
+    row: str
+
+
+def bands(rows: Mapping[str, object]) -> list[Band]:
+    """The bands that the rows stand for, lowest first. `ValueError` when a row is no band."""
+    found = []
+    for row in rows:
+        first, _, last = row.partition("..")
+        try:
+            found.append(Band(int(first), int(last or first), row))
+        except ValueError:
+            raise ValueError(f"the row {row!r} is not a band such as 18..20") from None
+    return sorted(found)
+
+
+def hole(found: Sequence[Band], minimum: int, maximum: int) -> str:
+    """What is wrong with bands that should hold each number from `minimum` to `maximum` once; empty if nothing."""
+    expected = minimum
+    for first, last, row in found:
+        if first > expected:
+            return f"has no row for {expected}..{first - 1}"
+        if first < expected or last < first:
+            return f"the row {row!r} overlaps another one, ends before it begins, or lies outside {minimum}..{maximum}"
+        expected = last + 1
+    if expected <= maximum:
+        return f"has no row for {expected}..{maximum}"
+    return "" if expected == maximum + 1 else f"goes beyond {maximum}"
+
+
+def by_band(cells: Mapping[str, Cell]) -> Callable[[int], Cell]:
+    """A look-up of whole numbers in a table that has no holes."""
+    found = bands(cells)
+    firsts = [band.first for band in found]
+    values = [cells[band.row] for band in found]
+    return lambda number: values[bisect_right(firsts, number) - 1]
