@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from gateway import problems
@@ -135,6 +135,11 @@ async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
                     return b"".join(parts)
     except TimeoutError:
         raise problems.body_too_slow() from None
+
+
+def networks(texts: Iterable[str]) -> Networks:
+    """Networks as the configuration writes them. `ValueError` names a wrong one."""
+    return tuple(ip_network(text) for text in texts)
 
 
 class ClientGone(Exception):

@@ -19,6 +19,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server import MPServer
 
 from gateway import contracts, routes
+from gateway.exchange import networks
 from libs.config import Settings, load_or_exit
 
 DRAIN_SIGNAL = signal.SIGUSR1  # tells a worker: not ready any more, the end is near
@@ -47,11 +48,18 @@ def serve(settings: Settings) -> None:
         routes.build(contracts.load(settings.gateway.descriptors), settings.services)
     except (routes.RuleError, OSError, ValueError) as error:
         sys.exit(f"contracts: {error}")
+    try:
+        networks(settings.gateway.trusted_proxies)
+    except ValueError as error:
+        sys.exit(f"configuration: gateway.trusted_proxies: {error}")
     with ExitStack() as stack:
         if settings.gateway.workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bazaruto-gateway-"))
             os.environ[_MULTIPROCESS_FOLDER] = folder
-        _server(settings).serve()
+        try:
+            _server(settings).serve()
+        except RuntimeError as error:  # granian's for a port that cannot be had; the rest of it is a backtrace
+            sys.exit(f"gateway.listen: {settings.gateway.listen}: {str(error).partition(chr(10))[0]}")
 
 
 def _server(settings: Settings) -> Server:

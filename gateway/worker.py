@@ -9,13 +9,13 @@ import asyncio
 import gc
 import os
 import signal
-from ipaddress import ip_network
 
+import grpc.aio
 import structlog
 
 from gateway import channels, contracts, openapi, pages, reference, routes
 from gateway.app import Gateway, Limits
-from gateway.exchange import Receive, Scope, Send
+from gateway.exchange import Receive, Scope, Send, networks
 from gateway.health import Health
 from gateway.main import DRAIN_SIGNAL
 from libs import telemetry
@@ -43,6 +43,25 @@ class Worker:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            opened, health = self._open()
+        except Exception as error:
+            log.exception("cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        leaving = asyncio.ensure_future(_leave_with_parent())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        leaving.cancel()
+        self._drain(health)
+        for channel in opened:
+            await channel.close(grace=None)
+        await health.close()
+        telemetry.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _open(self) -> tuple[list[grpc.aio.Channel], Health]:
+        """Put everything together, on the worker's loop."""
         settings = self._settings
         registry = contracts.load(settings.gateway.descriptors)
         table = routes.build(registry, settings.services)
@@ -53,8 +72,8 @@ class Worker:
         health = Health(opened, ServiceTokens(settings.auth, "gateway"), settings.redis.url)
         document = openapi.build(registry, table)
         page = reference.render(document)
-        proxies = tuple(ip_network(text) for text in settings.gateway.trusted_proxies)
-        gateway = self._gateway = Gateway(
+        proxies = networks(settings.gateway.trusted_proxies)
+        self._gateway = Gateway(
             registry,
             table,
             opened,
@@ -63,26 +82,18 @@ class Worker:
             proxies=proxies,
             encrypted=settings.environment != "development",
         )
-
-        def drain() -> None:
-            health.stopping = True
-            gateway.end_streams()
-
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(DRAIN_SIGNAL, drain)
+        loop.add_signal_handler(DRAIN_SIGNAL, self._drain, health)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent decides; a terminal tells both
         gc.collect()
         gc.freeze()  # what is made by now lives as long as the worker; no collection need look at it again
-        leaving = asyncio.ensure_future(_leave_with_parent())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        leaving.cancel()
-        drain()
-        for channel in opened.values():
-            await channel.close(grace=None)
-        await health.close()
-        telemetry.stop()
-        await send({"type": "lifespan.shutdown.complete"})
+        return list(opened.values()), health
+
+    def _drain(self, health: Health) -> None:
+        """Be not ready any more, and end what would never end by itself."""
+        health.stopping = True
+        if self._gateway is not None:
+            self._gateway.end_streams()
 
 
 async def _leave_with_parent() -> None:

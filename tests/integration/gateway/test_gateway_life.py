@@ -249,6 +249,37 @@ def test_a_wrong_contract_keeps_it_from_starting(tmp_path: Path, rpcs: tuple[str
     assert "ThingService/DoIt" in ended.stderr
 
 
+def test_a_wrong_network_keeps_it_from_starting() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "gateway.main", "serve"],
+        cwd=ROOT,
+        env={"BAZARUTO_GATEWAY__TRUSTED_PROXIES": '["10.0.0.0/99"]', "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "gateway.trusted_proxies: '10.0.0.0/99'" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway.main", "serve"],
+            cwd=ROOT,
+            env={"BAZARUTO_GATEWAY__LISTEN": address, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"gateway.listen: {address}: Address already in use")
+    assert "backtrace" not in ended.stderr
+
+
 def test_headers_that_do_not_arrive_in_time_are_cut_off(gateway: RunningGateway) -> None:
     with socket.create_connection((gateway.host, gateway.port), timeout=15) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow:")
