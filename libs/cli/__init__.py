@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,26 @@ def trace(
 
 
 @app.command()
+def create_admin(
+    email: Annotated[str, typer.Argument(help="E-mail address to log in with.")],
+    full_name: Annotated[str, typer.Option(help="Name as people read it.")] = "Administrator",
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
+    ] = "",
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Make a user who is an administrator: the first one can come from nowhere else."""
+    use_running(folder)
+    wanted = json.dumps({"email": email, "full_name": full_name, "password": password})
+    command = [sys.executable, "-m", "services.users.main", "create-admin"]
+    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)  # noqa: S603
+    last = json.loads((done.stdout.strip() or done.stderr.strip()).splitlines()[-1])
+    if done.returncode:
+        sys.exit(last["error"])
+    typer.echo(f"{email} is an administrator: {last['user_id']}")
+
+
+@app.command()
 def serve(service: Annotated[str, typer.Argument(help=f"gateway, {', '.join(SERVICES)}")]) -> None:
     """Run the server of one service, or the gateway, in the foreground."""
     _become(service, "serve", (*SERVICES, "gateway"))
@@ -72,10 +93,14 @@ def work(service: Annotated[str, typer.Argument(help=", ".join(SERVICES))]) -> N
 
 
 @app.command()
-def migrate(service: Annotated[str, typer.Argument(help="One service; all of them by default.")] = "") -> None:
+def migrate(
+    service: Annotated[str, typer.Argument(help="One service; all of them by default.")] = "",
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
     """Bring databases to the revision that this program needs."""
     from libs.provisioning import migrate as migrate_all
 
+    use_running(folder)
     if service:
         _become(service, "migrate", SERVICES)
     migrate_all(load(), typer.echo)
@@ -92,6 +117,14 @@ def config() -> None:
 def version(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Print the version."""
     typer.echo(json.dumps({"version": VERSION}) if as_json else VERSION)
+
+
+def use_running(folder: Path) -> None:
+    """Work on the platform that runs in `folder`, if one does, where the configuration names no other."""
+    state = folder / "state.json"
+    if state.exists():
+        for name, value in json.loads(state.read_text())["environment"].items():
+            os.environ.setdefault(name, value)
 
 
 def _become(service: str, verb: str, known: tuple[str, ...]) -> None:

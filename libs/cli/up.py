@@ -25,7 +25,7 @@ _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 
 def run(folder: Path) -> None:
     """Run the platform in the foreground until SIGINT or SIGTERM."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -54,7 +54,9 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
             supervisor = Supervisor(settings, os.environ, folder / "logs")
             status.update(f"Starting {len(PROCESSES)} processes")
             supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
-        (folder / STATE).write_text(json.dumps({"pid": os.getpid(), "gateway": settings.gateway.listen}))
+        state = {"pid": os.getpid(), "environment": provision.environment}
+        (folder / STATE).touch(mode=0o600)
+        (folder / STATE).write_text(json.dumps(state))
         console.print(_welcome(settings, folder, time.monotonic() - begun))
         _watch(supervisor, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:
@@ -82,15 +84,19 @@ def _watch(supervisor: Supervisor, console: Console, stopping: threading.Event) 
 def _welcome(settings: Settings, folder: Path, seconds: float) -> str:
     gateway = f"http://{settings.gateway.listen}"
     services = "\n".join(
-        f"  {name:<10} grpc://{s.target}   metrics http://{s.metrics}/metrics" for name, s in settings.services.items()
+        f"  {name:<14}{service.target}   metrics http://{service.metrics}/metrics"
+        for name, service in settings.services.items()
     )
     return f"""
 [bold green]Bazaruto is ready[/] after {seconds:.1f} s.
 
-  gateway    {gateway}   documentation {gateway}/docs   health {gateway}/healthz/detailed
+  gateway       {gateway}
+  reference     {gateway}/docs
+  health        {gateway}/healthz/detailed
 {services}
-  logs       {folder}/logs
+  logs          {folder}/logs
 
-Buy a policy:   .venv/bin/bazarutod demo      or step by step with curl, as README.md shows.
+Buy a policy:  .venv/bin/bazarutod demo      (or step by step with curl, as README.md shows)
+An admin:      .venv/bin/bazarutod create-admin you@example.com
 Ctrl-C stops everything.
 """

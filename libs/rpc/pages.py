@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ DEFAULT_SIZE = 20
 MOST = 100
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
 
 
 class PageTokenInvalid(Invalid):
@@ -38,6 +39,13 @@ class Page:
         bound = hashlib.sha256(json.dumps([str(value) for value in bound_to]).encode()).hexdigest()[:16]
         size = min(request.page_size, MOST) or DEFAULT_SIZE
         return cls(size, _after(request.page_token, bound) if request.page_token else "", bound)
+
+    def after_as(self, parse: Callable[[str], Key]) -> Key | None:
+        """The key behind which the page begins, None on the first one. `PageTokenInvalid` when it is forged."""
+        try:
+            return parse(self.after) if self.after else None
+        except ValueError as error:
+            raise PageTokenInvalid from error
 
     @property
     def fetch(self) -> int:

@@ -30,7 +30,7 @@ def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Pa
     def open_billing(policy_id: str, installments: int, payment_method: str) -> None:
         contract = load(policy_id)
         with database.reading() as session:
-            first = store.list_transactions(session, contract.id, "", 1)[0]
+            first = store.list_transactions(session, contract.id, 0, 1)[0]
         payments.open_billing(contract, first, installments, payment_method)
 
     def bind_quote(policy_id: str) -> None:

@@ -99,7 +99,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         page = Page.of(request, "policies", caller.subject, request.product_code)
         owner = None if "admin" in caller.roles or caller.service else caller.user_id
         with self._database.reading() as session:
-            found = store.list_policies(session, owner, request.product_code, page.after, page.fetch)
+            found = store.list_policies(session, owner, request.product_code, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         now = datetime.now(UTC)
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)
@@ -124,7 +124,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         page = Page.of(request, "transactions", request.policy_id)
         with self._database.reading() as session:
             _visible(session, policy_id)
-            found = store.list_transactions(session, policy_id, page.after, page.fetch)
+            found = store.list_transactions(session, policy_id, page.after_as(int) or 0, page.fetch)
         shown, token = page.cut(found, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
             transactions=[transaction_to_proto(item) for item in shown], next_page_token=token
@@ -136,7 +136,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             found = store.lock_policy(session, ids.decode("pol", request.policy_id))
             if found is None:
                 raise ResourceNotFound(resource="policy")
-            stack = store.list_transactions(session, found.id, "", 100)
+            stack = store.list_transactions(session, found.id, 0, 100)
             if all(transaction.source_id != request.payment_id for transaction in stack):
                 found, transaction = policy.activate(
                     found, len(stack) + 1, request.payment_id, paid_at, transaction_id=ids.new()

@@ -147,7 +147,7 @@ def policy_version(session: Session, policy_id: UUID) -> int | None:
 
 
 def list_policies(
-    session: Session, user_id: UUID | None, product_code: str, after: str, limit: int
+    session: Session, user_id: UUID | None, product_code: str, after: UUID | None, limit: int
 ) -> Sequence[Policy]:
     """Policies, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
     ids = sa.select(_policies.c.id).order_by(_policies.c.id.desc()).limit(limit)
@@ -155,8 +155,8 @@ def list_policies(
         ids = ids.where(_policies.c.user_id == user_id)
     if product_code:
         ids = ids.where(_policies.c.product_code == product_code)
-    if after:
-        ids = ids.where(_policies.c.id < UUID(after))
+    if after is not None:
+        ids = ids.where(_policies.c.id < after)
     query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), SegmentRow.number)
     found: dict[UUID, list[Any]] = {}
     for row in session.execute(query):
@@ -164,11 +164,11 @@ def list_policies(
     return [policy_from_rows(rows) for rows in found.values()]
 
 
-def list_transactions(session: Session, policy_id: UUID, after: str, limit: int) -> Sequence[Transaction]:
+def list_transactions(session: Session, policy_id: UUID, after: int, limit: int) -> Sequence[Transaction]:
     """The stack of a policy, oldest first, behind the sequence `after`."""
     query = (
         sa.select(*TransactionRow.__table__.c)
-        .where(TransactionRow.policy_id == policy_id, TransactionRow.sequence > int(after or 0))
+        .where(TransactionRow.policy_id == policy_id, TransactionRow.sequence > after)
         .order_by(TransactionRow.sequence)
         .limit(limit)
     )

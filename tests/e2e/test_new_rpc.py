@@ -50,7 +50,7 @@ STORE = '''
 
 def count_policies(session: Session, user_id: UUID | None, product_code: str) -> int:
     """How many policies somebody has, of one product or of all."""
-    return len(list_policies(session, user_id, product_code, "", 1000))
+    return len(list_policies(session, user_id, product_code, None, 1000))
 '''
 
 SERVICER = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -276,6 +278,18 @@ def test_page_token_of_another_list_is_refused(house: House, people: People) -> 
         with pytest.raises(grpc.RpcError) as refused:
             house.stub.ListPolicies(request, metadata=who.metadata())
         assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
+
+
+def test_forged_page_token_is_refused(house: House, people: People) -> None:
+    person = people.customer()
+    for _ in range(2):
+        house.issue(person)
+    token = house.stub.ListPolicies(pb.ListPoliciesRequest(page_size=1), metadata=person.metadata()).next_page_token
+    bound, _ = json.loads(base64.urlsafe_b64decode(token + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps([bound, "' OR 1=1"]).encode()).decode()
+    with pytest.raises(grpc.RpcError) as refused:
+        house.stub.ListPolicies(pb.ListPoliciesRequest(page_token=forged), metadata=person.metadata())
+    assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
 
 
 def test_watch_sends_the_policy_now_and_after_each_change(house: House, people: People) -> None:
