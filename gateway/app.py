@@ -254,6 +254,11 @@ class Gateway:
                 raise
             if not relay.started:
                 raise ClientGone from None
+        except Exception:
+            if not relay.started:
+                raise
+            log.exception("stream failed", trace_id=watch.trace_id, span_id=watch.span_id)
+            problem = problems.internal()
         finally:
             self._streams.discard(call)
         await relay.finish(send, problem, watch.trace_id)

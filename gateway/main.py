@@ -26,6 +26,7 @@ DRAIN_SIGNAL = signal.SIGUSR1  # tells a worker: not ready any more, the end is 
 _MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _HEADER_MILLISECONDS = 10_000
 _HEADER_BYTES = 64 << 10  # a backstop; the application refuses more than 16 KiB with an error that tells why
+_IDLE_CONNECTIONS = 4096  # in a worker, besides those with a request; granian counts both together
 _STOP_SECONDS = 25  # for requests in flight to end
 
 
@@ -75,7 +76,7 @@ def _server(settings: Settings) -> Server:
         websockets=False,
         workers=settings.gateway.workers,
         backlog=2048,
-        backpressure=settings.gateway.max_in_flight * 2,
+        backpressure=settings.gateway.max_in_flight + _IDLE_CONNECTIONS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
         http2_settings=HTTP2Settings(max_concurrent_streams=100, max_headers_size=_HEADER_BYTES),
         workers_kill_timeout=_STOP_SECONDS,

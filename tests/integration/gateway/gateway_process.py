@@ -105,6 +105,9 @@ class Library:
             context.add_callback(self.cancelled.set)
             self.go_on.wait(20)
             return
+        if request.book_id == "unreadable":
+            unknown = sample.registry().message("google.protobuf.Any").type  # type: ignore[union-attr]
+            yield self.book(attachment=unknown(type_url="type.googleapis.com/not.Known", value=b"x"))
         yield self.book(book_id=request.book_id, title="second")
         if request.book_id == "breaks":
             _abort(context, grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")

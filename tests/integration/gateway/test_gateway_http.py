@@ -238,6 +238,25 @@ def test_only_listed_headers_reach_a_service(client: httpx.Client) -> None:
     assert labels["x-request-id"] == response.headers["x-request-id"] == "mine-1"
 
 
+def test_a_trusted_proxy_says_where_a_request_comes_from(gateway: Any) -> None:
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    with gateway.client(transport=transport) as proxy:
+        headers = {"x-forwarded-for": "10.9.8.7, 8.8.8.8"}
+        labels = proxy.get("/v1/books/metadata", headers=headers).json()["labels"]
+        assert labels["x-forwarded-for"] == "8.8.8.8"
+        assert proxy.get("/metrics", headers=headers).status_code == 404
+        assert proxy.get("/debug/pprof/", headers=headers).status_code == 404
+
+
+def test_metrics_are_not_shown_through_a_proxy_that_nobody_knows(client: httpx.Client) -> None:
+    assert client.get("/metrics", headers={"x-forwarded-for": "10.9.8.7"}).status_code == 404
+
+
+def test_profiles_are_served_to_the_machine_itself(client: httpx.Client) -> None:
+    assert client.get("/debug/pprof/profile?seconds=0.05").content.startswith(b"\x1f\x8b")
+    assert "worker.py" in client.get("/debug/pprof/goroutine?debug=1").text
+
+
 def test_only_listed_metadata_reaches_the_caller(client: httpx.Client) -> None:
     headers = client.get("/v1/books/metadata").headers
     assert headers["idempotency-replayed"] == "true"

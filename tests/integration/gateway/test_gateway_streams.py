@@ -47,6 +47,12 @@ def test_a_stream_that_fails_later_ends_with_the_error(client: httpx.Client, acc
     assert response.headers["x-trace-id"] in response.text
 
 
+def test_a_message_that_cannot_be_written_ends_a_stream_with_an_error(client: httpx.Client) -> None:
+    first, last = client.get("/v1/books/unreadable:watch").text.splitlines()
+    assert "first" in first
+    assert json.loads(last)["error"]["status"] == "INTERNAL"
+
+
 def test_the_head_of_a_stream_is_known_without_its_messages(client: httpx.Client) -> None:
     response = client.head("/v1/books/endless:watch")
     assert (response.status_code, response.headers["content-type"]) == (200, "application/x-ndjson")
