@@ -13,7 +13,7 @@ from typing import NamedTuple
 from libs.money import exponent
 from services.quotes.condition import compile_condition
 from services.quotes.coverage import Coverage
-from services.quotes.product import DEDUCTIBLE, LIMIT, Answer, Answers, Product, Step, StepKind
+from services.quotes.product import DEDUCTIBLE, LIMIT, Answers, Product, Step, StepKind
 from services.quotes.table import by_band
 
 Chosen = Mapping[str, Coverage]
@@ -133,10 +133,10 @@ def _by_answer(product: Product, step: Step, denominator: int) -> Pick:
     if question.type == "integer":
         in_band = by_band(cells)
         return lambda answers, chosen: in_band(int(answers[by]))
-    by_value: dict[Answer, Cell] = {**cells}
     if question.type == "boolean":
-        by_value = {True: cells["true"], False: cells["false"]}
-    return lambda answers, chosen: by_value[answers[by]]
+        yes, no = cells["true"], cells["false"]
+        return lambda answers, chosen: yes if answers[by] else no
+    return lambda answers, chosen: cells[str(answers[by])]
 
 
 def _by_amount(step: Step, coverage: str, denominator: int, places: int) -> Pick:

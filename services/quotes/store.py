@@ -121,8 +121,7 @@ def list_quotes(
 
 def next_number(session: Session) -> int:
     """Take the next quote number."""
-    number: int = session.execute(_numbers).scalar_one()
-    return number
+    return session.execute(sa.select(_numbers.next_value())).scalar_one()
 
 
 def add_quote(session: Session, quote: Quote) -> None:

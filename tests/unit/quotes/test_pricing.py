@@ -1,0 +1,95 @@
+"""Days of cover and of sale, and that a price can be worked out again for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.quotes import store
+from services.quotes.pricing import Risk, StartDateInvalid
+from services.quotes.product import Term, newest_on_sale
+from services.quotes.quote import Quote
+from services.quotes.reading import read
+from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, small, tariff
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        (date(2025, 1, 1), date(2026, 1, 1), 365),
+        (date(2024, 1, 1), date(2025, 1, 1), 366),
+        (date(2024, 2, 28), date(2025, 2, 28), 366),
+        (date(2024, 2, 29), date(2025, 3, 1), 366),  # the day does not come back, the next one does
+        (date(2023, 2, 28), date(2024, 2, 28), 365),
+    ],
+)
+def test_a_year_of_cover(start: date, end: date, days: int) -> None:
+    assert Term(years=1).end(start, {}) == end
+    assert (end - start).days == days
+
+
+@given(st.dates(date(2000, 1, 1), date(2200, 1, 1)))
+def test_a_year_of_cover_has_365_or_366_days(start: date) -> None:
+    assert (Term(years=1).end(start, {}) - start).days in (365, 366)
+
+
+def test_a_trip_is_covered_for_its_days() -> None:
+    found = calculate("travel", trip_days=10)
+    assert (found.starts_on, found.ends_on) == (date(2026, 11, 24), date(2026, 12, 4))
+
+
+def test_cover_begins_today_where_the_product_is_sold() -> None:
+    """In Maputo it is two hours later than in UTC: at 22:30 UTC, tomorrow has begun."""
+    late = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
+    assert calculate("home", late).starts_on == date(2026, 11, 25)
+    assert calculate("motor", late).starts_on == date(2026, 11, 24)
+
+
+@pytest.mark.parametrize("days", [0, 1, 60])
+def test_start_date_may_be_today_or_up_to_60_days_ahead(days: int) -> None:
+    start = date(2026, 11, 24) + timedelta(days=days)
+    assert tariff("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW).starts_on == start
+
+
+@pytest.mark.parametrize("days", [-1, 61])
+def test_start_date_in_the_past_or_too_far_ahead_is_refused(days: int) -> None:
+    start = date(2026, 11, 24) + timedelta(days=days)
+    with pytest.raises(StartDateInvalid) as caught:
+        tariff("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW)
+    assert caught.value.metadata == {"earliest": "2026-11-24", "latest": "2027-01-23"}
+
+
+def test_newest_version_that_is_on_sale_is_sold() -> None:
+    first = read(small())
+    second = replace(first, version=2, on_sale_from=date(2026, 6, 1), on_sale_until=date(2026, 7, 1))
+    third = replace(first, version=3, on_sale_from=date(2027, 1, 1))
+    versions = [third, first, second]
+
+    def sold(year: int, month: int, day: int, hour: int = 12) -> int | None:
+        found = newest_on_sale(versions, datetime(year, month, day, hour, tzinfo=UTC))
+        return found and found.version
+
+    assert sold(2025, 12, 31) is None
+    assert sold(2026, 1, 1) == 1
+    assert sold(2026, 5, 31, hour=23) == 2  # it is June in Maputo
+    assert sold(2026, 6, 30) == 2
+    assert sold(2026, 7, 1) == 1
+    assert sold(2027, 1, 1) == 3
+
+
+def test_a_stored_quote_can_be_rated_again_to_the_same_breakdown() -> None:
+    stored = store.quote_from_row(_as_stored(make_quote(claims_5_years=1)))
+    assert tariff("motor").rate(stored.answers, stored.coverages) == stored.price
+
+
+def test_a_quote_comes_back_from_its_row_as_it_was() -> None:
+    made = make_quote()
+    assert store.quote_from_row(_as_stored(made)) == made
+
+
+def _as_stored(made: Quote) -> store.QuoteRow:
+    return store.row_from_quote(made)
