@@ -1,0 +1,219 @@
+"""A payments server with its database, its sandbox provider, and a worker that is run by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import grpc
+import psycopg
+
+from bazaruto.common.v1 import premium_pb2
+from bazaruto.payments.v1 import (
+    invoice_pb2,
+    invoice_pb2_grpc,
+    ledger_pb2,
+    ledger_pb2_grpc,
+    payment_pb2,
+    payment_pb2_grpc,
+)
+from libs import ids
+from libs.config import Settings
+from libs.db import Database
+from libs.money import Money
+from libs.rpc import values
+from libs.rpc.server import Server
+from services.payments import collecting, jobs, store
+from services.payments.clients import Policies
+from services.payments.payment import Payment
+from services.payments.provider import Outcome
+from services.payments.sandbox import Sandbox
+from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
+from tests.support.people import People, Person, new_key
+
+ISSUED_AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+class WatchedSandbox(Sandbox):
+    """The sandbox; counts what it is asked to charge, and fails after charging when it is told to."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked: list[UUID] = []
+        self.breaks: Exception | None = None
+
+    def charge(self, payment_id: UUID, amount: Money, payment_method: str, seconds: float) -> Outcome:
+        self.asked.append(payment_id)
+        outcome = super().charge(payment_id, amount, payment_method, seconds)
+        if self.breaks:
+            raise self.breaks
+        return outcome
+
+
+class FakePolicies(Policies):
+    """The policies service as payments sees it."""
+
+    def __init__(self) -> None:
+        self.activated: list[tuple[UUID, UUID]] = []
+
+    def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime) -> None:
+        self.activated.append((policy_id, payment_id))
+
+
+@dataclass
+class Registered:
+    """Takes the place of the runner: what was registered, to be run by hand."""
+
+    handlers: dict[str, Callable[..., None]] = field(default_factory=dict)
+
+    def handle(self, kind: Any, handler: Callable[..., None]) -> None:
+        self.handlers[kind.name] = handler
+
+    def every(self, cron: str, kind: Any, handler: Callable[[], None]) -> None:
+        self.handlers[kind.name] = handler
+
+
+class House:
+    """Everything around one payments database."""
+
+    database: Database
+    provider: WatchedSandbox
+
+    def __init__(self, start: Callable[..., grpc.Channel], url: str, people: People) -> None:
+        self.url = url
+        self.people = people
+        self.worker = people.service("policies-worker")
+        self.policies = FakePolicies()
+        self.registered = Registered()
+
+        def build(server: Server, database: Database, settings: Settings) -> None:
+            self.database = database
+            self.provider = WatchedSandbox(database)
+            server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
+            payments = PaymentServicer(database, self.provider)
+            server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
+            server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
+
+        channel = start("payments", url, build)
+        self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
+        self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
+        self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+        self.handlers = jobs.Handlers(self.database, self.provider, self.policies)
+        jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
+
+    def request(self, person: Person, **changes: Any) -> invoice_pb2.OpenBillingRequest:
+        """What policies sends for a new policy of somebody."""
+        fields: dict[str, Any] = {
+            "policy_id": ids.encode("pol", ids.new()),
+            "user_id": person.user_id,
+            "transaction_id": ids.encode("ptx", ids.new()),
+            "plan_code": "annual",
+            "installments": 1,
+            "start_date": values.date_to_proto(date(2026, 12, 1)),
+            "premium": premium(1200_00, 204_00, 25_00),
+            "issue_time": values.time_to_proto(ISSUED_AT),
+            **changes,
+        }
+        return invoice_pb2.OpenBillingRequest(**fields)
+
+    def open(self, person: Person, **changes: Any) -> invoice_pb2.Billing:
+        """Open the billing of a new policy of somebody."""
+        return self.invoices.OpenBilling(self.request(person, **changes), metadata=self.worker.metadata())
+
+    def invoice_of(self, person: Person, **changes: Any) -> str:
+        """The first invoice of a new policy of somebody."""
+        return self.open(person, **changes).installments[0].invoice_id
+
+    def get_invoice(self, person: Person, invoice_id: str) -> invoice_pb2.Invoice:
+        return self.invoices.GetInvoice(
+            invoice_pb2.GetInvoiceRequest(invoice_id=invoice_id), metadata=person.metadata()
+        )
+
+    def pay(
+        self, person: Person, invoice_id: str, card: str = "pm_card_ok", *, key: str = "", amount: Money | None = None
+    ) -> payment_pb2.Payment:
+        """Pay an invoice."""
+        request = payment_pb2.PayInvoiceRequest(
+            invoice_id=invoice_id,
+            payment_method=card,
+            amount=values.money_to_proto(amount) if amount else None,
+        )
+        return self.payments.PayInvoice(request, metadata=person.metadata(idempotency_key=key or new_key()))
+
+    def get_payment(self, person: Person, payment_id: str) -> payment_pb2.Payment:
+        return self.payments.GetPayment(
+            payment_pb2.GetPaymentRequest(payment_id=payment_id), metadata=person.metadata()
+        )
+
+    def confirm(self, person: Person, payment_id: str, key: str = "") -> payment_pb2.Payment:
+        """Go on with a payment after its payer acted."""
+        metadata = person.metadata(idempotency_key=key) if key else person.metadata()
+        return self.payments.ConfirmPayment(payment_pb2.ConfirmPaymentRequest(payment_id=payment_id), metadata=metadata)
+
+    def begin(self, invoice_id: str, now: datetime) -> Payment:
+        """The first step of a payment, as a process does it that then dies."""
+        with self.database.transaction() as session:
+            billed = store.invoices.lock(session, ids.decode("inv", invoice_id))
+            assert billed is not None
+            return collecting.begin(session, billed, None, self.provider.name, now)
+
+    def record(self, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
+        """The last step of a payment."""
+        with self.database.transaction() as session:
+            return collecting.record(session, payment_id, outcome, now)
+
+    def settle(self, payment_id: UUID, now: datetime, attempt: int = 0) -> Payment:
+        """What the job does that looks after open payments."""
+        return collecting.settle(self.database, self.provider, payment_id, attempt, now)
+
+    def work(self) -> list[str]:
+        """Run every job that may run now, as the worker would; returns their names."""
+        done = []
+        query = (
+            "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo'"
+            " AND coalesce(scheduled_at, now()) <= now() ORDER BY id LIMIT 1"
+        )
+        while found := self.rows(query):
+            ((job_id, name, arguments),) = found
+            self.registered.handlers[name](**{key: arguments[key] for key in arguments if key != "_trace"})
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                connection.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s", (job_id,))
+            done.append(name)
+        return done
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database says."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def trial_balance(self, day: date | None = None) -> ledger_pb2.TrialBalance:
+        request = ledger_pb2.GetTrialBalanceRequest(as_of_date=values.date_to_proto(day) if day else None)
+        return self.ledger.GetTrialBalance(request, metadata=self.people.admin().metadata())
+
+    def check_money(self) -> None:
+        """Provider charges = payments = ledger, payment by payment; and the books balance."""
+        charged = self.rows("SELECT payment_id, amount, currency FROM sandbox_charges WHERE status = 'charged'")
+        paid = self.rows("SELECT id, amount, currency FROM payments WHERE status = 'succeeded'")
+        booked = self.rows(
+            "SELECT source_id, sum(amount), currency FROM journals JOIN postings ON journal_id = id"
+            " WHERE account_code = '1010' AND side = 'debit' GROUP BY source_id, currency"
+        )
+        assert sorted(charged) == sorted(paid)
+        assert sorted((ids.decode("pay", source), int(minor), code) for source, minor, code in booked) == sorted(paid)
+        settled = self.rows(
+            "SELECT invoices.id FROM invoices JOIN payments ON invoice_id = invoices.id AND payments.status ="
+            " 'succeeded'"
+        )
+        assert sorted(settled) == sorted(self.rows("SELECT id FROM invoices WHERE status = 'paid'"))
+        assert all(money.units == money.nanos == 0 for money in self.trial_balance().differences)
+
+
+def premium(net: int, tax: int = 0, fees: int = 0, currency: str = "EUR") -> premium_pb2.Premium:
+    """A price with its total."""
+    amounts = {"net": net, "tax": tax, "fees": fees, "total": net + tax + fees}
+    return premium_pb2.Premium(
+        **{name: values.money_to_proto(Money(minor, currency)) for name, minor in amounts.items()}
+    )

@@ -1,0 +1,237 @@
+"""Opening billings and reading them, and the invoices that fall due, on a real server and a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from bazaruto.payments.v1 import invoice_pb2 as pb
+from libs import ids
+from libs.money import Money
+from libs.rpc import values
+from tests.integration.payments.house import House, premium
+from tests.support.errors import reason_of
+from tests.support.people import People
+
+
+def test_opened_billing_has_its_installments_and_a_first_invoice(house: House, people: People) -> None:
+    person = people.customer()
+    billing = house.open(person, plan_code="monthly", installments=12)
+    states = [part.state for part in billing.installments]
+    assert states == [pb.Installment.STATE_INVOICED] + [pb.Installment.STATE_PLANNED] * 11
+    assert sum(values.money_from_proto(part.premium.total).minor for part in billing.installments) == 1429_00
+    assert values.date_from_proto(billing.installments[0].due_date, "") == date(2026, 11, 24)
+    assert values.date_from_proto(billing.installments[1].due_date, "") == date(2027, 1, 1)
+    assert all(not part.invoice_id for part in billing.installments[1:])
+
+    invoice = house.get_invoice(person, billing.installments[0].invoice_id)
+    assert invoice.state == pb.Invoice.STATE_OPEN
+    assert invoice.invoice_number == f"INV-{datetime.now(UTC).year}-000001"
+    assert invoice.amount_due == invoice.premium.total == billing.installments[0].premium.total
+    assert not invoice.HasField("paid_time")
+
+
+def test_opening_posts_the_policy_and_the_invoice(house: House, people: People) -> None:
+    house.open(people.customer(), installments=2, premium=premium(100_00, 20_00))
+    balances = {
+        line.account_code: values.money_from_proto(line.balance).minor for line in house.trial_balance().accounts
+    }
+    assert balances == {"1100": 60_00, "1105": 60_00, "2000": 100_00, "2100": 20_00}
+    house.check_money()
+
+
+def test_collecting_waits_for_a_payment_method(house: House, people: People) -> None:
+    house.open(people.customer())
+    assert house.work() == []
+    house.open(people.customer(), payment_method="pm_card_ok")
+    assert house.rows("SELECT task_name FROM procrastinate_jobs") == [("payments.collect",)]
+
+
+def test_same_billing_again_changes_nothing(house: House, people: People) -> None:
+    request = house.request(people.customer(), installments=4, payment_method="pm_card_ok")
+    first = house.invoices.OpenBilling(request, metadata=house.worker.metadata())
+    assert house.invoices.OpenBilling(request, metadata=house.worker.metadata()) == first
+    assert house.rows("SELECT count(*) FROM invoices") == [(1,)]
+    assert house.rows("SELECT count(*) FROM journals") == [(2,)]
+    assert house.rows("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+
+def test_parallel_openings_of_one_policy_bill_it_once(house: House, people: People) -> None:
+    request = house.request(people.customer(), installments=12)
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(
+            pool.map(lambda _: house.invoices.OpenBilling(request, metadata=house.worker.metadata()), range(8))
+        )
+    assert all(billing == opened[0] for billing in opened)
+    assert house.rows("SELECT count(*) FROM invoices") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda other: {"user_id": other.user_id},
+        lambda other: {"transaction_id": ids.encode("ptx", ids.new())},
+        lambda other: {"plan_code": "monthly"},
+        lambda other: {"installments": 2},
+        lambda other: {"start_date": values.date_to_proto(date(2026, 12, 2))},
+        lambda other: {"premium": premium(1200_00, 204_00, 24_99)},
+        lambda other: {"issue_time": values.time_to_proto(datetime(2026, 11, 24, 10, tzinfo=UTC))},
+        lambda other: {"payment_method": "pm_card_ok"},
+    ],
+)
+def test_other_billing_of_the_same_policy_is_refused(
+    house: House, people: People, change: Callable[..., dict[str, Any]]
+) -> None:
+    request = house.request(people.customer())
+    house.invoices.OpenBilling(request, metadata=house.worker.metadata())
+    for name, value in change(people.customer()).items():
+        if isinstance(value, str | int):
+            setattr(request, name, value)
+        else:
+            getattr(request, name).CopyFrom(value)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.invoices.OpenBilling(request, metadata=house.worker.metadata())
+    assert reason_of(refused.value) == "BILLING_CONFLICT"
+    assert house.rows("SELECT count(*) FROM journals") == [(2,)]
+
+
+def test_wrong_price_is_refused_and_changes_nothing(house: House, people: People) -> None:
+    mixed = premium(100_00, 20_00)
+    mixed.tax.CopyFrom(values.money_to_proto(Money(20_00, "USD")))
+    wrong_total = premium(100_00, 20_00)
+    wrong_total.total.units += 1
+    for price, reason in (
+        (mixed, "CURRENCY_MISMATCH"),
+        (wrong_total, "AMOUNT_INVALID"),
+        (premium(0), "AMOUNT_INVALID"),
+        (premium(-100, 200), "AMOUNT_INVALID"),
+        (premium(11), "AMOUNT_INVALID"),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.open(people.customer(), premium=price, installments=12)
+        assert reason_of(refused.value) == reason
+    assert house.rows("SELECT count(*) FROM billings") == [(0,)]
+
+
+def test_customer_cannot_open_a_billing(house: House, people: People) -> None:
+    person = people.customer()
+    with pytest.raises(grpc.RpcError) as refused:
+        house.invoices.OpenBilling(house.request(person), metadata=person.metadata())
+    assert reason_of(refused.value) == "ACCESS_DENIED"
+
+
+def test_things_of_somebody_else_look_like_things_that_never_existed(house: House, people: People) -> None:
+    owner, stranger = people.customer(), people.customer()
+    billing = house.open(owner)
+    invoice_id = billing.installments[0].invoice_id
+    payment_id = house.pay(owner, invoice_id).payment_id
+
+    def ask(call: Callable[[], object]) -> tuple[str, str | None]:
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        return reason_of(refused.value), refused.value.details()
+
+    def get_billing(policy_id: str) -> pb.Billing:
+        return house.invoices.GetBilling(pb.GetBillingRequest(policy_id=policy_id), metadata=stranger.metadata())
+
+    no_invoice, no_payment = ids.encode("inv", ids.new()), ids.encode("pay", ids.new())
+    for theirs, nobodys in (
+        (lambda: get_billing(billing.policy_id), lambda: get_billing(ids.encode("pol", ids.new()))),
+        (lambda: house.get_invoice(stranger, invoice_id), lambda: house.get_invoice(stranger, no_invoice)),
+        (lambda: house.pay(stranger, invoice_id), lambda: house.pay(stranger, no_invoice)),
+        (lambda: house.get_payment(stranger, payment_id), lambda: house.get_payment(stranger, no_payment)),
+        (lambda: house.confirm(stranger, payment_id), lambda: house.confirm(stranger, no_payment)),
+    ):
+        answer = ask(theirs)
+        assert answer == ask(nobodys)
+        assert answer[0] == "RESOURCE_NOT_FOUND"
+    assert not house.invoices.ListInvoices(pb.ListInvoicesRequest(), metadata=stranger.metadata()).invoices
+    assert house.rows("SELECT count(*) FROM payments") == [(1,)]
+
+
+def test_owner_and_admin_see_the_billing(house: House, people: People) -> None:
+    owner = people.customer()
+    billing = house.open(owner)
+    request = pb.GetBillingRequest(policy_id=billing.policy_id)
+    for person in (owner, people.admin()):
+        assert house.invoices.GetBilling(request, metadata=person.metadata()) == billing
+
+
+def test_pages_show_every_invoice_of_the_caller_once_and_newest_first(house: House, people: People) -> None:
+    person = people.customer()
+    opened = [house.open(person) for _ in range(5)]
+    house.open(people.customer())
+    seen: list[str] = []
+    token = ""
+    while True:
+        request = pb.ListInvoicesRequest(page_size=2, page_token=token)
+        page = house.invoices.ListInvoices(request, metadata=person.metadata())
+        seen += [invoice.invoice_id for invoice in page.invoices]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == [billing.installments[0].invoice_id for billing in opened][::-1]
+    only = pb.ListInvoicesRequest(policy_id=opened[2].policy_id)
+    found = house.invoices.ListInvoices(only, metadata=person.metadata()).invoices
+    assert [invoice.policy_id for invoice in found] == [opened[2].policy_id]
+
+
+def test_page_token_of_another_list_is_refused(house: House, people: People) -> None:
+    person = people.customer()
+    for _ in range(2):
+        policy_id = house.open(person).policy_id
+    first = house.invoices.ListInvoices(pb.ListInvoicesRequest(page_size=1), metadata=person.metadata())
+    for who, request in (
+        (people.customer(), pb.ListInvoicesRequest(page_token=first.next_page_token)),
+        (person, pb.ListInvoicesRequest(page_token=first.next_page_token, policy_id=policy_id)),
+        (person, pb.ListInvoicesRequest(page_token="nonsense")),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.invoices.ListInvoices(request, metadata=who.metadata())
+        assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
+
+
+def test_installments_are_billed_a_week_before_they_fall_due_and_once(house: House, people: People) -> None:
+    person = people.customer()
+    started = datetime.now(UTC).date() - timedelta(days=62)
+    issued = values.time_to_proto(datetime.now(UTC) - timedelta(days=62))
+    billing = house.open(person, installments=12, start_date=values.date_to_proto(started), issue_time=issued)
+    house.open(people.customer(), installments=1)
+    for _ in range(2):
+        house.handlers.issue_due_invoices()
+        again = house.invoices.GetBilling(pb.GetBillingRequest(policy_id=billing.policy_id), metadata=person.metadata())
+        due = [
+            values.date_from_proto(part.due_date, "") <= datetime.now(UTC).date() + timedelta(days=7)
+            for part in again.installments
+        ]
+        assert [part.state == pb.Installment.STATE_INVOICED for part in again.installments] == due
+        assert sum(due) == 3
+    assert house.rows("SELECT count(*) FROM journals WHERE rule = 'invoice_issued'") == [(4,)]
+    house.pay(person, again.installments[2].invoice_id)
+    house.work()
+    assert house.policies.activated == []
+    house.check_money()
+
+
+def test_installments_that_do_not_add_up_are_refused_at_commit(house: House, people: People) -> None:
+    house.open(people.customer())
+    insert = (
+        "INSERT INTO installments (policy_id, number, due_on, net, tax, fees)"
+        " SELECT policy_id, 2, now(), 1, 0, 0 FROM billings"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="do not add up"):
+        house.rows(insert)
+
+
+@pytest.mark.parametrize("table", ["billings", "installments"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET net = 0", "TRUNCATE {} CASCADE"])
+def test_billing_cannot_be_changed_even_by_sql(house: House, people: People, table: str, statement: str) -> None:
+    house.open(people.customer())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        house.rows(statement.format(table))

@@ -1,0 +1,201 @@
+"""Processes and providers that fail in the middle of a payment: it comes to an end, and nobody is charged twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bazaruto.payments.v1 import payment_pb2 as pb
+from libs import ids
+from services.payments import collecting
+from services.payments.payment import GIVEN_UP_AFTER, PaymentInProgress, State
+from services.payments.provider import Canceled, Charged, Declined, Unknown
+from tests.integration.payments.house import House
+from tests.support.people import People, new_key
+
+NOW = datetime.now(UTC)
+SOON = NOW + GIVEN_UP_AFTER
+
+
+def test_charge_whose_answer_was_lost_is_found_without_a_second_one(house: House, people: People) -> None:
+    person, key = people.customer(), new_key()
+    invoice_id = house.invoice_of(person)
+    lost = house.pay(person, invoice_id, "pm_card_timeout", key=key)
+    assert lost.state == pb.Payment.STATE_PROCESSING
+    ((at, arguments),) = house.rows("SELECT scheduled_at, args FROM procrastinate_jobs WHERE status = 'todo'")
+    assert 25 < (at - datetime.now(UTC)).total_seconds() <= 30
+    house.registered.handlers["payments.settle"](arguments["payment_id"], arguments["attempt"])
+    assert house.get_payment(person, lost.payment_id).state == pb.Payment.STATE_SUCCEEDED
+    assert house.pay(person, invoice_id, "pm_card_timeout", key=key).payment_id == lost.payment_id
+    assert len(house.provider.asked) == 1
+    assert house.work() == ["payments.confirm_premium"]
+    house.check_money()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("garbage"), TimeoutError(), ValueError("no JSON")])
+def test_provider_that_fails_in_any_way_leaves_an_unknown_outcome(
+    house: House, people: People, error: Exception
+) -> None:
+    person, key = people.customer(), new_key()
+    invoice_id = house.invoice_of(person)
+    house.provider.breaks = error
+    first = house.pay(person, invoice_id, key=key)
+    house.provider.breaks = None
+    assert first.state == pb.Payment.STATE_PROCESSING
+    assert house.pay(person, invoice_id, key=key) == first
+    assert house.settle(ids.decode("pay", first.payment_id), SOON).state is State.SUCCEEDED
+    assert len(house.provider.asked) == 1
+    house.check_money()
+
+
+def test_crash_before_the_charge_ends_in_a_cancellation(house: House, people: People) -> None:
+    person = people.customer()
+    invoice_id = house.invoice_of(person)
+    begun = house.begin(invoice_id, NOW)
+    assert house.settle(begun.id, NOW + timedelta(seconds=1)).state is State.PROCESSING
+    assert house.settle(begun.id, SOON).state is State.CANCELED
+    assert house.pay(person, invoice_id).state == pb.Payment.STATE_SUCCEEDED
+    house.check_money()
+
+
+def test_process_that_wakes_up_after_the_cancellation_charges_nothing(house: House, people: People) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    house.settle(begun.id, SOON)
+    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
+    assert outcome == Canceled()
+    assert house.record(begun.id, outcome, SOON).state is State.CANCELED
+    house.check_money()
+
+
+def test_crash_between_the_charge_and_its_record_is_made_good(house: House, people: People) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
+    assert house.settle(begun.id, SOON).state is State.SUCCEEDED
+    assert house.record(begun.id, outcome, SOON).state is State.SUCCEEDED
+    assert house.work() == ["payments.confirm_premium"]
+    house.check_money()
+
+
+def test_decline_after_a_crash_is_found_too(house: House, people: People) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    collecting.charge(house.provider, begun, "pm_card_declined")
+    settled = house.settle(begun.id, SOON)
+    assert (settled.state, settled.decline_code) == (State.DECLINED, "card_declined")
+    house.check_money()
+
+
+def test_call_and_jobs_that_race_record_one_outcome(house: House, people: People) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
+
+    def step(number: int) -> State:
+        if number % 2:
+            return house.settle(begun.id, SOON).state
+        return house.record(begun.id, outcome, SOON).state
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(step, range(8))) == {State.SUCCEEDED}
+    assert house.rows("SELECT version FROM payments") == [(2,)]
+    assert house.rows("SELECT count(*) FROM journals WHERE rule = 'payment_captured'") == [(1,)]
+    assert house.work() == ["payments.confirm_premium"]
+    house.check_money()
+
+
+def test_late_and_untrue_answers_change_nothing(house: House, people: People) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    too_much = Charged("ref", begun.amount + begun.amount)
+    assert house.record(begun.id, too_much, NOW).state is State.PROCESSING
+    collecting.charge(house.provider, begun, "pm_card_ok")
+    house.settle(begun.id, SOON)
+    for outcome in (Declined("ref", "late"), Canceled(), Unknown(), too_much):
+        assert house.record(begun.id, outcome, SOON).state is State.SUCCEEDED
+    house.check_money()
+
+
+def test_provider_is_asked_again_while_it_does_not_answer(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = house.begin(house.invoice_of(people.customer()), NOW)
+
+    def fail(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(house.provider, "find", fail)
+    for attempt in range(4):
+        assert house.settle(begun.id, SOON, attempt).state is State.PROCESSING
+    waits = house.rows("SELECT args->>'attempt', scheduled_at FROM procrastinate_jobs ORDER BY id")
+    assert [(attempt, round((at - SOON).total_seconds())) for attempt, at in waits[1:]] == [
+        ("1", 300),
+        ("2", 3600),
+        ("3", 86400),
+        ("4", 86400),
+    ]
+
+
+def test_payer_who_never_acts_frees_the_invoice(house: House, people: People) -> None:
+    person = people.customer()
+    invoice_id = house.invoice_of(person)
+    waiting = ids.decode("pay", house.pay(person, invoice_id, "pm_card_action").payment_id)
+    assert house.settle(waiting, datetime.now(UTC) + timedelta(minutes=5)).state is State.REQUIRES_ACTION
+    assert house.settle(waiting, datetime.now(UTC) + timedelta(hours=1)).state is State.CANCELED
+    # The provider will not have it confirmed any more.
+    assert house.provider.confirm(waiting, 1) == Canceled()
+    assert house.pay(person, invoice_id).state == pb.Payment.STATE_SUCCEEDED
+    house.check_money()
+
+
+def test_first_premium_is_collected_with_the_token_of_the_purchase(house: House, people: People) -> None:
+    house.open(people.customer(), payment_method="pm_card_ok")
+    assert house.work() == ["payments.collect", "payments.confirm_premium"]
+    assert len(house.policies.activated) == 1
+    house.check_money()
+
+
+@pytest.mark.parametrize(
+    ("card", "status"),
+    [
+        ("pm_card_declined", "declined"),
+        ("pm_nonsense", "canceled"),
+        ("pm_card_action", "requires_action"),
+        ("pm_card_timeout", "processing"),
+    ],
+)
+def test_first_premium_that_is_not_collected_is_no_failure_of_the_job(
+    house: House, people: People, card: str, status: str
+) -> None:
+    house.open(people.customer(), payment_method=card)
+    assert house.work() == ["payments.collect"]
+    assert house.rows("SELECT status FROM payments") == [(status,)]
+
+
+def test_collecting_job_that_runs_twice_charges_once(house: House, people: People) -> None:
+    invoice_id = ids.decode("inv", house.invoice_of(people.customer(), payment_method="pm_card_ok"))
+    for _ in range(2):
+        house.handlers.collect(str(invoice_id))
+    assert len(house.provider.asked) == 1
+    house.check_money()
+
+
+def test_collecting_job_that_died_on_the_way_goes_on_when_its_payment_came_to_an_end(
+    house: House, people: People
+) -> None:
+    invoice_id = house.invoice_of(people.customer(), payment_method="pm_card_ok")
+    died = house.begin(invoice_id, NOW)
+    with pytest.raises(PaymentInProgress):
+        house.work()
+    house.settle(died.id, SOON)
+    assert house.work() == ["payments.collect", "payments.confirm_premium"]
+    assert house.rows("SELECT status FROM payments ORDER BY id") == [("canceled",), ("succeeded",)]
+    house.check_money()
+
+
+def test_old_idempotency_keys_are_forgotten(house: House, people: People) -> None:
+    person = people.customer()
+    house.pay(person, house.invoice_of(person))
+    house.handlers.reap_keys()
+    assert house.rows("SELECT count(*) FROM idempotency_keys") == [(1,)]
+    house.rows("UPDATE idempotency_keys SET created_at = now() - interval '73 hours' RETURNING key")
+    house.handlers.reap_keys()
+    assert house.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]

@@ -1,0 +1,182 @@
+"""The ledger on a real database: what may be read, and what not even SQL can do to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import grpc
+import psycopg
+import pytest
+
+from bazaruto.payments.v1 import ledger_pb2 as pb
+from libs import ids
+from libs.money import Money
+from libs.rpc import values
+from services.payments import ledger, store
+from services.payments.ledger import CHART, JournalConflict
+from tests.integration.payments.house import House, premium
+from tests.support.errors import reason_of
+from tests.support.people import People
+
+TODAY = datetime.now(UTC).date()
+
+
+def balances(house: House, day: date | None = None) -> dict[tuple[str, str], int]:
+    found = house.trial_balance(day).accounts
+    return {
+        (line.account_code, line.balance.currency_code): values.money_from_proto(line.balance).minor for line in found
+    }
+
+
+def test_trial_balance_is_told_for_each_currency(house: House, people: People) -> None:
+    person = people.customer()
+    house.pay(person, house.invoice_of(person))
+    house.open(person, premium=premium(5000, 850, currency="JPY"))
+    assert balances(house) == {
+        ("1010", "EUR"): 1429_00,
+        ("1100", "EUR"): 0,
+        ("1100", "JPY"): 5850,
+        ("1105", "EUR"): 0,
+        ("1105", "JPY"): 0,
+        ("2000", "EUR"): 1200_00,
+        ("2000", "JPY"): 5000,
+        ("2100", "EUR"): 204_00,
+        ("2100", "JPY"): 850,
+        ("4100", "EUR"): 25_00,
+    }
+    told = house.trial_balance()
+    assert [money.currency_code for money in told.differences] == ["EUR", "JPY"]
+    first = told.accounts[0]
+    assert (first.account_code, first.account_name, first.debits.units, first.credits.units) == (
+        "1010",
+        "Gateway clearing",
+        1429,
+        0,
+    )
+    house.check_money()
+
+
+def test_trial_balance_counts_until_a_day(house: House, people: People) -> None:
+    issued = datetime.now(UTC) - timedelta(days=10)
+    house.open(people.customer(), issue_time=values.time_to_proto(issued))
+    assert balances(house, issued.date() - timedelta(days=1)) == {}
+    assert balances(house, issued.date())[("1105", "EUR")] == 1429_00
+    assert balances(house, TODAY + timedelta(days=1))[("1105", "EUR")] == 0
+    assert house.trial_balance(issued.date()).as_of_date == values.date_to_proto(issued.date())
+
+
+def test_empty_books_balance(house: House) -> None:
+    told = house.trial_balance()
+    assert not told.accounts
+    assert not told.differences
+
+
+def test_journals_are_listed_newest_first(house: House, people: People) -> None:
+    person = people.customer()
+    billing = house.open(person)
+    paid = house.pay(person, billing.installments[0].invoice_id)
+    house.open(people.customer())
+    admin = people.admin()
+    request = pb.ListJournalsRequest(policy_id=billing.policy_id, page_size=2)
+    first = house.ledger.ListJournals(request, metadata=admin.metadata())
+    assert [journal.rule for journal in first.journals] == ["payment_captured", "invoice_issued"]
+    captured = first.journals[0]
+    assert captured.source_id == paid.payment_id
+    assert captured.policy_id == billing.policy_id
+    assert [(line.account_code, line.side, line.amount.units) for line in captured.postings] == [
+        ("1010", pb.Posting.SIDE_DEBIT, 1429),
+        ("1100", pb.Posting.SIDE_CREDIT, 1429),
+    ]
+    request.page_token = first.next_page_token
+    second = house.ledger.ListJournals(request, metadata=admin.metadata())
+    assert [journal.rule for journal in second.journals] == ["policy_issued"]
+    assert not second.next_page_token
+    everything = house.ledger.ListJournals(pb.ListJournalsRequest(), metadata=admin.metadata())
+    assert len(everything.journals) == 5
+
+
+def test_page_token_of_another_list_is_refused(house: House, people: People) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        house.ledger.ListJournals(pb.ListJournalsRequest(page_token="nonsense"), metadata=people.admin().metadata())
+    assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
+
+
+def test_customer_does_not_see_the_ledger(house: House, people: People) -> None:
+    metadata = people.customer().metadata()
+    for call in (
+        lambda: house.ledger.GetTrialBalance(pb.GetTrialBalanceRequest(), metadata=metadata),
+        lambda: house.ledger.ListJournals(pb.ListJournalsRequest(), metadata=metadata),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        assert reason_of(refused.value) == "ACCESS_DENIED"
+
+
+def test_same_journal_again_changes_nothing_and_another_one_conflicts(house: House) -> None:
+    now = datetime.now(UTC)
+    journal = ledger.payment_captured("pay_1", ids.new(), Money(5, "EUR"), TODAY)
+    for _ in range(2):
+        with house.database.transaction() as session:
+            store.ledger.post(session, journal, now)
+    assert house.rows("SELECT count(*) FROM postings") == [(2,)]
+    for other in (
+        ledger.payment_captured("pay_1", journal.policy_id, Money(6, "EUR"), TODAY),
+        ledger.payment_captured("pay_1", journal.policy_id, Money(5, "USD"), TODAY),
+        replace(journal, policy_id=ids.new()),
+    ):
+        with pytest.raises(JournalConflict), house.database.transaction() as session:
+            store.ledger.post(session, other, now)
+
+
+_JOURNAL = (
+    "INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)"
+    " VALUES ('{}', 'by_hand', '{}', gen_random_uuid(), 'EUR', now(), now(), 2)"
+)
+_POSTING = "INSERT INTO postings (journal_id, line, account_code, side, amount) VALUES ('{}', {}, '{}', '{}', {})"
+
+
+@pytest.mark.parametrize("lines", [[], [("1010", "debit", 5)], [("1010", "debit", 5), ("1100", "credit", 4)]])
+def test_unbalanced_journal_fails_at_commit(house: House, lines: list[tuple[str, str, int]]) -> None:
+    journal_id = ids.new()
+    with psycopg.connect(house.url) as connection:
+        connection.execute(_JOURNAL.format(journal_id, "x"))
+        for number, (account, side, amount) in enumerate(lines, 1):
+            connection.execute(_POSTING.format(journal_id, number, account, side, amount))
+        with pytest.raises(psycopg.errors.CheckViolation, match="does not balance"):
+            connection.commit()
+    assert house.rows("SELECT count(*) FROM journals") == [(0,)]
+
+
+def test_journal_cannot_be_added_to_later(house: House, people: People) -> None:
+    house.open(people.customer())
+    journal_id = house.rows("SELECT id FROM journals")[0][0]
+    with psycopg.connect(house.url) as connection:
+        for number, side in ((8, "debit"), (9, "credit")):
+            connection.execute(_POSTING.format(journal_id, number, "1100", side, 1))
+        with pytest.raises(psycopg.errors.CheckViolation, match="does not balance"):
+            connection.commit()
+
+
+@pytest.mark.parametrize(("account", "amount"), [("1010", 0), ("1010", -5), ("9999", 5)])
+def test_amount_that_is_not_positive_and_unknown_account_are_refused(house: House, account: str, amount: int) -> None:
+    journal_id = ids.new()
+    with psycopg.connect(house.url) as connection:
+        connection.execute(_JOURNAL.format(journal_id, "x"))
+        with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.ForeignKeyViolation)):
+            connection.execute(_POSTING.format(journal_id, 1, account, "debit", amount))
+
+
+@pytest.mark.parametrize("table", ["journals", "postings", "accounts"])
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET ctid = ctid", "TRUNCATE {} CASCADE"])
+def test_books_cannot_be_changed_even_by_sql(house: House, people: People, table: str, statement: str) -> None:
+    house.open(people.customer())
+    column = {"journals": "rule", "postings": "side", "accounts": "name"}[table]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        house.rows(statement.format(table).replace("ctid", column))
+
+
+def test_database_knows_the_same_accounts_as_the_program(house: House) -> None:
+    assert sorted(house.rows("SELECT code, name, normal FROM accounts")) == [
+        (account.code, account.name, account.normal.value) for account in CHART.values()
+    ]
