@@ -86,6 +86,11 @@ def test_if_none_match_compares_weakly(seen: str, fresh: bool) -> None:
     assert conditional.is_fresh(seen, '"a"') is fresh
 
 
+def test_a_weak_tag_matches_itself_and_its_strong_twin() -> None:
+    assert conditional.is_fresh('W/"a"', 'W/"a"')
+    assert conditional.is_fresh('"a"', 'W/"a"')
+
+
 @pytest.mark.parametrize(
     ("header", "passed"), [('"a"', "a"), ('"a", "b"', "a,b"), ("*", "*"), ("bare", "bare"), ('W/"a"', "a")]
 )
