@@ -65,7 +65,10 @@ def create_admin(settings: Settings) -> None:
 
 def _read_admin(text: str) -> dict[str, str]:
     """What the caller of `create-admin` wants. `ValueError` when something is missing or too much."""
-    wanted = json.loads(text)
+    try:
+        wanted = json.loads(text)
+    except json.JSONDecodeError:
+        wanted = None
     fields = {"email", "full_name", "password"}
     if not isinstance(wanted, dict) or set(wanted) != fields or not all(isinstance(v, str) for v in wanted.values()):
         raise ValueError(f"standard input must be a JSON object of the strings {', '.join(sorted(fields))}")

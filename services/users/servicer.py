@@ -20,7 +20,7 @@ from libs.config import AuthSettings
 from libs.db import Database
 from libs.errors import ConcurrentChange, DomainError, FieldInvalid, ResourceNotFound
 from libs.rpc import calls, values
-from libs.rpc.pages import Page, PageTokenInvalid
+from libs.rpc.pages import Page
 from services.users import registration, store, user
 from services.users.hashing import Hasher
 from services.users.password import CredentialsInvalid
@@ -103,12 +103,8 @@ class UserServicer(rpc_pb.UserServiceServicer):
 
     def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
         page = Page.of(request, "users", calls.caller().subject)
-        try:
-            after = UUID(page.after) if page.after else None
-        except ValueError as error:
-            raise PageTokenInvalid from error
         with self._database.reading() as session:
-            found = store.list_users(session, after, page.fetch)
+            found = store.list_users(session, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
 

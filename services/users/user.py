@@ -16,8 +16,8 @@ CHANGEABLE = ("full_name", "phone", "locale")
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")  # visible ASCII around one @; the contract is stricter
 _LONGEST_EMAIL = 254
 _LONGEST_NAME = 200
-_TOLD = 10  # wrong paths that an answer names, and
-_TOLD_CHARACTERS = 100  # how much of each: an answer's metadata is small, what a caller sends is not
+_TOLD = 5  # wrong paths that an answer names, and
+_TOLD_CHARACTERS = 40  # how much of each: an answer's metadata is small, what a caller sends is not
 
 
 class EmailTaken(AlreadyExists):

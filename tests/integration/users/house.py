@@ -1,0 +1,88 @@
+"""A users server with its database, and the people who live there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import psycopg
+
+from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import user_pb2 as pb
+from libs.config import Settings
+from libs.db import Database
+from libs.rpc.server import Server
+from services.users.hashing import Hasher
+from services.users.servicer import AuthServicer, UserServicer
+from tests.support.people import People
+
+PASSWORD = "baobab-carrinha-47"
+_numbers = itertools.count()
+
+
+class House:
+    """Both gRPC services on one server, as `main.py` serves them."""
+
+    def __init__(self, start: Callable[..., grpc.Channel], url: str, people: People) -> None:
+        self.url = url
+
+        def build(server: Server, database: Database, settings: Settings) -> None:
+            hasher = Hasher()
+            auth = AuthServicer(database, hasher, people.keys, settings.auth)
+            server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher))
+            server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
+
+        channel = start("users", url, build)
+        self.users = user_pb2_grpc.UserServiceStub(channel)
+        self.auth = auth_pb2_grpc.AuthServiceStub(channel)
+
+    def register(self, email: str = "", password: str = PASSWORD, **fields: str) -> pb.User:
+        """Register somebody; without an address, somebody new."""
+        email = email or f"person{next(_numbers)}@example.com"
+        full_name = fields.pop("full_name", "Ana Sitoe")
+        return self.users.RegisterUser(
+            pb.RegisterUserRequest(email=email, password=password, full_name=full_name, **fields)
+        )
+
+    def log_in(self, email: str, password: str = PASSWORD) -> auth_pb2.Tokens:
+        """Log in."""
+        return self.auth.LogIn(auth_pb2.LogInRequest(email=email, password=password))
+
+    def refresh(self, refresh_token: str) -> auth_pb2.Tokens:
+        """Exchange a refresh token."""
+        return self.auth.RefreshTokens(auth_pb2.RefreshTokensRequest(refresh_token=refresh_token))
+
+    def log_out(self, refresh_token: str) -> None:
+        """Log out."""
+        self.auth.LogOut(auth_pb2.LogOutRequest(refresh_token=refresh_token))
+
+    def get(self, authorization: str, user_id: str = "me") -> pb.User:
+        """Read a user."""
+        return self.users.GetUser(pb.GetUserRequest(user_id=user_id), metadata=(("authorization", authorization),))
+
+    def update(
+        self, authorization: str, user_id: str = "me", mask: list[str] | None = None, if_match: str = "", **fields: Any
+    ) -> pb.User:
+        """Change a user; without a mask, the fields that are given."""
+        request = pb.UpdateUserRequest(user=pb.User(user_id=user_id, **fields))
+        request.update_mask.paths.extend(fields if mask is None else mask)
+        metadata = (("authorization", authorization), *((("if-match", if_match),) if if_match else ()))
+        return self.users.UpdateUser(request, metadata=metadata)
+
+    def newcomer(self) -> tuple[pb.User, str]:
+        """Somebody new who has logged in: the user, and their authorization."""
+        user = self.register()
+        return user, bearer(self.log_in(user.email))
+
+    def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database, or change it behind the service's back."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            found = connection.execute(query.encode(), values)
+            return found.fetchall() if found.description else []
+
+
+def bearer(tokens: auth_pb2.Tokens) -> str:
+    """The authorization that a log-in gives."""
+    return f"Bearer {tokens.access_token}"

@@ -1,0 +1,165 @@
+"""The processes of users: the server, the worker, and the command that makes the first admin."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import psycopg
+import pytest
+
+from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
+from libs.config import DbSettings
+from libs.db import Database
+from services.users import jobs, main, registration
+from services.users.password import PasswordTooCommon
+from services.users.user import EmailTaken
+from tests.integration.users.house import PASSWORD, House, bearer
+from tests.integration.users.test_accounts import outcome
+from tests.support.people import People
+from tests.support.servers import free_address
+
+ROOT = Path(__file__).parents[3]
+ADMIN = {"email": "Root@Example.com", "full_name": "Root", "password": PASSWORD}
+
+
+@pytest.fixture
+def environment(make_database: Callable[[str], str], people: People) -> dict[str, str]:
+    """The environment of a process on a fresh database."""
+    own = {
+        "BAZARUTO_AUTH__KEY_FOLDER": str(people.auth.key_folder),
+        "BAZARUTO_AUTH__INTERNAL_SECRET_FILE": str(people.auth.internal_secret_file),
+        "BAZARUTO_SERVICES": json.dumps(
+            {
+                "users": {
+                    "db_url": make_database("users"),
+                    "listen": free_address(),
+                    "metrics": free_address(),
+                    "worker_metrics": free_address(),
+                }
+            }
+        ),
+    }
+    return {**os.environ, **own}
+
+
+def command(verb: str) -> list[str]:
+    return [sys.executable, "-m", "services.users.main", verb]
+
+
+def run(verb: str, environment: dict[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(verb), env=environment, input=text, capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+
+
+@contextmanager
+def running(verb: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process within; it must end by itself when it is asked to."""
+    process = subprocess.Popen(command(verb), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, out
+    finally:
+        process.kill()
+        process.wait()
+
+
+def database_at(url: str) -> Database:
+    database = Database(url, DbSettings(), "test")
+    database.open()
+    return database
+
+
+def test_first_admin_is_made_by_a_command_and_can_log_in(environment: dict[str, str]) -> None:
+    made = run("create-admin", environment, json.dumps(ADMIN))
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert PASSWORD not in made.stdout + made.stderr
+    user_id = json.loads(made.stdout.splitlines()[-1])["user_id"]
+    with running("serve", environment):
+        target = json.loads(environment["BAZARUTO_SERVICES"])["users"]["listen"]
+        with grpc.insecure_channel(target) as channel:
+            grpc.channel_ready_future(channel).result(timeout=30)
+            credentials = auth_pb2.LogInRequest(email="root@example.com", password=PASSWORD)
+            tokens = auth_pb2_grpc.AuthServiceStub(channel).LogIn(credentials, wait_for_ready=True)
+            listed = user_pb2_grpc.UserServiceStub(channel).ListUsers(
+                user_pb2.ListUsersRequest(), metadata=(("authorization", bearer(tokens)),)
+            )
+    assert [(user.user_id, list(user.roles)) for user in listed.users] == [(user_id, [user_pb2.User.ROLE_ADMIN])]
+
+
+def test_address_of_an_account_makes_no_second_admin(environment: dict[str, str]) -> None:
+    url = json.loads(environment["BAZARUTO_SERVICES"])["users"]["db_url"]
+    registration.create_admin(database := database_at(url), now=datetime.now(UTC), **ADMIN)
+    database.close()
+    refused = run("create-admin", environment, json.dumps({**ADMIN, "email": "root@example.com"}))
+    assert refused.returncode == 1
+    assert "belongs to an account already" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"email": 1, "full_name": "x", "password": "y"}', "nonsense"])
+def test_command_says_what_it_wants_to_read(text: str) -> None:
+    with pytest.raises(ValueError, match="standard input must be a JSON object"):
+        main._read_admin(text)
+
+
+def test_admin_is_made_by_the_same_rules_as_everybody(make_database: Callable[[str], str]) -> None:
+    database = database_at(make_database("users"))
+    now = datetime.now(UTC)
+    with pytest.raises(PasswordTooCommon):
+        registration.create_admin(database, now=now, **{**ADMIN, "password": "password123"})
+    assert registration.create_admin(database, now=now, **ADMIN).email == "root@example.com"
+    with pytest.raises(EmailTaken):
+        registration.create_admin(database, now=now, **ADMIN)
+    database.close()
+
+
+def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str]) -> None:
+    url = json.loads(environment["BAZARUTO_SERVICES"])["users"]["db_url"]
+    with running("work", environment) as worker, psycopg.connect(url, autocommit=True) as connection:
+        until = time.monotonic() + 30
+        while not connection.execute("SELECT 1 FROM procrastinate_workers").fetchall():
+            assert worker.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
+    done = run("migrate", environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sessions_are_forgotten_seven_days_after_their_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_AT_ONCE", 2)  # so that it takes several transactions
+    user = house.register()
+    old = [house.log_in(user.email) for _ in range(5)]
+    house.refresh(old[0].refresh_token)
+    house.sql("UPDATE sessions SET created_at = created_at - interval '38 d', expires_at = now() - interval '8 d'")
+    recent = house.log_in(user.email)
+    house.sql(
+        "UPDATE sessions SET created_at = created_at - interval '37 d', expires_at = now() - interval '6 d'"
+        " WHERE expires_at > now()"
+    )
+    fresh = house.log_in(user.email)
+    database = database_at(house.url)
+    jobs.reap_sessions(database, datetime.now(UTC))
+    jobs.reap_sessions(database, datetime.now(UTC))  # a second run changes nothing
+    assert house.sql("SELECT count(*) FROM sessions") == [(2,)]
+    assert house.sql("SELECT count(*) FROM refresh_tokens") == [(2,)]
+    assert outcome(house.refresh, fresh.refresh_token) == "ok"
+    assert outcome(house.refresh, recent.refresh_token) == "REFRESH_TOKEN_INVALID"
+    jobs.reap_sessions(database, datetime.now(UTC) + timedelta(days=60))
+    assert house.sql("SELECT count(*) FROM refresh_tokens") == [(0,)]
+    assert house.sql("SELECT count(*) FROM users") == [(1,)]
+    database.close()
