@@ -133,6 +133,7 @@ def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str])
             assert worker.poll() is None
             assert time.monotonic() < until
             time.sleep(0.1)
+        time.sleep(0.5)  # it listens to signals a moment after it says that it is there
 
 
 def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
