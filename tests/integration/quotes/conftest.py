@@ -1,0 +1,125 @@
+"""A quotes server with the shipped products, over a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from google.rpc import error_details_pb2
+
+from bazaruto.common.v1 import premium_pb2
+from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
+from bazaruto.quotes.v1 import quote_pb2 as pb
+from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from libs import ids
+from libs.config import DbSettings, Settings
+from libs.db import Database
+from libs.rpc import values
+from libs.rpc.server import Server
+from services.quotes import publishing, quote, store
+from services.quotes.servicer.catalogue import Catalogue
+from services.quotes.servicer.products import ProductServicer
+from services.quotes.servicer.quotes import QuoteServicer
+from tests.support.errors import status_of
+from tests.support.people import People, Person
+from tests.unit.quotes.samples import ANSWERS, calculate
+
+# A start far enough ahead that no quote of a test ends with the day.
+AHEAD = 45
+
+
+def risk(product_code: str = "motor", ahead: int = AHEAD, coverages: Any = (), **answers: Any) -> pb.Risk:
+    """The usual risk of a product, with cover from some days ahead and some other answers; None leaves one out."""
+    start = datetime.now(UTC).date() + timedelta(days=ahead)
+    found = pb.Risk(product_code=product_code, coverages=coverages, start_date=values.date_to_proto(start))
+    given = {**ANSWERS.get(product_code, {}), **answers}
+    found.answers.update({code: answer for code, answer in given.items() if answer is not None})
+    return found
+
+
+def coverage(code: str, **amounts: Any) -> premium_pb2.Coverage:
+    """A wanted coverage; `limit` and `deductible` are messages."""
+    return premium_pb2.Coverage(coverage_code=code, **amounts)
+
+
+def metadata_of(error: grpc.RpcError) -> dict[str, str]:
+    """What an RPC error is about."""
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status_of(error).details)
+    return dict(info.metadata)
+
+
+class House:
+    """A quotes server and its database."""
+
+    def __init__(self, start: Callable[..., grpc.Channel], url: str, database: Database) -> None:
+        self.url = url
+        self.database = database
+        with database.transaction() as session:
+            publishing.publish(session)
+
+        def build(server: Server, database: Database, settings: Settings) -> None:
+            catalogue = Catalogue(database)
+            server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
+            server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue))
+
+        channel = start("quotes", url, build)
+        self.quotes = rpc_pb.QuoteServiceStub(channel)
+        self.products = products_rpc.ProductServiceStub(channel)
+
+    def create(self, person: Person, asked: pb.Risk | None = None, **metadata: str) -> pb.Quote:
+        """A quote for somebody."""
+        request = pb.CreateQuoteRequest(risk=asked or risk())
+        return self.quotes.CreateQuote(request, metadata=person.metadata(**metadata))
+
+    def accept(self, person: Person, quote_id: str, **metadata: str) -> pb.Quote:
+        """Accept a quote as somebody."""
+        request = pb.AcceptQuoteRequest(quote_id=quote_id)
+        return self.quotes.AcceptQuote(request, metadata=person.metadata(**metadata))
+
+    def get(self, person: Person, quote_id: str) -> pb.Quote:
+        """Read a quote as somebody."""
+        return self.quotes.GetQuote(pb.GetQuoteRequest(quote_id=quote_id), metadata=person.metadata())
+
+    def past(self, person: Person, days: int, accepted: bool = False, **answers: Any) -> str:
+        """A quote that somebody made some days ago, for cover from that day: it has expired since."""
+        assert person.id is not None
+        now = datetime.now(UTC) - timedelta(days=days)
+        with self.database.transaction() as session:
+            number = quote.number_for(now.year, store.next_number(session))
+            made = quote.create(
+                calculate("motor", now, **answers), now, quote_id=ids.new(), user_id=person.id, number=number
+            )
+            store.add_quote(session, quote.accept(made, now) if accepted else made)
+        return ids.encode("quo", made.id)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database says."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def house(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> Iterator[House]:
+    url = make_database("quotes")
+    database = Database(url, DbSettings(max_connections=3), "test-quotes-aside")
+    database.open()
+    try:
+        yield House(start_server, url, database)
+    finally:
+        database.close()
+
+
+@pytest.fixture
+def person(people: People) -> Person:
+    return people.customer()
+
+
+@pytest.fixture
+def policies(people: People) -> Person:
+    """The policies service."""
+    return people.service("policies")
