@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from libs.db import Database
+from libs.errors import Exhausted, Unavailable
 from services.quotes import store
 from services.quotes.pricing import Tariff, compile_tariff
 from services.quotes.product import Product, ProductNotAvailable, newest_on_sale
@@ -32,11 +33,13 @@ class Catalogue:
         self._database = database
         self._tariffs: Mapping[str, Mapping[int, Tariff]] = {}
         self._looked_at = float("-inf")
+        self._failed_at = float("-inf")
         self._looking = threading.Lock()
 
     def on_sale(self, code: str, now: datetime) -> Tariff:
         """The version of a product that is sold at a moment. `ProductNotAvailable` when there is none."""
-        if self._is_old() or code not in self._tariffs:
+        self._look_again()
+        if code not in self._tariffs:
             self._look()
         versions = self._tariffs.get(code, {})
         newest = newest_on_sale((tariff.product for tariff in versions.values()), now)
@@ -52,15 +55,23 @@ class Catalogue:
 
     def all_on_sale(self, now: datetime) -> list[Product]:
         """Every product that is sold at a moment, by code."""
-        if self._is_old():
-            self._look()
+        self._look_again()
         newest = (
             newest_on_sale((tariff.product for tariff in versions.values()), now) for versions in self._tariffs.values()
         )
         return sorted((product for product in newest if product is not None), key=lambda product: product.code)
 
-    def _is_old(self) -> bool:
-        return time.monotonic() - self._looked_at > _LOOK_EVERY
+    def _look_again(self) -> None:
+        """Look from time to time. While the database does not answer, what is known is good enough."""
+        if time.monotonic() - max(self._looked_at, self._failed_at) <= _LOOK_EVERY:
+            return
+        try:
+            self._look()
+        except (Unavailable, Exhausted):
+            if not self._tariffs:
+                raise
+            self._failed_at = time.monotonic()
+            log.warning("no look for new products, because the database does not answer")
 
     def _look(self) -> None:
         """Add the versions that were published since. Readers go on with the old mapping until it is replaced."""

@@ -14,10 +14,13 @@ import yaml
 
 from bazaruto.quotes.v1 import product_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
-from libs.config import Settings
+from libs.config import DbSettings, Settings
+from libs.db import Database, DatabaseUnavailable
 from services.quotes import main, publishing
 from services.quotes.publishing import VersionChanged
 from services.quotes.reading import DefinitionError
+from services.quotes.servicer import catalogue
+from services.quotes.servicer.catalogue import Catalogue
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
 from tests.unit.quotes.samples import small
@@ -130,6 +133,24 @@ def test_version_that_this_program_cannot_read_is_left_out(house: House) -> None
     with pytest.raises(grpc.RpcError) as caught:
         get(house, "motor", 2)
     assert reason_of(caught.value) == "RESOURCE_NOT_FOUND"
+
+
+def test_products_are_priced_while_the_database_is_away(
+    make_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(make_database("quotes"), DbSettings(max_connections=2), "test-catalogue")
+    database.open()
+    with database.transaction() as session:
+        publishing.publish(session)
+    known = Catalogue(database)
+    assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
+    database.close()
+    monkeypatch.setattr(catalogue, "_LOOK_EVERY", 0.0)
+    assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
+    with pytest.raises(DatabaseUnavailable):
+        known.on_sale("boat", datetime.now(UTC))
+    with pytest.raises(DatabaseUnavailable):
+        Catalogue(database).all_on_sale(datetime.now(UTC))
 
 
 def test_published_products_never_change(house: House) -> None:
