@@ -129,12 +129,12 @@ def method_not_allowed(allow: str) -> Problem:
 
 def not_acceptable(offered: str) -> Problem:
     """406: the caller accepts nothing of what there is."""
-    return made(406, "INVALID_ARGUMENT", "INVALID_FIELD", f"This answer can be given as {offered} only.")
+    return made(406, "INVALID_ARGUMENT", "MEDIA_TYPE_UNSUPPORTED", f"This answer can be given as {offered} only.")
 
 
 def unsupported_media(expected: str) -> Problem:
     """415: the body is in a form that is not read."""
-    return made(415, "INVALID_ARGUMENT", "INVALID_FIELD", f"The body must be {expected}.")
+    return made(415, "INVALID_ARGUMENT", "MEDIA_TYPE_UNSUPPORTED", f"The body must be {expected}.")
 
 
 def too_large(limit: int) -> Problem:
@@ -142,7 +142,7 @@ def too_large(limit: int) -> Problem:
     return made(
         413,
         "INVALID_ARGUMENT",
-        "INVALID_FIELD",
+        "REQUEST_TOO_LARGE",
         f"The body is larger than {limit} bytes.",
         headers=((b"connection", b"close"),),
     )
@@ -150,12 +150,12 @@ def too_large(limit: int) -> Problem:
 
 def uri_too_long(limit: int) -> Problem:
     """414."""
-    return made(414, "INVALID_ARGUMENT", "INVALID_FIELD", f"The URL is longer than {limit} bytes.")
+    return made(414, "INVALID_ARGUMENT", "REQUEST_TOO_LARGE", f"The URL is longer than {limit} bytes.")
 
 
 def headers_too_large(limit: int) -> Problem:
     """431."""
-    return made(431, "INVALID_ARGUMENT", "INVALID_FIELD", f"The headers are larger than {limit} bytes.")
+    return made(431, "INVALID_ARGUMENT", "REQUEST_TOO_LARGE", f"The headers are larger than {limit} bytes.")
 
 
 def body_too_slow() -> Problem:
@@ -163,7 +163,7 @@ def body_too_slow() -> Problem:
     return made(
         408,
         "DEADLINE_EXCEEDED",
-        "DEADLINE_TOO_SHORT",
+        "REQUEST_TOO_SLOW",
         "The body took too long to arrive.",
         headers=((b"connection", b"close"),),
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -129,6 +131,9 @@ class JobRunner:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; jobs under way get 20 seconds to end, then they are put back."""
+        # The library listens to signals only once it is connected; before that there is nothing to put back.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        log.info("working", concurrency=self._settings.concurrency)
         asyncio.run(self._run())
 
     def run_due(self) -> None:

@@ -11,10 +11,11 @@ from typing import Final
 
 SERVICES: Final = ("users", "quotes", "policies", "payments")
 
-# gRPC, metrics of the server, metrics of the worker.
+# gRPC, metrics of the server, metrics of the worker. All below 32768, where Linux begins to give ports to clients:
+# a port of ours in that range would now and then be taken when the platform starts.
 DEFAULT_SERVICES: Final = {
     name: {
-        "listen": f"127.0.0.1:{50051 + index}",
+        "listen": f"127.0.0.1:{9001 + index}",
         "metrics": f"127.0.0.1:{9101 + index}",
         "worker_metrics": f"127.0.0.1:{9111 + index}",
     }

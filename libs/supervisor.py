@@ -107,15 +107,19 @@ class Supervisor:
         handle.wait()
 
     def stop(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """End all processes in order, last started first; one that does not go is killed."""
-        for name, running in reversed(self._running.items()):
-            if running.handle.poll() is None:
-                running.handle.terminate()
+        """End all processes: the gateway, then the workers, then the servers; what does not go is killed."""
+        for belongs in (_is_gateway, _is_worker, _is_server):
+            going = [running for running in self._running.values() if belongs(running.process)]
+            for running in going:
+                if running.handle.poll() is None:
+                    running.handle.terminate()
+            deadline = time.monotonic() + _STOP_SECONDS
+            for running in going:
                 try:
-                    running.handle.wait(_STOP_SECONDS)
+                    running.handle.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    self.kill(name)
-            told(name)
+                    self.kill(running.process.name)
+                told(running.process.name)
         self._running.clear()
 
     def tail(self, name: str, lines: int = 15) -> str:
@@ -125,10 +129,22 @@ class Supervisor:
         return "\n".join(text.splitlines()[-lines:])
 
     def _answers(self, process: Process) -> bool:
-        if process.module == "gateway.main":
+        if _is_gateway(process):
             return _http_ok(f"http://{self._settings.gateway.listen}/readyz")
         service = self._settings.services[process.service]
         return _serving(service.listen) if process.verb == "serve" else _http_ok(f"http://{service.worker_metrics}")
+
+
+def _is_gateway(process: Process) -> bool:
+    return process.module == "gateway.main"
+
+
+def _is_worker(process: Process) -> bool:
+    return process.verb == "work"
+
+
+def _is_server(process: Process) -> bool:
+    return not _is_gateway(process) and not _is_worker(process)
 
 
 def _http_ok(url: str) -> bool:

@@ -32,7 +32,7 @@ ANSWERS: dict[str, bool | float | str] = {
 def main() -> None:
     """Register, log in, quote, accept, issue, pay, and follow the policy until it is in force."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for service, port in (("users", 50051), ("quotes", 50052), ("policies", 50053), ("payments", 50054)):
+    for service, port in (("users", 9001), ("quotes", 9002), ("policies", 9003), ("payments", 9004)):
         parser.add_argument(f"--{service}", default=f"127.0.0.1:{port}", metavar="ADDRESS")
     addresses = parser.parse_args()
     users, quotes, policies, payments = (

@@ -59,7 +59,9 @@ class Customer:
         if answer.is_error:
             sys.exit(f"{method} {path} failed with {answer.status_code}: {answer.text}")
         if told:
-            self.console.print(f"[green]✓[/] {told:<34} {method} {path}  [dim]{milliseconds:.0f} ms[/]")
+            self.console.print(
+                f"[green]✓[/] {told:<34} [dim]{milliseconds:>5.0f} ms  {method} {path}[/]", soft_wrap=True
+            )
         return dict(answer.json())
 
     def wait(self, path: str, ready: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def run(gateway: str, folder: Path) -> None:
     time.sleep(0.8)  # the processes write their spans a moment later
     if spans := waterfall.load(folder / "spans", buyer.trace_id):
         console.print()
-        console.print(waterfall.waterfall(spans))
+        waterfall.show(spans)
     console.print(f"\nAgain, at any time: bazarutod trace {buyer.trace_id}")
 
 

@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +27,7 @@ _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 
 def run(folder: Path) -> None:
     """Run the platform in the foreground until SIGINT or SIGTERM."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -46,29 +48,40 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
     supervisor = None
     provision = provisioning.Provision()
     try:
-        with console.status("Preparing") as status:
-            provision = provisioning.prepare(folder, settings, status.update)
+        with _progress(console) as tell:
+            provision = provisioning.prepare(folder, settings, tell)
             provisioning.apply(provision.environment)
             settings = load()
-            provisioning.migrate(settings, status.update)
+            provisioning.migrate(settings, tell)
             supervisor = Supervisor(settings, os.environ, folder / "logs")
-            status.update(f"Starting {len(PROCESSES)} processes")
+            tell(f"Starting {len(PROCESSES)} processes")
             supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
         state = {"pid": os.getpid(), "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
-        console.print(_welcome(settings, folder, time.monotonic() - begun))
+        console.print(_welcome(settings, folder, time.monotonic() - begun), soft_wrap=True)
         _watch(supervisor, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:
         console.print(f"[red]The platform did not start.[/] {error}")
         sys.exit(1)
     finally:
         (folder / STATE).unlink(missing_ok=True)
-        with console.status("Stopping") as status:
+        with _progress(console) as tell:
+            tell("Stopping")
             if supervisor:
-                supervisor.stop(told=lambda name: status.update(f"Stopped {name}"))
+                supervisor.stop(told=lambda name: tell(f"Stopped {name}"))
             provision.stop()
         console.print("Stopped.")
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str], None]]:
+    """Tell what is being done: on one changing line of a terminal, or line by line anywhere else."""
+    if not console.is_terminal:
+        yield console.print
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def _watch(supervisor: Supervisor, console: Console, stopping: threading.Event) -> None:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_BAR = 32  # characters
+_BAR = 24  # characters
+_WIDTH = 120  # characters, where the output is no terminal
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
@@ -43,7 +44,15 @@ def run(trace_id: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps([span.raw for span in spans], indent=2))
     else:
-        Console().print(waterfall(spans))
+        show(spans)
+
+
+def show(spans: list[Span]) -> None:
+    """Print a trace as wide as the terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    console.print(waterfall(spans))
 
 
 def load(folder: Path, trace_id: str) -> list[Span]:
@@ -70,20 +79,22 @@ def waterfall(spans: list[Span]) -> Table:
     begin = min(span.start for span in spans)
     length = max(max(span.end for span in spans) - begin, 1)
     colours = dict(zip(dict.fromkeys(span.component for span in spans), _COLOURS * 3, strict=False))
-    table = Table(box=None, pad_edge=False, title=f"trace {spans[0].raw['trace_id']}", title_justify="left")
-    table.add_column("process", no_wrap=True)
-    table.add_column("span", no_wrap=True, overflow="ellipsis", max_width=64)
-    table.add_column("start", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
+    table = Table(
+        box=None, expand=True, pad_edge=False, title=f"trace {spans[0].raw['trace_id']}", title_justify="left"
+    )
+    table.add_column("process", no_wrap=True, min_width=max(len(name) for name in colours))
+    table.add_column("span", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("start ms", justify="right", no_wrap=True, min_width=8)
+    table.add_column("time ms", justify="right", no_wrap=True, min_width=7)
     table.add_column("", no_wrap=True, min_width=_BAR)
     for depth, span in _in_order(_roots(spans)):
-        offset = (span.start - begin) * _BAR // length
+        offset = min((span.start - begin) * _BAR // length, _BAR - 1)
         width = max(1, (span.end - span.start) * _BAR // length)
         table.add_row(
             Text(span.component, colours[span.component]),
             Text("  " * depth + _short(span.name), "red" if span.failed else ""),
-            f"{(span.start - begin) / 1e6:.1f} ms",
-            f"{(span.end - span.start) / 1e6:.1f} ms",
+            f"{(span.start - begin) / 1e6:.1f}",
+            f"{(span.end - span.start) / 1e6:.1f}",
             Text(" " * offset + "█" * width, colours[span.component]),
         )
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from libs.telemetry.traces import tracer
 
 log = structlog.get_logger("db")
 
+_TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)')
+
 
 def trace_queries(engine: sa.Engine, slow: timedelta) -> None:
     """Watch every statement of an engine. Parameters are never recorded: they are people's data."""
@@ -25,9 +28,8 @@ def trace_queries(engine: sa.Engine, slow: timedelta) -> None:
     def begin(_conn: Any, _cursor: Any, statement: str, _params: Any, context: Any, _many: bool) -> None:
         context.begun = time.perf_counter()
         if trace.get_current_span().is_recording():
-            verb = statement.split(None, 1)[0]
             context.span = tracer.start_span(
-                f"SQL {verb}",
+                _name(statement),
                 kind=SpanKind.CLIENT,
                 attributes={"db.system.name": "postgresql", "db.query.text": statement[:1000]},
             )
@@ -46,3 +48,10 @@ def trace_queries(engine: sa.Engine, slow: timedelta) -> None:
         if span := getattr(context.execution_context, "span", None):
             span.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
             span.end()
+
+
+def _name(statement: str) -> str:
+    """`SQL INSERT policies`: what is done to which table."""
+    verb = statement.split(None, 1)[0]
+    table = _TABLE.search(statement)
+    return f"SQL {verb} {table[1]}" if table else f"SQL {verb}"

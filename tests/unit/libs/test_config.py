@@ -21,7 +21,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_know_every_service() -> None:
     settings = load()
-    assert settings.services["policies"].target == "127.0.0.1:50053"
+    assert settings.services["policies"].target == "127.0.0.1:9003"
     assert settings.gateway.listen == "127.0.0.1:8080"
 
 
@@ -35,8 +35,8 @@ def test_variable_overrides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_address_of_a_service_on_another_machine_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BAZARUTO_SERVICES__QUOTES__ADDRESS", "dns:///quotes:50052")
-    assert load().services["quotes"].target == "dns:///quotes:50052"
+    monkeypatch.setenv("BAZARUTO_SERVICES__QUOTES__ADDRESS", "dns:///quotes:9002")
+    assert load().services["quotes"].target == "dns:///quotes:9002"
 
 
 @pytest.mark.parametrize(

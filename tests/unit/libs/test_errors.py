@@ -47,6 +47,7 @@ def test_every_reason_of_the_contract_is_raised_somewhere() -> None:
     raised = {state.reason for state in _states(DomainError)}
     # Made where no state of the domain is raised: by the chain itself and by the gateway.
     raised |= {"ERROR_REASON_UNSPECIFIED", "INTERNAL_ERROR", "METHOD_UNKNOWN"}
+    raised |= {"MEDIA_TYPE_UNSUPPORTED", "REQUEST_TOO_LARGE", "REQUEST_TOO_SLOW"}
     assert raised == REASONS
 
 
