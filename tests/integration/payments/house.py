@@ -43,10 +43,12 @@ class WatchedSandbox(Sandbox):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.asked: list[UUID] = []
+        self.waited: list[float] = []
         self.breaks: Exception | None = None
 
     def charge(self, payment_id: UUID, amount: Money, payment_method: str, seconds: float) -> Outcome:
         self.asked.append(payment_id)
+        self.waited.append(seconds)
         outcome = super().charge(payment_id, amount, payment_method, seconds)
         if self.breaks:
             raise self.breaks
@@ -133,7 +135,14 @@ class House:
         )
 
     def pay(
-        self, person: Person, invoice_id: str, card: str = "pm_card_ok", *, key: str = "", amount: Money | None = None
+        self,
+        person: Person,
+        invoice_id: str,
+        card: str = "pm_card_ok",
+        *,
+        key: str = "",
+        amount: Money | None = None,
+        timeout: float | None = None,
     ) -> payment_pb2.Payment:
         """Pay an invoice."""
         request = payment_pb2.PayInvoiceRequest(
@@ -141,7 +150,8 @@ class House:
             payment_method=card,
             amount=values.money_to_proto(amount) if amount else None,
         )
-        return self.payments.PayInvoice(request, metadata=person.metadata(idempotency_key=key or new_key()))
+        metadata = person.metadata(idempotency_key=key or new_key())
+        return self.payments.PayInvoice(request, metadata=metadata, timeout=timeout)
 
     def get_payment(self, person: Person, payment_id: str) -> payment_pb2.Payment:
         return self.payments.GetPayment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
 
 from bazaruto.payments.v1 import payment_pb2 as pb
@@ -13,6 +14,7 @@ from services.payments import collecting
 from services.payments.payment import GIVEN_UP_AFTER, PaymentInProgress, State
 from services.payments.provider import Canceled, Charged, Declined, Unknown
 from tests.integration.payments.house import House
+from tests.support.errors import reason_of
 from tests.support.people import People, new_key
 
 NOW = datetime.now(UTC)
@@ -84,6 +86,26 @@ def test_decline_after_a_crash_is_found_too(house: House, people: People) -> Non
     settled = house.settle(begun.id, SOON)
     assert (settled.state, settled.decline_code) == (State.DECLINED, "card_declined")
     house.check_money()
+
+
+def test_no_payment_is_begun_that_the_deadline_leaves_no_time_for(house: House, people: People) -> None:
+    person = people.customer()
+    invoice_id = house.invoice_of(person)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.pay(person, invoice_id, timeout=0.9)
+    assert reason_of(refused.value) == "DEADLINE_TOO_SHORT"
+    assert house.rows("SELECT count(*) FROM payments") == [(0,)]
+    assert house.provider.asked == []
+
+
+@pytest.mark.parametrize(("timeout", "most"), [(3, 2.5), (60, 15)])
+def test_provider_gets_less_time_than_the_call_and_never_more_than_its_own(
+    house: House, people: People, timeout: float, most: float
+) -> None:
+    person = people.customer()
+    house.pay(person, house.invoice_of(person), timeout=timeout)
+    (waited,) = house.provider.waited
+    assert most - 1 < waited <= most
 
 
 def test_call_and_jobs_that_race_record_one_outcome(house: House, people: People) -> None:
