@@ -1,7 +1,7 @@
 """Money: whole minor units and a currency. Never a float.
 
-Rounding happens once, at the end of an exact computation, half to even (IEEE 754 `roundTiesToEven`; the rule
-is in the design's calculation cases T63 and T64).
+Rounding happens once, at the end of an exact computation, half to even (`roundTiesToEven` of IEEE 754): rounded
+amounts are then as often too high as too low.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
         ),
         coverages=tuple(coverage_from_proto(coverage) for coverage in quote.coverages),
         plans=dict(zip(quote.plan_codes, quote.plan_installments, strict=True)),
-        policy_id=ids.decode("pol", quote.policy_id) if quote.policy_id else None,
+        policy_id=quote.policy_id,
     )
 
 

@@ -101,7 +101,8 @@ class Quote:
     coverages: tuple[Coverage, ...]
     plans: dict[str, int]
     """Installments of each plan, by its code."""
-    policy_id: UUID | None = None
+    policy_id: str = ""
+    """The policy that was issued from it, as callers see it; empty before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def number_for(product_code: str, year: int, sequence: int) -> str:
 
 def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
     """Raise the state that keeps a policy from being issued from the quote, if there is one."""
-    if quote.policy_id is not None:
+    if quote.policy_id:
         raise PolicyAlreadyIssued(policy_id=quote.policy_id)
     if now > quote.valid_until or quote.state == "expired":
         raise QuoteExpired(valid_until_time=quote.valid_until.isoformat())

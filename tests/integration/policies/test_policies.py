@@ -176,7 +176,7 @@ def test_missing_key_is_refused_and_changes_nothing(house: House, people: People
         ({"state": "quoted"}, "QUOTE_NOT_ACCEPTED"),
         ({"state": "expired"}, "QUOTE_EXPIRED"),
         ({"valid_until": datetime(2020, 1, 1, tzinfo=UTC)}, "QUOTE_EXPIRED"),
-        ({"state": "bound", "policy_id": ids.new()}, "POLICY_ALREADY_ISSUED"),
+        ({"state": "bound", "policy_id": "pol_01m86535y1eaws2ywvkrpm6m62"}, "POLICY_ALREADY_ISSUED"),
         ({"plans": {"monthly": 12}}, "INSTALLMENT_PLAN_INVALID"),
     ],
 )

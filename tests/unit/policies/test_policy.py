@@ -79,7 +79,7 @@ def test_issued_policy_takes_everything_from_the_quote() -> None:
         ({"state": "declined"}, "annual", QuoteNotAccepted),
         ({"state": "expired"}, "annual", QuoteExpired),
         ({"valid_until": NOW - timedelta(microseconds=1)}, "annual", QuoteExpired),
-        ({"state": "bound", "policy_id": ids.new()}, "annual", PolicyAlreadyIssued),
+        ({"state": "bound", "policy_id": "pol_01m86535y1eaws2ywvkrpm6m62"}, "annual", PolicyAlreadyIssued),
         ({}, "weekly", InstallmentPlanInvalid),
     ],
 )
