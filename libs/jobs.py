@@ -32,6 +32,7 @@ log = structlog.get_logger("jobs")
 
 _TRACE = "_trace"  # the argument in which the trace context travels
 _RESCUE_EVERY = "* * * * * */10"  # seconds last
+_LOOK_EVERY = 1.0  # seconds; new jobs are heard of at once, this is for those that wait for their time
 
 # The deferring side needs the queue's statements only, never its own connection.
 _deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
@@ -149,6 +150,7 @@ class JobRunner:
                 concurrency=self._settings.concurrency,
                 shutdown_graceful_timeout=20,
                 delete_jobs="successful",
+                fetch_job_polling_interval=_LOOK_EVERY,
                 update_heartbeat_interval=self._settings.heartbeat.total_seconds(),
                 stalled_worker_timeout=self._settings.stalled_after.total_seconds(),
             )
