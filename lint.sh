@@ -26,7 +26,7 @@ breaking() {
 
 step "format" ruff format --check --quiet .
 step "style" ruff check --quiet .
-step "import rules" lint-imports --no-logo --no-timing
+step "import rules" lint-imports --no-logo
 step "contracts" buf lint --config buf.yaml "$image"
 step "contracts against the last release" breaking
 step "shell scripts" bash -c 'git ls-files -z "*.sh" .ci/run | xargs -0 shellcheck'
