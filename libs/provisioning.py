@@ -24,6 +24,7 @@ from pathlib import Path
 from libs.auth import write_signing_key
 from libs.config import AuthSettings, Settings
 from libs.db import embedded
+from libs.ports import free_port
 from libs.stack import SERVICES
 
 Tell = Callable[[str], None]
@@ -104,9 +105,7 @@ def _redis_binary() -> str:
 
 
 def _start_redis(folder: Path, binary: str, provision: Provision) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": folder, "loglevel": "warning"}
     options |= {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]

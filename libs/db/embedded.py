@@ -11,7 +11,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 
+from libs.ports import free_port
 from libs.stack import SERVICES
 
 _OWNER = "bazaruto-postgres"  # system user, only as root
@@ -57,7 +57,7 @@ def start(folder: Path, *, throwaway: bool = False, options: Sequence[str] = ())
         _initialise(folder)
     if running := _running_port(folder):
         return Server(folder, running)
-    port = _free_port()
+    port = free_port()
     settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *_DEVELOPMENT]
     settings += [*(_THROWAWAY if throwaway else ()), *options]
     arguments = " ".join(f"-c {setting}" for setting in settings)
@@ -153,9 +153,3 @@ def _running_port(folder: Path) -> int:
         return int(lines[3]) if lines[7].strip() == "ready" else 0
     except (OSError, IndexError, ValueError):
         return 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

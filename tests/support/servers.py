@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +10,7 @@ import grpc
 
 from libs.config import DbSettings, JobSettings, Settings
 from libs.db import Database
+from libs.ports import free_port
 from libs.rpc.server import Server
 from libs.stack import SERVICES
 from tests.support.people import People
@@ -21,9 +21,7 @@ Build = Callable[[Server, Database, Settings], None]
 
 def free_address() -> str:
     """A loopback address on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def settings_for(people: People, **urls: str) -> Settings:

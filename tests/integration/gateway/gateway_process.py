@@ -229,9 +229,7 @@ def running_gateway(folder: Path, target: str, **extra: str) -> Iterator[Running
     descriptors.write_bytes(sample.sample_set())
     secret = folder / "secret"
     secret.write_text("s" * 40)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     keys = {
         "ENVIRONMENT": "test",
         "GATEWAY__LISTEN": f"127.0.0.1:{port}",
