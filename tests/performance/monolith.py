@@ -30,7 +30,7 @@ from sqlalchemy.pool import NullPool
 
 from libs import ids, telemetry
 from libs.auth import Caller, SigningKeys, TokenInvalid, TokenVerifier
-from libs.config import load
+from libs.config import Settings, load
 from libs.db import spans
 from libs.telemetry import traces
 from libs.telemetry.metrics import DURATION_BUCKETS
@@ -106,11 +106,19 @@ Signed = Annotated[Caller, Depends(who)]
 PolicyId = Annotated[str, Path(min_length=30, max_length=30, pattern="^pol_[0-7][0-9a-z]{25}$")]
 
 
+def begin(component: str) -> tuple[FastAPI, Settings]:
+    """Begin to log and to trace, and make an application that knows whom to trust."""
+    settings = load()
+    telemetry.start(settings, component)
+    keys = SigningKeys.load(settings.auth.key_folder)
+    app = FastAPI(openapi_url=None)
+    app.state.verifier = TokenVerifier(settings.auth, lambda: keys.public)
+    return app, settings
+
+
 def application() -> Any:
     """Make the application; granian calls it in its worker."""
-    settings = load()
-    telemetry.start(settings, "monolith")
-    keys = SigningKeys.load(settings.auth.key_folder)
+    app, settings = begin("monolith")
     pool = psycopg_pool.ConnectionPool(
         settings.services["policies"].db_url,
         min_size=1,
@@ -126,8 +134,6 @@ def application() -> Any:
         isolation_level="AUTOCOMMIT",
     )
     spans.trace_queries(engine, settings.db.slow_query)
-    app = FastAPI(openapi_url=None)
-    app.state.verifier = TokenVerifier(settings.auth, lambda: keys.public)
 
     @app.get(ROUTE)
     def read_policy(policy_id: PolicyId, caller: Signed) -> Response:
@@ -135,13 +141,15 @@ def application() -> Any:
             rows = connection.execute(_READ, {"id": ids.decode("pol", policy_id)}).all()
         if not rows or not caller.may_see(rows[0].user_id):
             raise HTTPException(404)
-        return Response(to_json(policy_of(rows, datetime.now(UTC))), media_type="application/json")
+        term = (rows[0].term_number, rows[0].term_starts_on, rows[0].term_ends_on)
+        shown = policy_of(rows[0], term, rows, datetime.now(UTC))
+        return Response(to_json(shown), media_type="application/json")
 
     return Observed(app)
 
 
-def command(address: str) -> list[str]:
-    """How to serve it at an address: one worker, no log but its own."""
+def command(address: str, module: str = __name__) -> list[str]:
+    """How to serve a form of it at an address: one worker, no log but its own."""
     host, _, port = address.rpartition(":")
     options = ["--interface", "asgi", "--loop", "uvloop", "--workers", "1", "--no-ws", "--log-level", "warning"]
-    return ["granian", *options, "--host", host, "--port", port, "--factory", f"{__name__}:application"]
+    return ["granian", *options, "--host", host, "--port", port, "--factory", f"{module}:application"]

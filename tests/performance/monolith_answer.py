@@ -1,7 +1,8 @@
-"""The monolith's answer: the same JSON as the platform's, straight from the rows, with no class in between."""
+"""The monolith's answer: the same JSON as the platform's, made of whatever has the columns as attributes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,41 +11,41 @@ from libs import ids
 from libs.money import Money
 
 
-def policy_of(rows: Any, now: datetime) -> dict[str, Any]:
-    """The policy as it stands at a moment, out of the rows of its current term."""
-    first = rows[0]
-    segments = [_segment(row) for row in rows]
-    net, tax, fees = (sum(column) for column in zip(*((row.net, row.tax, row.fees) for row in rows), strict=True))
-    state = _state(first, now)
+def policy_of(policy: Any, term: tuple[int, date, date], segments: Sequence[Any], now: datetime) -> dict[str, Any]:
+    """The policy as it stands at a moment, with its current term and the segments of it."""
+    number, starts_on, ends_on = term
+    shown_segments = [_segment(segment) for segment in segments]
+    net, tax, fees = (sum(amounts) for amounts in zip(*((s.net, s.tax, s.fees) for s in segments), strict=True))
+    state = _state(policy, ends_on, now)
     shown = {
-        "policyId": ids.encode("pol", first.id),
-        "policyNumber": first.number,
-        "userId": ids.encode("usr", first.user_id),
-        "quoteId": ids.encode("quo", first.quote_id),
-        "productCode": first.product_code,
-        "productVersion": first.product_version,
+        "policyId": ids.encode("pol", policy.id),
+        "policyNumber": policy.number,
+        "userId": ids.encode("usr", policy.user_id),
+        "quoteId": ids.encode("quo", policy.quote_id),
+        "productCode": policy.product_code,
+        "productVersion": policy.product_version,
         "state": f"STATE_{state}",
         "term": {
-            "termNumber": first.term_number,
-            "startDate": _date(first.term_starts_on),
-            "endDate": _date(first.term_ends_on),
-            "premium": _premium(net, tax, fees, first.currency),
-            "segments": segments,
+            "termNumber": number,
+            "startDate": _date(starts_on),
+            "endDate": _date(ends_on),
+            "premium": _premium(net, tax, fees, segments[0].currency),
+            "segments": shown_segments,
         },
-        "coverages": segments[-1]["coverages"],
-        "planCode": first.plan_code,
-        "issueTime": _time(first.issued_at),
+        "coverages": shown_segments[-1]["coverages"],
+        "planCode": policy.plan_code,
+        "issueTime": _time(policy.issued_at),
     }
-    if first.activated_at is not None:
-        shown["activateTime"] = _time(first.activated_at)
-    shown["etag"] = f"{first.version}-{state.lower()}"
+    if policy.activated_at is not None:
+        shown["activateTime"] = _time(policy.activated_at)
+    shown["etag"] = f"{policy.version}-{state.lower()}"
     return shown
 
 
-def _state(row: Any, now: datetime) -> str:
-    if row.activated_at is None:
+def _state(policy: Any, ends_on: date, now: datetime) -> str:
+    if policy.activated_at is None:
         return "PENDING"
-    return "EXPIRED" if now.astimezone(ZoneInfo(row.time_zone)).date() >= row.term_ends_on else "IN_FORCE"
+    return "EXPIRED" if now.astimezone(ZoneInfo(policy.time_zone)).date() >= ends_on else "IN_FORCE"
 
 
 def _segment(row: Any) -> dict[str, Any]:
