@@ -52,7 +52,7 @@ def running_platform(code: Path | None = None, **variables: str) -> Iterator[Pla
     """Start everything within, from the tree `code`; `variables` are further variables of the environment."""
     folder = Path(tempfile.mkdtemp(prefix="bazaruto-platform-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user
-    environment = {**os.environ, **_free_addresses(), **variables}
+    environment = {**os.environ, **free_addresses(), **variables}
     provision = provisioning.Provision()
     try:
         provision = provisioning.prepare(folder, _settings(environment), lambda _: None, throwaway=True)
@@ -71,7 +71,8 @@ def running_platform(code: Path | None = None, **variables: str) -> Iterator[Pla
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_addresses() -> dict[str, str]:
+def free_addresses() -> dict[str, str]:
+    """The variables by which every process listens where nobody else does."""
     found = {"BAZARUTO_GATEWAY__LISTEN": free_address(), "BAZARUTO_ENVIRONMENT": "test"}
     for service in SERVICES:
         for key in ("LISTEN", "METRICS", "WORKER_METRICS"):

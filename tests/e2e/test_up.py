@@ -1,0 +1,112 @@
+"""`bazarutod up` as a person uses it: start, Ctrl-C, start again, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from libs.ports import free_port
+from libs.stack import PROCESSES
+from tests.support.platform import free_addresses
+
+pytestmark = pytest.mark.xdist_group("platform")
+
+UP = str(Path(sys.executable).with_name("bazarutod"))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in which the embedded servers can work, also when root runs the test."""
+    with tempfile.TemporaryDirectory(prefix="bazaruto-up-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@contextmanager
+def _up(folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, running; it is ended as by Ctrl-C when the test is over."""
+    command = [UP, "up", "--folder", str(folder / "run")]
+    environment = {**os.environ, **free_addresses(), **variables}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
+        yield up
+        up.send_signal(signal.SIGINT)
+        up.communicate(timeout=60)
+
+
+def _until_ready(up: subprocess.Popen[str]) -> str:
+    assert up.stdout
+    printed = ""
+    for line in up.stdout:
+        printed += line
+        if "Ctrl-C stops everything" in line:
+            return printed
+    raise AssertionError(printed)
+
+
+def test_platform_starts_shows_progress_and_ends_with_ctrl_c(folder: Path) -> None:
+    for _ in range(2):  # the second time on the data of the first
+        with _up(folder) as up:
+            printed = _until_ready(up)
+            children = psutil.Process(up.pid).children(recursive=True)
+        assert up.returncode == 0
+        assert re.search(r"is ready after \d+\.\d s", printed)
+        for process in PROCESSES:
+            assert f"ready {process.name}" in printed
+        assert len(children) >= len(PROCESSES)
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        assert not (folder / "run" / "state.json").exists()
+        for log in (folder / "run" / "logs").glob("*.log"):
+            assert "Traceback" not in log.read_text()
+
+
+def test_process_that_dies_is_started_again(folder: Path) -> None:
+    with _up(folder) as up:
+        _until_ready(up)
+        children = psutil.Process(up.pid).children()
+        victim = next(child for child in children if "services.quotes.main" in " ".join(child.cmdline()))
+        victim.kill()
+        assert up.stdout
+        deadline = time.monotonic() + 20
+        while "starting it again" not in up.stdout.readline():
+            assert time.monotonic() < deadline
+    assert up.returncode == 0
+
+
+def test_second_platform_in_the_same_folder_is_refused(folder: Path) -> None:
+    with _up(folder) as first:
+        _until_ready(first)
+        assert "is running already" in _refusal(folder)
+
+
+def test_address_that_somebody_listens_on_is_named(folder: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", free_port()))
+        busy.listen()
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        assert f"Somebody listens on {address}" in _refusal(folder, BAZARUTO_GATEWAY__LISTEN=address)
+
+
+def test_wrong_configuration_is_named_before_anything_starts(folder: Path) -> None:
+    assert "db.max_connections" in _refusal(folder, BAZARUTO_DB__MAX_CONNECTIONS="many")
+    assert not (folder / "run" / "pg").exists()
+
+
+def _refusal(folder: Path, **variables: str) -> str:
+    """What the command says when it does not start."""
+    environment = {**os.environ, **free_addresses(), **variables}
+    command = [UP, "up", "--folder", str(folder / "run")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    return done.stdout + done.stderr
