@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from uuid import UUID
 
 import grpc
 
@@ -71,7 +72,7 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         owner = None if "admin" in caller.roles or caller.service else caller.user_id
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            found = store.invoices.list_invoices(session, owner, policy_id, page.after, page.fetch)
+            found = store.invoices.list_invoices(session, owner, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListInvoicesResponse(invoices=[invoice_to_proto(item) for item in shown], next_page_token=token)
 

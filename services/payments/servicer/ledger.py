@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import grpc
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
@@ -39,7 +41,7 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         page = Page.of(request, "journals", calls.caller().subject, request.policy_id)
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            found = store.ledger.list_journals(session, policy_id, page.after, page.fetch)
+            found = store.ledger.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import grpc
 
@@ -80,7 +81,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         owner = None if "admin" in caller.roles or caller.service else caller.user_id
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
-            found = store.payments.list_payments(session, owner, invoice_id, page.after, page.fetch)
+            found = store.payments.list_payments(session, owner, invoice_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)
 

@@ -49,7 +49,7 @@ def lock(session: Session, invoice_id: UUID) -> Invoice | None:
 
 
 def list_invoices(
-    session: Session, user_id: UUID | None, policy_id: UUID | None, after: str, limit: int
+    session: Session, user_id: UUID | None, policy_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[Invoice]:
     """Invoices, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
     query = _ALL.order_by(_invoices.c.id.desc()).limit(limit)
@@ -57,8 +57,8 @@ def list_invoices(
         query = query.where(_invoices.c.user_id == user_id)
     if policy_id is not None:
         query = query.where(_invoices.c.policy_id == policy_id)
-    if after:
-        query = query.where(_invoices.c.id < UUID(after))
+    if after is not None:
+        query = query.where(_invoices.c.id < after)
     return [invoice_from_row(row) for row in session.execute(query)]
 
 

@@ -69,13 +69,13 @@ def post(session: Session, journal: Journal, now: datetime) -> None:
     )
 
 
-def list_journals(session: Session, policy_id: UUID | None, after: str, limit: int) -> Sequence[Booked]:
+def list_journals(session: Session, policy_id: UUID | None, after: UUID | None, limit: int) -> Sequence[Booked]:
     """Journals, newest first, behind the one whose id is `after`."""
     shown = sa.select(_journals.c.id).order_by(_journals.c.id.desc()).limit(limit)
     if policy_id is not None:
         shown = shown.where(_journals.c.policy_id == policy_id)
-    if after:
-        shown = shown.where(_journals.c.id < UUID(after))
+    if after is not None:
+        shown = shown.where(_journals.c.id < after)
     query = _WITH_POSTINGS.where(_journals.c.id.in_(shown)).order_by(_journals.c.id.desc(), PostingRow.line)
     return _booked(session.execute(query).all())
 

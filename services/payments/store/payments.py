@@ -41,7 +41,7 @@ def find_open(session: Session, invoice_id: UUID) -> UUID | None:
 
 
 def list_payments(
-    session: Session, user_id: UUID | None, invoice_id: UUID | None, after: str, limit: int
+    session: Session, user_id: UUID | None, invoice_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[Payment]:
     """Payments, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
     query = _ALL.order_by(_payments.c.id.desc()).limit(limit)
@@ -49,8 +49,8 @@ def list_payments(
         query = query.where(_payments.c.user_id == user_id)
     if invoice_id is not None:
         query = query.where(_payments.c.invoice_id == invoice_id)
-    if after:
-        query = query.where(_payments.c.id < UUID(after))
+    if after is not None:
+        query = query.where(_payments.c.id < after)
     return [payment_from_row(row) for row in session.execute(query)]
 
 

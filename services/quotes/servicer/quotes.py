@@ -18,7 +18,7 @@ from libs.auth import AccessDenied
 from libs.db import Database, violates
 from libs.errors import ResourceNotFound
 from libs.rpc import calls, idempotency, values
-from libs.rpc.pages import Page, PageTokenInvalid
+from libs.rpc.pages import Page
 from libs.telemetry.metrics import DURATION_BUCKETS
 from services.quotes import quote, store
 from services.quotes.pricing import Calculation
@@ -79,7 +79,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         now = datetime.now(UTC)
         with self._database.reading() as session:
             found = store.list_quotes(
-                session, owner, state_from_proto(request.state), now, _last_seen(page), page.fetch
+                session, owner, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
             )
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)
@@ -138,11 +138,3 @@ def _visible(found: Quote | None) -> Quote:
     if found is None or not calls.caller().may_see(found.user_id):
         raise ResourceNotFound(resource="quote")
     return found
-
-
-def _last_seen(page: Page) -> UUID | None:
-    """The quote behind which the page begins. `PageTokenInvalid` when the token was not made here."""
-    try:
-        return UUID(page.after) if page.after else None
-    except ValueError as error:
-        raise PageTokenInvalid from error

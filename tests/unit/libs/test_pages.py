@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,12 @@ def test_token_of_another_caller_is_refused() -> None:
     _, token = page.cut(["a", "b"], key=str)
     with pytest.raises(PageTokenInvalid):
         Page.of(pb.ListPoliciesRequest(page_token=token), "policies", "bento")
+
+
+def test_forged_key_is_refused() -> None:
+    page = Page.of(pb.ListPoliciesRequest(page_size=1), "policies")
+    _, token = page.cut(["' OR 1=1", "b"], key=str)
+    forged = Page.of(pb.ListPoliciesRequest(page_token=token), "policies")
+    with pytest.raises(PageTokenInvalid):
+        forged.after_as(UUID)
+    assert page.after_as(UUID) is None
