@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import grpc
+import hypothesis
 import pytest
 
 from libs.config import Settings
 from tests.support import postgres, servers
 from tests.support.people import People
+
+# Enough examples to see a rule broken while working; HYPOTHESIS_PROFILE=thorough looks longer.
+hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

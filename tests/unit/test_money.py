@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.money import AmountInvalid, CurrencyMismatch, Money, exponent, round_half_even, total
@@ -65,7 +65,6 @@ def test_units_and_nanos_that_do_not_fit_are_refused(units: int, nanos: int, cur
         Money.from_units(units, nanos, currency)
 
 
-@settings(deadline=None)
 @given(amounts, st.sampled_from(["JPY", "USD", "BHD", "CLF"]))
 def test_units_and_nanos_say_the_same_amount(minor: int, currency: str) -> None:
     money = Money(minor, currency)
@@ -96,7 +95,6 @@ def test_shares_by_days_give_what_is_left_to_the_largest_remainders() -> None:
     assert [share.minor for share in shares] == [246_58, 249_32, 252_05, 252_05]
 
 
-@settings(deadline=None)
 @given(amounts, weights)
 def test_shares_add_up_and_are_within_one_unit_of_their_due(minor: int, by: list[int]) -> None:
     shares = Money(minor, "EUR").split(by)

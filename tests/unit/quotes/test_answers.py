@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.quotes import answers
@@ -63,7 +63,6 @@ def test_missing_answer_is_refused(question: str) -> None:
     assert caught.value.metadata == {"question": question}
 
 
-@settings(deadline=None)
 @given(st.one_of(st.floats(), st.integers(), st.text(), st.booleans(), st.none()))
 def test_an_accepted_number_is_whole_and_in_range(answer: object) -> None:
     try:

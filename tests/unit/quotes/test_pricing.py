@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.quotes import store
@@ -32,7 +32,6 @@ def test_a_year_of_cover(start: date, end: date, days: int) -> None:
     assert (end - start).days == days
 
 
-@settings(deadline=None)
 @given(st.dates(date(2000, 1, 1), date(2200, 1, 1)))
 def test_a_year_of_cover_has_365_or_366_days(start: date) -> None:
     assert (Term(years=1).end(start, {}) - start).days in (365, 366)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.errors import DomainError
@@ -169,7 +169,6 @@ COMMANDS: list[Callable[[Quote, datetime], Quote]] = [
 ]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([State.QUOTED, State.REFERRED, State.DECLINED]),
     st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from([NOW, LAST, TOO_LATE]))),

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.money import Money, round_half_even
@@ -144,7 +144,6 @@ def test_yen_have_no_cents() -> None:
     assert rate(product).net == 500  # 500.5 goes to the even one
 
 
-@settings(deadline=None)
 @given(any_risk)
 def test_amounts_of_a_breakdown_add_up_to_the_cent(risk: tuple[str, Any]) -> None:
     code, (answers, coverages) = risk
@@ -154,7 +153,6 @@ def test_amounts_of_a_breakdown_add_up_to_the_cent(risk: tuple[str, Any]) -> Non
     assert by_kind == {"tax": price.tax, "fee": price.fees}
 
 
-@settings(deadline=None)
 @given(any_risk)
 def test_price_is_never_below_the_minimum_premium(risk: tuple[str, Any]) -> None:
     code, (answers, coverages) = risk
@@ -164,7 +162,6 @@ def test_price_is_never_below_the_minimum_premium(risk: tuple[str, Any]) -> None
     assert tariff(code).rate(answers, coverages).net >= Money.parse(str(least), product.currency).minor
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([("motor", "vehicle_value"), ("home", "building_value"), ("home", "contents_value")]).flatmap(
         lambda about: st.tuples(st.just(about), risks(about[0]), st.data())
@@ -179,7 +176,6 @@ def test_a_larger_sum_never_costs_less(drawn: Any) -> None:
     )
 
 
-@settings(deadline=None)
 @given(any_risk)
 def test_the_compiled_price_is_that_of_plain_fractions(risk: tuple[str, Any]) -> None:
     """The same steps once more, slowly, with nothing compiled and nothing scaled."""
@@ -246,7 +242,6 @@ def _holds(answer: Any, test: Any) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**12), st.integers(1, 10**6))
 def test_half_even_is_the_rounding_of_money(numerator: int, denominator: int) -> None:
     assert half_even(numerator, denominator) == round_half_even(Fraction(numerator, denominator))

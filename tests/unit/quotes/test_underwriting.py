@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.quotes.condition import compile_condition
@@ -60,7 +60,6 @@ def test_shipped_rules(code: str, answers: dict[str, Any], outcome: Outcome, rul
     assert (decision.outcome, [reason.rule_code for reason in decision.reasons]) == (outcome, rules)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
 def test_bounds_are_inclusive(answer: int, least: int, most: int) -> None:
     holds = compile_condition({"q": Comparison(at_least=least, at_most=most)})
