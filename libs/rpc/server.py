@@ -14,7 +14,6 @@ import structlog
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health
 from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
-from grpc_reflection.v1alpha import reflection
 
 from bazaruto.operations.v1 import health_pb2_grpc
 from libs.auth import TokenVerifier
@@ -101,6 +100,9 @@ class Server:
         listen = self._settings.services[self._service].listen
         health_v1_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self._settings.reflection_on:
+            # Imported here: it takes memory that a process in production need not spend.
+            from grpc_reflection.v1alpha import reflection
+
             reflection.enable_server_reflection((*self._names, health.SERVICE_NAME), self._server)
         self._server.add_insecure_port(listen)
         self._database.open()
