@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -112,6 +112,35 @@ class JobSettings(Section):
     max_attempts: int = Field(8, ge=1)
     retry_wait: Duration = timedelta(seconds=1)
     retry_cap: Duration = timedelta(hours=1)
+    time_limit: Duration = timedelta(minutes=15)
+    kept: Duration = timedelta(days=7)
+
+
+class MailSettings(Section):
+    """The SMTP server that letters to people go through; without a host none is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["none", "starttls", "tls"] = "starttls"
+    ca_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    from_: str = Field(
+        "Bazaruto <no-reply@bazaruto.com>",
+        alias="from",
+        pattern=r"^([^<>@\s][^<>@\r\n]* <[!-;=?A-~]+@[!-;=?A-~]+>|[!-;=?A-~]+@[!-;=?A-~]+)$",
+    )
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _keep_the_password(self) -> MailSettings:
+        if bool(self.username) != bool(self.password_file):
+            raise ValueError("username and password_file belong together")
+        if self.username and self.tls == "none":
+            raise ValueError("a password is not sent without TLS; set tls to starttls or tls")
+        return self
 
 
 class RedisSettings(Section):
@@ -149,6 +178,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     auth: AuthSettings = AuthSettings()
     jobs: JobSettings = JobSettings()
+    mail: MailSettings = MailSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     gateway: GatewaySettings = GatewaySettings()
     services: dict[str, ServiceSettings] = Field(default_factory=dict, validate_default=True)
