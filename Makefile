@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
-.PHONY: help run test test-unit lint format protos bench demo lock clean
+.PHONY: help run test test-unit test-deploy lint format protos bench demo lock clean
 
 help: ## Print every target with one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,6 +19,13 @@ help: ## Print every target with one line each
 
 .venv/.bench: .venv/.dev requirements/bench.lock
 	@PYTHON="$(PYTHON)" ./bootstrap.sh bench
+
+# Programs that check deploy/; apart from the others, because what they pin would hold the others back.
+.venv/.deploy: .venv/.run requirements/deploy.lock
+	@$(BIN)/python -m venv .venv/deploy
+	@.venv/deploy/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+	  -r requirements/deploy.lock
+	@touch $@
 
 protos/gen/.done: .venv/.run $(CONTRACTS)
 	@echo "Generating the contracts"
@@ -42,6 +49,9 @@ test: protos/gen/.typed ## Run every test, in parallel
 
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
+
+test-deploy: protos/gen/.typed .venv/.deploy ## Check deploy/ with the real validators
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
 
 lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts
 	@./lint.sh
