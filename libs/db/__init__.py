@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import psycopg_pool
 import sqlalchemy as sa
 from psycopg import errors as pg
+from psycopg.rows import namedtuple_row
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -37,6 +40,13 @@ class PoolExhausted(Exhausted):
 
 # What another transaction got in the way of. The whole transaction may be repeated.
 _LOST_RACES = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
+
+
+class Query:
+    """A select that is compiled once, for reads that everybody waits for. Parameters are `bindparam`s, by name."""
+
+    def __init__(self, statement: sa.Select[Any]) -> None:
+        self.sql = str(statement.compile(dialect=PGDialect_psycopg()))
 
 
 class Database:
@@ -98,6 +108,26 @@ class Database:
         with self._translated_errors(), Session(self._reading) as session:
             yield session
 
+    def read(self, query: Query, **parameters: object) -> list[Any]:
+        """The rows of a compiled query, as named tuples of what the driver makes of each column.
+
+        It goes past SQLAlchemy, which costs four times the query: measured, 57 against 280 µs a read by id.
+        """
+        with self._translated_errors():
+            connection = self.pool.getconn()
+            observed = spans.Observed(query.sql, self._settings.slow_query.total_seconds())
+            try:
+                if not connection.autocommit:
+                    connection.autocommit = True
+                rows = connection.cursor(row_factory=namedtuple_row).execute(query.sql, parameters).fetchall()
+            except BaseException as error:
+                observed.end(error)
+                raise
+            finally:
+                self.pool.putconn(connection)
+            observed.end()
+            return rows
+
     def ping(self) -> float:
         """Ask the database for nothing; returns the seconds it took. `DatabaseUnavailable` when it fails."""
         begun = time.perf_counter()
@@ -133,7 +163,10 @@ class Database:
             raise
 
     def _connect(self) -> psycopg.Connection:
-        return self.pool.getconn()
+        connection = self.pool.getconn()
+        if connection.autocommit:  # `read` left it so; SQLAlchemy begins transactions by not being in it
+            connection.autocommit = False
+        return connection
 
 
 def violates(error: sa.exc.IntegrityError, constraint: str) -> bool:

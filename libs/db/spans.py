@@ -26,28 +26,46 @@ def trace_queries(engine: sa.Engine, slow: timedelta) -> None:
 
     @sa.event.listens_for(engine, "before_cursor_execute")
     def begin(_conn: Any, _cursor: Any, statement: str, _params: Any, context: Any, _many: bool) -> None:
-        context.begun = time.perf_counter()
+        context.observed = Observed(statement, threshold)
+
+    @sa.event.listens_for(engine, "after_cursor_execute")
+    def end(_conn: Any, _cursor: Any, _statement: str, _params: Any, context: Any, _many: bool) -> None:
+        context.observed.end()
+
+    @sa.event.listens_for(engine, "handle_error")
+    def fail(context: sa.engine.ExceptionContext) -> None:
+        if observed := getattr(context.execution_context, "observed", None):
+            observed.end(context.original_exception)
+
+
+class Observed:
+    """One statement under way."""
+
+    __slots__ = ("_begun", "_span", "_statement", "_threshold")
+
+    def __init__(self, statement: str, threshold: float) -> None:
+        """Begin now; a statement that takes longer than `threshold` seconds is a slow one."""
+        self._statement = statement
+        self._threshold = threshold
+        self._span = None
         if trace.get_current_span().is_recording():
-            context.span = tracer.start_span(
+            self._span = tracer.start_span(
                 _name(statement),
                 kind=SpanKind.CLIENT,
                 attributes={"db.system.name": "postgresql", "db.query.text": statement[:1000]},
             )
+        self._begun = time.perf_counter()
 
-    @sa.event.listens_for(engine, "after_cursor_execute")
-    def end(_conn: Any, _cursor: Any, statement: str, _params: Any, context: Any, _many: bool) -> None:
-        seconds = time.perf_counter() - context.begun
-        if span := getattr(context, "span", None):
-            span.end()
-        if seconds > threshold:
+    def end(self, error: BaseException | None = None) -> None:
+        """It came to its end, or failed."""
+        seconds = time.perf_counter() - self._begun
+        if self._span:
+            if error is not None:
+                self._span.set_status(StatusCode.ERROR, type(error).__name__)
+            self._span.end()
+        if seconds > self._threshold:
             metrics.db_slow_queries.inc()
-            log.warning("slow query", response_time=round(seconds * 1000, 1), query=statement[:1000])
-
-    @sa.event.listens_for(engine, "handle_error")
-    def fail(context: sa.engine.ExceptionContext) -> None:
-        if span := getattr(context.execution_context, "span", None):
-            span.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
-            span.end()
+            log.warning("slow query", response_time=round(seconds * 1000, 1), query=self._statement[:1000])
 
 
 def _name(statement: str) -> str:

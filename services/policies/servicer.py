@@ -9,7 +9,6 @@ from uuid import UUID
 
 import grpc
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
@@ -90,8 +89,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             raise
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
-        with self._database.reading() as session:
-            found = _visible(session, ids.decode("pol", request.policy_id))
+        found = self._visible(ids.decode("pol", request.policy_id))
         return policy_to_proto(found, datetime.now(UTC))
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
@@ -109,8 +107,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         call = calls.current()
         seen: tuple[int, State] | None = None
         while context.is_active() and call.seconds_left > _ENDS_BEFORE:
-            with self._database.reading() as session:
-                found = _visible(session, policy_id)
+            found = self._visible(policy_id)
             now = datetime.now(UTC)
             if (found.version, found.state(now)) != seen:
                 seen = (found.version, found.state(now))
@@ -122,8 +119,8 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
     ) -> pb.ListPolicyTransactionsResponse:
         policy_id = ids.decode("pol", request.policy_id)
         page = Page.of(request, "transactions", request.policy_id)
+        self._visible(policy_id)
         with self._database.reading() as session:
-            _visible(session, policy_id)
             found = store.list_transactions(session, policy_id, page.after_as(int) or 0, page.fetch)
         shown, token = page.cut(found, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
@@ -144,19 +141,19 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 store.add_transaction(session, found, transaction)
         return policy_to_proto(found, datetime.now(UTC))
 
-
-def _visible(session: Session, policy_id: UUID) -> Policy:
-    """The policy, if the caller may see it; what they may not see does not exist for them."""
-    found = store.find_policy(session, policy_id)
-    if found is None or not calls.caller().may_see(found.user_id):
-        raise ResourceNotFound(resource="policy")
-    return found
+    def _visible(self, policy_id: UUID) -> Policy:
+        """The policy, if the caller may see it; what they may not see does not exist for them."""
+        found = store.read_policy(self._database, policy_id)
+        if found is None or not calls.caller().may_see(found.user_id):
+            raise ResourceNotFound(resource="policy")
+        return found
 
 
 def policy_to_proto(contract: Policy, now: datetime) -> pb.Policy:
     """The contract as it stands at a moment."""
     term = contract.term
     state = contract.state(now)
+    segments = [segment_to_proto(segment) for segment in term.segments]
     return pb.Policy(
         policy_id=ids.encode("pol", contract.id),
         policy_number=contract.number,
@@ -170,9 +167,9 @@ def policy_to_proto(contract: Policy, now: datetime) -> pb.Policy:
             start_date=values.date_to_proto(term.starts_on),
             end_date=values.date_to_proto(term.ends_on),
             premium=premium_to_proto(term.premium),
-            segments=[segment_to_proto(segment) for segment in term.segments],
+            segments=segments,
         ),
-        coverages=[coverage_to_proto(coverage) for coverage in term.segments[-1].coverages],
+        coverages=segments[-1].coverages,
         plan_code=contract.plan_code,
         issue_time=values.time_to_proto(contract.issued_at),
         activate_time=values.time_to_proto(contract.activated_at) if contract.activated_at else None,
