@@ -14,8 +14,9 @@ from libs.config import Settings
 from libs.db import Database, migrations
 from libs.errors import DomainError
 from libs.jobs import JobRunner
+from libs.redis import Link
 from libs.rpc.server import Server
-from services.users import jobs, registration
+from services.users import caching, jobs, registration
 from services.users.hashing import Hasher
 from services.users.servicer import AuthServicer, UserServicer
 
@@ -28,8 +29,9 @@ def serve(settings: Settings) -> None:
     database = Database(settings.services[NAME].db_url, settings.db, NAME)
     hasher = Hasher()
     hasher.prepare()
+    users = caching.choose(settings, Link(settings.redis.url) if settings.redis.url else None)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
-    server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher))
+    server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher, users))
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, hasher, keys, settings.auth))
     server.run()
 

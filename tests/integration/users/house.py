@@ -11,11 +11,14 @@ import psycopg
 
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2_grpc
 from bazaruto.users.v1 import user_pb2 as pb
+from libs.cache import Cache
 from libs.config import Settings
 from libs.db import Database
 from libs.rpc.server import Server
+from services.users import caching
 from services.users.hashing import Hasher
 from services.users.servicer import AuthServicer, UserServicer
+from services.users.user import User
 from tests.support.people import People
 
 PASSWORD = "baobab-carrinha-47"
@@ -25,13 +28,18 @@ _numbers = itertools.count()
 class House:
     """Both gRPC services on one server, as `main.py` serves them."""
 
-    def __init__(self, start: Callable[..., grpc.Channel], url: str, people: People) -> None:
+    def __init__(
+        self, start: Callable[..., grpc.Channel], url: str, people: People, users: Cache[User] | None = None
+    ) -> None:
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             hasher = Hasher()
             auth = AuthServicer(database, hasher, people.keys, settings.auth)
-            server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher))
+            server.add(
+                user_pb2_grpc.add_UserServiceServicer_to_server,
+                UserServicer(database, hasher, users or caching.in_process()),
+            )
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 
         channel = start("users", url, build)
