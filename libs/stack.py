@@ -50,3 +50,17 @@ PROCESSES: Final = (
     Process("payments-worker", "services.payments.main", "work", needs=("payments", "policies")),
     Process("gateway", "gateway.main", "serve", needs=SERVICES),
 )
+
+# Who calls whom over gRPC. The network policies and the figure in docs/architecture.md are held against it, and it
+# is held against the channels that the mains open.
+CALLS: Final = {
+    "gateway": SERVICES,
+    "users": (),
+    "quotes": ("users",),
+    "policies": ("users", "quotes"),
+    "payments": ("users",),
+    "users-worker": (),
+    "quotes-worker": (),
+    "policies-worker": ("quotes", "payments"),
+    "payments-worker": ("policies",),
+}

@@ -65,7 +65,7 @@ class Supervisor:
             for running in self._running.values():
                 if not running.ready and running.handle.poll() is not None:
                     raise StartError(f"{running.process.name} ended at start:\n{self.tail(running.process.name)}")
-                if not running.ready and self._answers(running.process):
+                if not running.ready and answers(self._settings, running.process):
                     running.ready = True
                     told(running.process.name)
             if time.monotonic() > deadline:
@@ -128,11 +128,13 @@ class Supervisor:
         text = path.read_text(errors="replace") if path.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def _answers(self, process: Process) -> bool:
-        if _is_gateway(process):
-            return _http_ok(f"http://{self._settings.gateway.listen}/readyz")
-        service = self._settings.services[process.service]
-        return _serving(service.listen) if process.verb == "serve" else _http_ok(f"http://{service.worker_metrics}")
+
+def answers(settings: Settings, process: Process) -> bool:
+    """Whether a process can do its work, as it says itself where the configuration has it listen."""
+    if _is_gateway(process):
+        return http_ok(f"http://{settings.gateway.listen}/readyz")
+    service = settings.services[process.service]
+    return serving(service.listen) if process.verb == "serve" else http_ok(f"http://{service.worker_metrics}")
 
 
 def _is_gateway(process: Process) -> bool:
@@ -147,7 +149,8 @@ def _is_server(process: Process) -> bool:
     return not _is_gateway(process) and not _is_worker(process)
 
 
-def _http_ok(url: str) -> bool:
+def http_ok(url: str) -> bool:
+    """Whether an address answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
             return bool(answer.status == 200)
@@ -155,7 +158,8 @@ def _http_ok(url: str) -> bool:
         return False
 
 
-def _serving(address: str) -> bool:
+def serving(address: str) -> bool:
+    """Whether a server says by the gRPC health protocol that it serves."""
     with grpc.insecure_channel(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)

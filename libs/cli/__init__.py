@@ -107,6 +107,16 @@ def migrate(
 
 
 @app.command()
+def health(
+    target: Annotated[str, typer.Argument(help="A process (users, users-worker), a URL, or HOST:PORT of gRPC.")],
+) -> None:
+    """Ask one process whether it can do its work; ends with 1 when it cannot."""
+    from libs.cli.health import run
+
+    run(target)
+
+
+@app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
     # The password of a database URL is the only secret that a configuration can hold; the others are in files.
