@@ -97,6 +97,15 @@ def binaries() -> Path:
     return reachable / "bin"
 
 
+def give_to_server(folder: Path) -> None:
+    """Give a folder, with all in it, to the user that the server runs as: another one when this process is root."""
+    if os.geteuid() == 0:
+        _prepare_root()
+        owner = pwd.getpwnam(_OWNER)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+
 def _reachable(folder: Path) -> Path:
     """The folder itself, or for root a place of its own for it when the way there is closed to other users."""
     if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in folder.parents if parent.exists()):
@@ -105,14 +114,10 @@ def _reachable(folder: Path) -> Path:
 
 
 def _initialise(folder: Path) -> None:
-    if os.geteuid() == 0:
-        _prepare_root()
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        owner = pwd.getpwnam(_OWNER)
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    give_to_server(folder)
     # Only this machine's loopback reaches the server, and its data folder is as secret as a password would be.
     _run("initdb", "-D", folder, "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync")
 
