@@ -1,0 +1,35 @@
+"""Putting a job into its queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import procrastinate
+from sqlalchemy.orm import Session
+
+from libs.jobs.kinds import JobKind
+from libs.telemetry import traces
+
+TRACE: Final = "_trace"  # the argument in which the trace context travels
+
+# The deferring side needs the queue's statements only, never its own connection.
+_deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+
+
+def defer(session: Session, kind: JobKind, *, lock: str = "", at: datetime | None = None, **arguments: Any) -> None:
+    """Defer a job inside the session's transaction.
+
+    Jobs with the same `lock` never run at the same time. `at` is the earliest moment it may run.
+    """
+    connection = session.connection().connection.driver_connection
+    if carrier := traces.inject():
+        arguments[TRACE] = carrier
+    _deferrer.configure_task(
+        kind.name,
+        queue=kind.queue,
+        priority=kind.priority,
+        lock=lock or None,
+        schedule_at=at,
+        connection=connection,
+    ).defer(**arguments)

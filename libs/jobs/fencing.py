@@ -1,0 +1,94 @@
+"""What a worker says to its queue: it takes nothing from paused queues, and says nothing of jobs that it has lost.
+
+A worker that stood still for long loses its jobs to another. When it goes on, what it has to say about them comes too
+late, and is dropped; whatever its handlers have done stands, which is why they change nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+
+from libs.jobs import measures
+from libs.jobs.kinds import QUEUES
+
+log = structlog.get_logger("jobs")
+
+_FETCH: Final = """
+    SELECT job.*, extract(epoch FROM now() - coalesce(
+        job.scheduled_at, (SELECT min(at) FROM procrastinate_events WHERE job_id = job.id)
+    ))::float8 AS delay
+    FROM procrastinate_fetch_job_v2(
+        ARRAY(SELECT unnest(%(queues)s::varchar[]) EXCEPT SELECT queue FROM paused_queues)::varchar[], %(worker_id)s
+    ) AS job
+"""
+# A job that is over no longer belongs to its worker: a worker that leaves would have to be taken out of all of them.
+_FINISH: Final = """
+    UPDATE procrastinate_jobs
+    SET status = %(status)s::procrastinate_job_status, attempts = attempts + 1, abort_requested = false,
+        worker_id = NULL
+    WHERE id = %(job_id)s AND worker_id = %(worker_id)s AND status = 'doing'
+    RETURNING id
+"""
+_RETRY: Final = """
+    UPDATE procrastinate_jobs AS job
+    SET status = CASE
+            WHEN abort_requested THEN 'aborted'
+            WHEN EXISTS (  -- a periodic job whose next occurrence waits already, and does the same
+                SELECT 1 FROM procrastinate_jobs AS other
+                WHERE other.queueing_lock = job.queueing_lock AND other.status = 'todo'
+            ) THEN 'aborted'
+            ELSE 'todo'
+        END::procrastinate_job_status,
+        attempts = attempts + 1, abort_requested = false, worker_id = NULL,
+        scheduled_at = %(retry_at)s, priority = coalesce(%(priority)s, priority),
+        queue_name = coalesce(%(queue)s, queue_name), lock = coalesce(%(lock)s, lock)
+    WHERE id = %(job_id)s AND worker_id = %(worker_id)s AND status = 'doing'
+    RETURNING id
+"""
+
+
+class FencedManager(JobManager):
+    """The library's manager with three statements of our own."""
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """Take the first job that is due from a queue that is not paused."""
+        row = await self.connector.execute_query_one_async(
+            query=_FETCH, queues=list(queues or QUEUES), worker_id=worker_id
+        )
+        if row["id"] is None:
+            return None
+        measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
+        return Job.from_row(row)
+
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
+        """Write down how a job ended, unless it was given to somebody else. No job is deleted at once."""
+        await self._tell(_FINISH, job, status=status.value)
+
+    async def retry_job(
+        self,
+        job: Job,
+        retry_at: datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        lock: str | None = None,
+    ) -> None:
+        """Put a job back for another try, unless it was given to somebody else or cancelled meanwhile."""
+        if await self._tell(_RETRY, job, retry_at=retry_at, priority=priority, queue=queue, lock=lock):
+            measures.retries.labels(job.queue).inc()
+
+    async def _tell(self, statement: Any, job: Job, **values: Any) -> bool:
+        values |= {"job_id": job.id, "worker_id": job.worker_id}
+        try:
+            told = await self.connector.execute_query_all_async(query=statement, **values)
+        except UniqueViolation:  # the next occurrence of a periodic job came at this very moment: now it is seen
+            told = await self.connector.execute_query_all_async(query=statement, **values)
+        if not told:
+            log.warning("job ended too late: it was given to another worker", job=job.task_name, job_id=job.id)
+        return bool(told)

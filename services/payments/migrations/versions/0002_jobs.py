@@ -1,0 +1,13 @@
+"""Queues that can be paused, and indexes that keep a long history of jobs cheap."""
+
+from alembic import op
+
+from libs import jobs
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make what operating the queue needs."""
+    op.execute(jobs.operation())
