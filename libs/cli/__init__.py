@@ -117,6 +117,48 @@ def health(
 
 
 @app.command()
+def backup(
+    to: Annotated[Path | None, typer.Option(help="Folder to make; backups/backup_<time> by default.")] = None,
+    login: Annotated[str, typer.Option(help="Role to read with, when the service's own may not read all.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Dump every service's database into a folder, with counts and checksums of all that is in it."""
+    from libs.cli.backup import back_up
+
+    use_running(folder)
+    back_up(folder, to, login, as_json)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="Folder that `bazarutod backup` made.")],
+    server: Annotated[
+        str, typer.Option(help="URL of a server, as its superuser; the own one of --folder without.")
+    ] = "",
+    only_check: Annotated[bool, typer.Option("--check", help="Check the files and restore nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Restore a backup into empty databases, and compare all that came out with what went in."""
+    from libs.cli.backup import restore as run
+
+    run(backup, folder, server, only_check, as_json)
+
+
+@app.command()
+def drill(
+    rows: Annotated[int, typer.Option(min=6, help="Rows to lose and get back.")] = 100_000,
+    within: Annotated[float, typer.Option(help="Seconds that the recovery may take.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Practise the recovery to a moment on a server of its own: destroy it, restore it, compare."""
+    from libs.cli.backup import run_drill
+
+    run_drill(rows, within, as_json)
+
+
+@app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
     # The password of a database URL is the only secret that a configuration can hold; the others are in files.

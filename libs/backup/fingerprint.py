@@ -1,0 +1,143 @@
+"""What a database holds, in few numbers: two databases with the same fingerprint hold the same.
+
+Of each table the number of rows and a checksum that does not depend on their order; of each sequence how far it has
+come; of the books the sums of debits and credits of each currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from pydantic import BaseModel, ConfigDict
+
+# A row's text depends on these, so both sides of a comparison set them.
+_SETTINGS = (
+    "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres';"
+    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL statement_timeout = 0"
+)
+_OWN = """
+    n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg_temp%'
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+"""
+_RELATIONS = f"""
+    SELECT n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'S') AND {_OWN} ORDER BY 1, 2
+"""  # noqa: S608 - constants
+_ANYTHING = f"""
+    SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_OWN}
+"""  # noqa: S608
+# Sums of parts of MD5, because the sum of the rows must not depend on their order; the same on every version.
+_TABLE = """
+    SELECT count(*), coalesce(sum(('x' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0),
+           coalesce(sum(('x' || substr(h, 17))::bit(64)::bigint::numeric), 0)
+    FROM (SELECT md5(t::text) AS h FROM ONLY {} t) hashed
+"""
+_SUMS = """
+    SELECT j.currency, coalesce(sum(p.amount) FILTER (WHERE p.side = 'debit'), 0),
+           coalesce(sum(p.amount) FILTER (WHERE p.side = 'credit'), 0)
+    FROM postings p JOIN journals j ON j.id = p.journal_id GROUP BY 1 ORDER BY 1
+"""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Table(_Part):
+    """The content of one table."""
+
+    rows: int
+    checksum: str
+
+
+class Sums(_Part):
+    """All postings of one currency, in its smallest unit."""
+
+    debits: int
+    credits: int
+
+    @property
+    def difference(self) -> int:
+        """Zero, if the books are in order."""
+        return self.debits - self.credits
+
+
+class Fingerprint(_Part):
+    """The content of one database."""
+
+    tables: Mapping[str, Table]
+    sequences: Mapping[str, int]
+    trial_balance: Mapping[str, Sums]
+
+    @property
+    def rows(self) -> int:
+        """Of all tables together."""
+        return sum(table.rows for table in self.tables.values())
+
+    def unbalanced(self) -> list[str]:
+        """The currencies whose debits and credits differ."""
+        return [
+            f"the trial balance of {currency} is off by {sums.difference}"
+            for currency, sums in self.trial_balance.items()
+            if sums.difference
+        ]
+
+
+def take(connection: psycopg.Connection) -> Fingerprint:
+    """The fingerprint of a database, within the transaction that the connection is in."""
+    connection.execute(_SETTINGS)
+    tables, sequences = {}, {}
+    for schema, name, kind in connection.execute(_RELATIONS).fetchall():
+        relation, label = sql.Identifier(schema, name), f"{schema}.{name}"
+        if kind in ("S", b"S"):
+            reached = sql.SQL("SELECT last_value - (NOT is_called)::int FROM {}").format(relation)
+            sequences[label] = int(single(connection, reached)[0])
+        else:
+            rows, left, right = single(connection, sql.SQL(_TABLE).format(relation))
+            tables[label] = Table(rows=rows, checksum=f"{left}:{right}")
+    return Fingerprint(tables=tables, sequences=sequences, trial_balance=_trial_balance(connection, tables))
+
+
+def single(connection: psycopg.Connection, query: LiteralString | sql.Composed) -> tuple[Any, ...]:
+    """The one row of a query that always has one."""
+    row = connection.execute(query).fetchone()
+    if row is None:
+        raise LookupError("a query that always has a row has none")
+    return row
+
+
+def is_empty(connection: psycopg.Connection) -> bool:
+    """Whether a database holds nothing but what extensions brought."""
+    return single(connection, _ANYTHING) == (0,)
+
+
+def differences(expected: Fingerprint, found: Fingerprint) -> list[str]:
+    """In words, what `found` lacks or has too much; empty when both are the same."""
+    told = [f"table {name} is missing" for name in expected.tables.keys() - found.tables.keys()]
+    told += [f"table {name} should not be there" for name in found.tables.keys() - expected.tables.keys()]
+    for name in expected.tables.keys() & found.tables.keys():
+        before, after = expected.tables[name], found.tables[name]
+        if before.rows != after.rows:
+            told.append(f"table {name} has {after.rows} rows instead of {before.rows}")
+        elif before.checksum != after.checksum:
+            told.append(f"table {name} has the right number of rows and another content")
+    for name, reached in expected.sequences.items():
+        # A sequence goes on outside of transactions: it may be ahead of the moment of the backup, never behind.
+        if found.sequences.get(name, reached - 1) < reached:
+            told.append(f"sequence {name} is behind {reached}: its next number was given out already")
+    if expected.trial_balance != found.trial_balance:
+        told.append("the trial balance is another one")
+    return sorted(told)
+
+
+def _trial_balance(connection: psycopg.Connection, tables: Mapping[str, Table]) -> dict[str, Sums]:
+    """Only the database of payments has books."""
+    if not {"public.journals", "public.postings"} <= tables.keys():
+        return {}
+    return {
+        currency: Sums(debits=int(debit), credits=int(credit)) for currency, debit, credit in connection.execute(_SUMS)
+    }
