@@ -1,0 +1,1 @@
+"""The operations platform: rules, routes and dashboards, by themselves and around the running platform."""
