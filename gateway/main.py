@@ -35,11 +35,19 @@ class Server(MPServer):
 
     drain_seconds = 0.0
 
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Begin to stop."""
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """SIGHUP opens the log anew, here as everywhere; the workers stay."""
+        self.pass_on(signal.SIGHUP)
+
+    def pass_on(self, number: int, _frame: object = None) -> None:
+        """Give a signal to the workers: they log, this process does not."""
         for worker in self.wrks:
             with suppress(ProcessLookupError):
-                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+                os.kill(worker.inner.pid, number)
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Begin to stop."""
+        self.pass_on(DRAIN_SIGNAL)
         Timer(self.drain_seconds, super().signal_handler_interrupt).start()
 
 
@@ -85,6 +93,7 @@ def _server(settings: Settings) -> Server:
         log_enabled=False,
     )
     server.drain_seconds = settings.drain.total_seconds()
+    signal.signal(signal.SIGUSR2, server.pass_on)
     return server
 
 

@@ -32,6 +32,13 @@ request_duration = Histogram(
     buckets=DURATION_BUCKETS,
 )
 
+server_duration = Histogram(
+    "http_server_request_duration_seconds",
+    "The same time by the name and the labels of OpenTelemetry",
+    ["http_request_method", "http_route", "http_response_status_code"],
+    buckets=DURATION_BUCKETS,
+)
+
 log = structlog.get_logger("gateway.access")
 
 
@@ -74,17 +81,19 @@ class Observer:
     """Ends what `Watch` began. Metric children are kept: looking up labels costs more than counting."""
 
     def __init__(self) -> None:
-        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._by_status: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
 
     def end(self, watch: Watch, status: int) -> None:
         """The request is answered."""
         seconds = time.perf_counter() - watch.begun
         key = (watch.method, watch.path, status)
-        counter = self._counters.get(key)
-        if counter is None:
-            counter = self._counters[key] = requests_total.labels(watch.method, watch.path, str(status))
-        counter.inc()
+        found = self._by_status.get(key)
+        if found is None:
+            labels = (watch.method, watch.path, str(status))
+            found = self._by_status[key] = requests_total.labels(*labels), server_duration.labels(*labels)
+        found[0].inc()
+        found[1].observe(seconds)
         duration = self._durations.get(key[:2])
         if duration is None:
             duration = self._durations[key[:2]] = request_duration.labels(*key[:2])

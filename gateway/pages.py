@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway import conditional, problems, profiling
 from gateway.exchange import Headers, Networks, Request, Response
@@ -38,7 +38,7 @@ def build(health: Health, openapi: bytes, docs: bytes, docs_policy: str, proxies
 
     async def show_metrics(request: Request) -> Response:
         _only_from_inside(request, proxies)
-        return Response(200, generate_latest(metrics.registry()), CONTENT_TYPE_LATEST, list(_NO_STORE))
+        return Response(200, metrics.page(), CONTENT_TYPE_LATEST, list(_NO_STORE))
 
     return {
         "/livez": livez,

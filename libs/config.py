@@ -63,6 +63,8 @@ class DbSettings(Section):
     statement_timeout: Duration = timedelta(seconds=5)
     lock_timeout: Duration = timedelta(seconds=2)
     slow_query: Duration = timedelta(milliseconds=500)
+    prepare_threshold: int = Field(5, ge=0)
+    replica_max_lag: Duration = timedelta(seconds=5)
 
 
 class ServiceSettings(Section):
@@ -73,7 +75,21 @@ class ServiceSettings(Section):
     metrics: Address
     worker_metrics: Address
     db_url: str = ""
+    db_url_file: str = ""
+    db_replica_url: str = ""
     workers: int = Field(1, ge=1, le=64)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_url(cls, given: Any) -> Any:
+        """A URL holds a password; a file keeps it out of the environment and of the configuration."""
+        path = given.get("db_url_file") if isinstance(given, dict) else None
+        if not path or given.get("db_url"):
+            return given
+        try:
+            return {**given, "db_url": Path(path).read_text().strip()}
+        except OSError as error:
+            raise ValueError(f"db_url_file: {error}") from error
 
     @property
     def target(self) -> str:
@@ -171,6 +187,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_file: str = ""
+    log_email: Literal["masked", "full", "hidden"] = "masked"
     reflection: bool | None = None
     drain: Duration = timedelta(0)
     threads: int = Field(10, ge=1, le=256)

@@ -6,19 +6,22 @@ metrics of all of them together.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import structlog
 
 from libs import telemetry
 from libs.config import Settings, load_or_exit
-from libs.telemetry import metrics
+from libs.db.pool import check_capacity
+from libs.telemetry import metrics, pages
 
 Verb = Callable[[Settings], None]
 
@@ -32,19 +35,24 @@ def main(service: str, arguments: list[str], **verbs: Verb) -> None:
     if verb not in verbs or rest not in ([], [_COPY]):
         sys.exit(f"usage: python -m services.{service}.main {'|'.join(verbs)}")
     settings = load_or_exit()
-    copies = settings.services[service].workers if verb == "serve" and not rest else 1
+    own = settings.services[service]
+    is_copy = bool(rest)
+    copies = own.workers if verb == "serve" and not is_copy else 1
     telemetry.start(settings, f"{service}-worker" if verb == "work" else service)
     try:
-        if verb == "serve" and not rest:
-            if copies > 1:
-                metrics.share_between_workers(Path(tempfile.mkdtemp(prefix=f"bazaruto-{service}-")))
-            metrics.serve(settings.services[service].metrics)
-        elif verb == "work":
-            metrics.serve(settings.services[service].worker_metrics)
+        if is_copy:
+            pages.serve_to_parent(Path(os.environ[metrics.MULTIPROCESS_FOLDER]))
+        elif verb in ("serve", "work"):
+            check_capacity(own.db_url, settings.db, copies)
         if copies > 1:
-            _run_copies(f"services.{service}.main", copies)
-        else:
-            verbs[verb](settings)
+            with tempfile.TemporaryDirectory(prefix=f"bazaruto-{service}-") as folder:
+                metrics.share_between_workers(Path(folder))
+                pages.serve(own.metrics, Path(folder))
+                _run_copies(f"services.{service}.main", copies)
+            return
+        if verb in ("serve", "work") and not is_copy:
+            pages.serve(own.metrics if verb == "serve" else own.worker_metrics)
+        verbs[verb](settings)
     except (ValueError, OSError, RuntimeError) as error:
         structlog.get_logger("main").error("stopped", error=str(error), exc_info=settings.log_level == "debug")
         sys.exit(1)
@@ -59,12 +67,28 @@ def _run_copies(module: str, count: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     copies = [subprocess.Popen(command) for _ in range(count)]  # noqa: S603 - this very program
+    _pass_on((signal.SIGHUP, signal.SIGUSR2), copies)
     while not stopping.wait(_LOOK_EVERY):
         for index, copy in enumerate(copies):
             if copy.poll() is not None:
                 structlog.get_logger("main").error("worker died", pid=copy.pid, exit_code=copy.returncode)
+                metrics.forget_worker(copy.pid)
                 copies[index] = subprocess.Popen(command)  # noqa: S603
     for copy in copies:
         copy.terminate()
     for copy in copies:
         copy.wait()
+
+
+def _pass_on(numbers: Sequence[signal.Signals], copies: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Do what a signal asks for here and in every copy: open the log anew, change its level."""
+    for number in numbers:
+        here = signal.getsignal(number)
+
+        def pass_on(told: int, frame: FrameType | None, here: object = here) -> None:
+            if callable(here):
+                here(told, frame)
+            for copy in copies:
+                copy.send_signal(told)
+
+        signal.signal(number, pass_on)

@@ -6,9 +6,8 @@ Data functions take a `Session` and never commit; servicers and jobs open the tr
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -22,6 +21,8 @@ from sqlalchemy.pool import NullPool
 
 from libs.config import DbSettings
 from libs.db import spans
+from libs.db.pool import Pool
+from libs.db.replica import Replica
 from libs.errors import ConcurrentChange, Exhausted, Unavailable
 from libs.telemetry import metrics
 
@@ -39,57 +40,50 @@ class PoolExhausted(Exhausted):
 
 
 # What another transaction got in the way of. The whole transaction may be repeated.
-_LOST_RACES = (pg.SerializationFailure, pg.DeadlockDetected, pg.LockNotAvailable)
+_LOST_RACES: dict[type[BaseException], str] = {
+    pg.SerializationFailure: "serialization",
+    pg.DeadlockDetected: "deadlock",
+    pg.LockNotAvailable: "lock_timeout",
+}
 
 
 class Query:
     """A select that is compiled once, for reads that everybody waits for. Parameters are `bindparam`s, by name."""
 
     def __init__(self, statement: sa.Select[Any]) -> None:
-        self.sql = str(statement.compile(dialect=PGDialect_psycopg()))
+        self.sql = str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
 
 
 class Database:
     """One service's database, as one process sees it."""
 
-    def __init__(self, url: str, settings: DbSettings, name: str) -> None:
-        """`url` is a libpq URL; `name` is what the server shows as the application. Connects on first use."""
-        self._settings = settings
+    def __init__(self, url: str, settings: DbSettings, name: str, replica_url: str = "") -> None:
+        """`url` is a libpq URL; `name` is what the server shows as the application. Connects on first use.
+
+        With a `replica_url`, reads go there while the replica is well; that is looked at by `look_at_replica`.
+        """
+        self._slow = settings.slow_query.total_seconds()
         self.url = url
-        self.pool = psycopg_pool.ConnectionPool(
-            url,
-            min_size=min(settings.min_connections, settings.max_connections),
-            max_size=settings.max_connections,
-            max_lifetime=settings.max_lifetime.total_seconds(),
-            max_idle=settings.idle_timeout.total_seconds(),
-            timeout=settings.acquire_timeout.total_seconds(),
-            max_waiting=settings.max_connections * 20,
-            close_returns=True,
-            open=False,
-            name=name,
-            kwargs={
-                "application_name": name,
-                "connect_timeout": 3,
-                # Nobody waits for a lock or a query longer than the call that needs it.
-                "options": (
-                    f"-c statement_timeout={_ms(settings.statement_timeout)}"
-                    f" -c lock_timeout={_ms(settings.lock_timeout)}"
-                    " -c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
-                ),
-            },
-        )
-        self._engine = sa.create_engine(
-            "postgresql+psycopg://", creator=self._connect, poolclass=NullPool, use_native_hstore=False
-        )
-        spans.trace_queries(self._engine, settings.slow_query)
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.pool = Pool(url, settings, name)
+        self._replica = Replica(replica_url, settings, name) if replica_url else None
+        self._engine = self._make_engine(self._connect)
+        self._fresh = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = self._fresh
+        if self._replica:
+            self._reading = self._make_engine(self._connect_to_read).execution_options(isolation_level="AUTOCOMMIT")
 
     def open(self) -> None:
         """Begin to hold connections."""
         self.pool.open()
+        if self._replica:
+            self._replica.pool.open()
+        metrics.before_page(self.observe_pool)
 
     def close(self) -> None:
         """Give every connection back to the server."""
+        metrics.not_before_page(self.observe_pool)
+        if self._replica:
+            self._replica.pool.close()
         self.pool.close()
 
     @contextmanager
@@ -103,9 +97,12 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """For reads of one statement: each sees what is committed, and no transaction is held."""
-        with self._translated_errors(), Session(self._reading) as session:
+    def reading(self, *, fresh: bool = False) -> Iterator[Session]:
+        """For reads of one statement: each sees what is committed, and no transaction is held.
+
+        A replica may be a moment behind; what must be seen as it is now is read `fresh`.
+        """
+        with self._translated_errors(), Session(self._fresh if fresh else self._reading) as session:
             yield session
 
     def read(self, query: Query, **parameters: object) -> list[Any]:
@@ -114,8 +111,8 @@ class Database:
         It goes past SQLAlchemy, which costs four times the query: measured, 57 against 280 µs a read by id.
         """
         with self._translated_errors():
-            connection = self.pool.getconn()
-            observed = spans.Observed(query.sql, self._settings.slow_query.total_seconds())
+            connection = (self._replica.borrow() if self._replica else None) or self.pool.getconn()
+            observed = spans.Observed(query.sql, self._slow)
             try:
                 if not connection.autocommit:
                     connection.autocommit = True
@@ -124,24 +121,36 @@ class Database:
                 observed.end(error)
                 raise
             finally:
-                self.pool.putconn(connection)
+                connection.close()  # back to its pool
             observed.end()
             return rows
 
     def ping(self) -> float:
         """Ask the database for nothing; returns the seconds it took. `DatabaseUnavailable` when it fails."""
         begun = time.perf_counter()
-        with self.reading() as session:
+        with self.reading(fresh=True) as session:
             session.execute(sa.text("SELECT 1"))
         return time.perf_counter() - begun
 
+    def look_at_replica(self) -> None:
+        """See whether the replica, if there is one, can be read from. To be called every few seconds."""
+        if self._replica:
+            with self.reading(fresh=True) as session:
+                written = session.execute(sa.text("SELECT pg_current_wal_lsn()::text")).scalar_one()
+            self._replica.look(written)
+
     def observe_pool(self) -> None:
         """Bring the gauges of the pool up to date."""
-        stats = self.pool.get_stats()
-        idle = stats.get("pool_available", 0)
+        pools = [self.pool, *([self._replica.pool] if self._replica else [])]
+        stats = [pool.get_stats() for pool in pools]
+        used = sum(pool.lent for pool in pools)
+        idle = sum(found.get("pool_available", 0) for found in stats)
+        metrics.db_connections_active.set(used)
         metrics.db_connections_idle.set(idle)
-        metrics.db_connections_active.set(stats.get("pool_size", 0) - idle)
-        metrics.db_connections_waiting.set(stats.get("requests_waiting", 0))
+        metrics.db_connections_max.set(sum(pool.max_size for pool in pools))
+        metrics.db_connections_waiting.set(sum(found.get("requests_waiting", 0) for found in stats))
+        metrics.db_client_connections.labels("used").set(used)
+        metrics.db_client_connections.labels("idle").set(idle)
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -152,27 +161,36 @@ class Database:
             raise PoolExhausted from error
         except psycopg_pool.PoolTimeout as error:
             # A dead server and a busy pool both end in a time-out; only the busy pool holds all its connections.
-            full = self.pool.get_stats().get("pool_size", 0) >= self._settings.max_connections
-            raise (PoolExhausted if full else DatabaseUnavailable)() from error
+            metrics.db_connection_timeouts.inc()
+            raise (PoolExhausted if self.pool.is_exhausted else DatabaseUnavailable)() from error
         except (psycopg.OperationalError, sa.exc.DBAPIError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            if isinstance(cause, _LOST_RACES):
+            if cause is not None and (kind := _LOST_RACES.get(type(cause))):
+                metrics.db_lost_races.labels(kind).inc()
                 raise ConcurrentChange from error
             if isinstance(cause, psycopg.OperationalError):
                 raise DatabaseUnavailable from error
             raise
 
+    def _make_engine(self, connect: Callable[[], psycopg.Connection]) -> sa.Engine:
+        engine = sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool, use_native_hstore=False)
+        spans.trace_queries(engine, self._slow)
+        return engine
+
+    def _connect_to_read(self) -> psycopg.Connection:
+        return _in_transactions((self._replica.borrow() if self._replica else None) or self.pool.getconn())
+
     def _connect(self) -> psycopg.Connection:
-        connection = self.pool.getconn()
-        if connection.autocommit:  # `read` left it so; SQLAlchemy begins transactions by not being in it
-            connection.autocommit = False
-        return connection
+        return _in_transactions(self.pool.getconn())
+
+
+def _in_transactions(connection: psycopg.Connection) -> psycopg.Connection:
+    """SQLAlchemy begins transactions by not being in autocommit, in which `Database.read` leaves a connection."""
+    if connection.autocommit:
+        connection.autocommit = False
+    return connection
 
 
 def violates(error: sa.exc.IntegrityError, constraint: str) -> bool:
     """Whether a statement failed because of the constraint of that name."""
     return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == constraint
-
-
-def _ms(value: timedelta) -> int:
-    return int(value.total_seconds() * 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from libs.auth import ServiceTokens
 from libs.rpc import calls, errors
 from libs.rpc.interceptors import DeadlineTooShort
-from libs.telemetry import traces
+from libs.telemetry import metrics, traces
 
 _SHAVE = 0.02  # seconds that each hop keeps back for its own answer
 _DEFAULT_SECONDS = 5.0
@@ -94,9 +95,12 @@ class _Outgoing(grpc.UnaryUnaryClientInterceptor):
                 details.wait_for_ready,
                 details.compression,
             )
+            begun = time.perf_counter()
             call = continuation(outgoing, request)
-            if call.code() is not grpc.StatusCode.OK:
-                span.set_status(StatusCode.ERROR, call.code().name)
+            code = call.code()
+            metrics.rpc_client_duration.labels(name, code.name).observe(time.perf_counter() - begun)
+            if code is not grpc.StatusCode.OK:
+                span.set_status(StatusCode.ERROR, code.name)
                 raise errors.from_rpc(call)
             return call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import grpc
@@ -13,29 +14,63 @@ from grpc_health.v1 import health, health_pb2
 from bazaruto.operations.v1 import health_pb2 as pb
 from bazaruto.operations.v1 import health_pb2_grpc as rpc_pb
 from libs import jobs
-from libs.db import Database
+from libs.db import Database, DatabaseUnavailable
 from libs.errors import DomainError
-from libs.telemetry import metrics
 from libs.version import VERSION
 
 log = structlog.get_logger("health")
 
 _EVERY = 2.0  # seconds between two checks
+_PATIENCE = 1.5  # seconds; a database that hangs is one that does not answer
+
+
+class Checks:
+    """The checks of one process. Those who ask while one runs share it, so that a database that hangs holds one thread.
+
+    The gauges of the pool and of the jobs are brought up to date by the same queries.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._thread = ThreadPoolExecutor(1, "health")
+        self._lock = threading.Lock()
+        self._running: Future[tuple[float, int, int]] | None = None
+
+    def run(self, seconds: float = _PATIENCE) -> tuple[float, int, int]:
+        """Seconds that the database took, jobs that wait, jobs that failed. `DatabaseUnavailable` after `seconds`."""
+        with self._lock:
+            if self._running is None or self._running.done():
+                self._running = self._thread.submit(self._check)
+            running = self._running
+        try:
+            return running.result(seconds)
+        except TimeoutError:
+            raise DatabaseUnavailable from None
+
+    def stop(self) -> None:
+        """Check nothing any more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _check(self) -> tuple[float, int, int]:
+        seconds = self._database.ping()
+        self._database.observe_pool()
+        self._database.look_at_replica()
+        with self._database.reading(fresh=True) as session:
+            return seconds, *jobs.observe(session)
 
 
 class HealthDetailServicer(rpc_pb.HealthDetailServiceServicer):
     """Runs the checks when it is asked."""
 
-    def __init__(self, service: str, database: Database) -> None:
+    def __init__(self, service: str, checks: Checks) -> None:
         self._service = service
-        self._database = database
+        self._checks = checks
 
     def GetHealthDetail(self, request: pb.GetHealthDetailRequest, context: grpc.ServicerContext) -> pb.HealthDetail:
         detail = pb.HealthDetail(service=self._service, version=VERSION, healthy=True)
         try:
-            detail.database_response_time.FromTimedelta(timedelta(seconds=self._database.ping()))
-            with self._database.reading() as session:
-                detail.pending_jobs, detail.failed_jobs = jobs.count(session)
+            seconds, detail.pending_jobs, detail.failed_jobs = self._checks.run()
+            detail.database_response_time.FromTimedelta(timedelta(seconds=seconds))
         except DomainError as error:
             detail.healthy = False
             detail.database_error = error.message
@@ -45,10 +80,10 @@ class HealthDetailServicer(rpc_pb.HealthDetailServiceServicer):
 class HealthMonitor:
     """Checks the database every two seconds and tells the health protocol; also brings the gauges up to date."""
 
-    def __init__(self, servicer: health.HealthServicer, names: Sequence[str], database: Database) -> None:
+    def __init__(self, servicer: health.HealthServicer, names: Sequence[str], checks: Checks) -> None:
         self._servicer = servicer
         self._names = ("", *names)
-        self._database = database
+        self._checks = checks
         self._stop = threading.Event()
         self._serving: bool | None = None
         self._thread = threading.Thread(target=self._watch, name="health", daemon=True)
@@ -62,26 +97,24 @@ class HealthMonitor:
         """Tell everybody that this process goes away."""
         self._stop.set()
         self._servicer.enter_graceful_shutdown()
+        self._checks.stop()
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            try:
-                self._check()
-                serving = True
-            except DomainError as error:
-                serving = False
-                log.error("health check failed", error=error.message)
+            serving = self._is_well()
             if not self._stop.is_set() and serving is not self._serving:
                 self._tell(serving)
             self._stop.wait(_EVERY if serving else _EVERY / 4)
 
-    def _check(self) -> None:
-        self._database.ping()
-        self._database.observe_pool()
-        with self._database.reading() as session:
-            pending, failed = jobs.count(session)
-        metrics.jobs_pending.set(pending)
-        metrics.jobs_failed.set(failed)
+    def _is_well(self) -> bool:
+        try:
+            self._checks.run()
+        except DomainError as error:
+            log.error("health check failed", error=error.message)
+            return False
+        except RuntimeError:  # the checks were stopped while this process goes away
+            return False
+        return True
 
     def _tell(self, serving: bool) -> None:
         self._serving = serving

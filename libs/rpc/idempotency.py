@@ -81,7 +81,7 @@ class Keys:
     def find(self, call: Call) -> _Stored | None:
         """What is stored under the key of a call."""
         query = sa.select(_keys.c.fingerprint, _keys.c.reply, _keys.c.status).where(*_of(call))
-        with self._database.reading() as session:
+        with self._database.reading(fresh=True) as session:
             row = session.execute(query).one_or_none()
         return _Stored(*row) if row else None
 

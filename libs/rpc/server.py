@@ -21,7 +21,8 @@ from libs.config import Settings
 from libs.db import Database
 from libs.errors import Exhausted
 from libs.rpc import idempotency, methods
-from libs.rpc.health import HealthDetailServicer, HealthMonitor
+from libs.rpc.audit import AuditServicer, Denials
+from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor
 from libs.rpc.interceptors import Chain
 
 log = structlog.get_logger("rpc")
@@ -70,11 +71,18 @@ class Server:
             options=(*_OPTIONS, ("grpc.so_reuseport", int(settings.services[service].workers > 1))),
             maximum_concurrent_rpcs=_IN_FLIGHT,
         )
-        self.add(health_pb2_grpc.add_HealthDetailServiceServicer_to_server, HealthDetailServicer(service, database))
+        self._checks = Checks(database)
+        details = HealthDetailServicer(service, self._checks)
+        self.add(health_pb2_grpc.add_HealthDetailServiceServicer_to_server, details)
 
     def add(self, register: Callable[[Any, Any], None], servicer: object) -> None:
         """Serve a servicer; `register` is the generated `add_…Servicer_to_server`."""
         register(servicer, self)
+
+    def keep_audit_log(self, register: Callable[[Any, Any], None]) -> None:
+        """Serve the service's audit log, and note in it whom the contract does not admit."""
+        self.add(register, AuditServicer(self._database))
+        self._chain.denied = Denials(self._database)
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
         """The generated code registers twice; the other way is the one that is used."""
@@ -107,7 +115,7 @@ class Server:
         self._server.add_insecure_port(listen)
         self._database.open()
         self._server.start()
-        monitor = HealthMonitor(self._health, self._names, self._database)
+        monitor = HealthMonitor(self._health, self._names, self._checks)
         monitor.start()
         log.info("serving", address=listen)
         return monitor

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from libs.config import Settings
-from libs.telemetry import logs, metrics, outlet, traces
+from libs.telemetry import logs, metrics, stderr, traces
 
 
 def start(settings: Settings, component: str) -> None:
     """Begin to log and to trace as `component`, for example `policies` or `policies-worker`."""
     logs.start(component, settings)
-    outlet.capture_stderr()
+    stderr.capture()
     traces.start(component, settings)
     metrics.tell_build(component)
 

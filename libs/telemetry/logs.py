@@ -21,7 +21,7 @@ import structlog
 from opentelemetry import trace
 
 from libs.config import Settings
-from libs.telemetry.outlet import Outlet
+from libs.telemetry.sink import Sink, SinkLogger, SinkStream
 from libs.version import VERSION
 
 Event = MutableMapping[str, Any]
@@ -91,7 +91,7 @@ class Levels:
 
 def start(component: str, settings: Settings) -> None:
     """Log as `component` to standard output, or to a file, whatever the process and its libraries say."""
-    outlet = Outlet(settings.log_file)
+    sink = Sink(settings.log_file)
     renderer = _Renderer(component, settings.log_email)
     levels = Levels(logging.getLevelNamesMapping()[settings.log_level.upper()])
     shared: list[structlog.types.Processor] = [
@@ -101,10 +101,10 @@ def start(component: str, settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=levels.logger_class,
-        logger_factory=structlog.WriteLoggerFactory(file=outlet),  # type: ignore[arg-type]
+        logger_factory=lambda *_: SinkLogger(sink),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(outlet)
+    handler = logging.StreamHandler(SinkStream(sink))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level, *shared],
@@ -115,10 +115,10 @@ def start(component: str, settings: Settings) -> None:
     levels.set(levels.now)
     _log_what_nobody_catches()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGHUP, lambda *_: outlet.reopen())
+        signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
         signal.signal(signal.SIGUSR2, lambda *_: levels.toggle())
-    if outlet.refused:
-        structlog.get_logger("logs").error("log file cannot be written", file=settings.log_file, error=outlet.refused)
+    if sink.refused:
+        structlog.get_logger("logs").error("log file cannot be written", file=settings.log_file, error=sink.refused)
 
 
 def _log_what_nobody_catches() -> None:

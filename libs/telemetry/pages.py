@@ -1,0 +1,130 @@
+"""What a service or a worker shows over HTTP: `/metrics`, and to its own machine `/debug/pprof/*`.
+
+Copies of a service show their profiles at a socket in a folder that they share, and the process that started them
+passes the question on: `?pid=` says to which.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from libs import profiling
+from libs.telemetry import metrics
+
+_TEXT = "text/plain; charset=utf-8"
+_LONGEST = 70.0  # seconds; a profile runs for a minute at most
+_PATHS = ("/metrics", *(f"{profiling.PREFIX}{name}" for name in profiling.NAMES))
+
+Answer = tuple[int, str, bytes]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection at a time, in a thread of its own."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "bazaruto"
+    sys_version = ""
+    timeout = 30
+    copies: Path | None = None  # where copies show their profiles, in the process that started them
+
+    def do_GET(self) -> None:
+        """Show a page."""
+        status, kind, body = self._answer()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("cache-control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Who looks at metrics is of no interest."""
+
+    def address_string(self) -> str:
+        return ""
+
+    def _answer(self) -> Answer:
+        asked = urlsplit(self.path)
+        if asked.path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, metrics.page()
+        if asked.path == "/":
+            return 200, _TEXT, "".join(f"{path}\n" for path in _PATHS).encode()
+        name = asked.path.removeprefix(profiling.PREFIX)
+        if name == asked.path or name not in ("", *profiling.NAMES) or not self._is_from_here():
+            return 404, _TEXT, b"there is no such page\n"
+        if self.copies:
+            return _ask_copy(self.copies, parse_qs(asked.query).get("pid", [""])[0], self.path)
+        try:
+            return 200, *profiling.answer(name, asked.query)
+        except profiling.SecondsInvalid as error:
+            return 400, _TEXT, f"seconds {error}\n".encode()
+        except profiling.Busy as error:
+            return 429, _TEXT, f"{error}\n".encode()
+
+    def _is_from_here(self) -> bool:
+        peer = self.client_address[0] if isinstance(self.client_address, tuple) else "127.0.0.1"  # a socket of ours
+        return profiling.is_from_here(peer, self.headers.get("x-forwarded-for", ""))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 16
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that goes away is no fault of this process."""
+
+
+class _SocketServer(_Server):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        """As for a port, but without asking for its name."""
+        socket.socket.bind(self.socket, self.server_address)
+
+
+def serve(address: str, copies: Path | None = None) -> None:
+    """Show the pages at `http://address/`, from threads of their own."""
+    host, _, port = address.rpartition(":")
+    handler = type("Handler", (_Handler,), {"copies": copies})
+    _run(_Server((host, int(port)), handler))
+
+
+def serve_to_parent(folder: Path) -> None:
+    """Show the profiles of this copy to the process that started it."""
+    path = folder / f"{os.getpid()}.socket"
+    _run(_SocketServer(str(path), _Handler))  # type: ignore[arg-type]
+
+
+def _run(server: _Server) -> None:
+    threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
+
+
+def _ask_copy(folder: Path, pid: str, path: str) -> Answer:
+    """Pass a question on to a copy: the one that is named, or any that answers."""
+    for found in sorted(folder.glob("*.socket")):
+        if pid in ("", found.stem):
+            with suppress(OSError, http.client.HTTPException):
+                return _ask(found, path)
+    return 404, _TEXT, f"there is no copy {pid}\n".encode()
+
+
+def _ask(path: Path, question: str) -> Answer:
+    connection = http.client.HTTPConnection("copy", timeout=_LONGEST)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(_LONGEST)
+    try:
+        connection.sock.connect(str(path))
+        connection.request("GET", question)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("content-type", _TEXT), answer.read()
+    finally:
+        connection.close()
