@@ -25,7 +25,8 @@ NAME = "payments"
 def serve(settings: Settings) -> None:
     """Answer calls."""
     tokens = ServiceTokens(settings.auth, NAME)
-    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    own = settings.services[NAME]
+    database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))

@@ -24,7 +24,8 @@ NAME = "policies"
 def serve(settings: Settings) -> None:
     """Answer calls."""
     tokens = ServiceTokens(settings.auth, NAME)
-    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    own = settings.services[NAME]
+    database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)

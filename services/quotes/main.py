@@ -26,7 +26,8 @@ NAME = "quotes"
 def serve(settings: Settings) -> None:
     """Answer calls."""
     tokens = ServiceTokens(settings.auth, NAME)
-    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    own = settings.services[NAME]
+    database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
     catalogue = Catalogue(database)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)

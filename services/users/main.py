@@ -26,7 +26,8 @@ NAME = "users"
 def serve(settings: Settings) -> None:
     """Answer calls. Tokens are checked with the very keys that sign them."""
     keys = SigningKeys.load(settings.auth.key_folder)
-    database = Database(settings.services[NAME].db_url, settings.db, NAME)
+    own = settings.services[NAME]
+    database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     hasher = Hasher()
     hasher.prepare()
     users = caching.choose(settings, Link(settings.redis.url) if settings.redis.url else None)
