@@ -87,12 +87,14 @@ class Gateway:
         limits: Limits | None = None,
         proxies: Networks = (),
         encrypted: bool = False,
+        proof: Callable[[], str] = str,
     ) -> None:
         self._registry = registry
         self._table = table
         self._pages = pages
         self._limits = limits or Limits()
         self._proxies = proxies
+        self._proof = proof
         self._observer = Observer()
         self._fixed = [*_SECURITY, *([_HSTS] if encrypted else [])]
         self._endpoints = {route: _endpoint(route, registry, channels[route.service]) for route in table.routes}
@@ -163,7 +165,8 @@ class Gateway:
         form = self._negotiate(request, endpoint)
         message = await self._message(request, endpoint, segments, receive)
         client = request.client_address(self._proxies)
-        metadata = calls.metadata(request, watch.traceparent, request.request_id(watch.trace_id), client)
+        request_id = request.request_id(watch.trace_id)
+        metadata = calls.metadata(request, watch.traceparent, request_id, client, self._proof())
         seconds = calls.seconds(request, endpoint.longest)
         call = endpoint.call(message, timeout=seconds, metadata=metadata)
         if endpoint.route.streaming:

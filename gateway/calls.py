@@ -52,8 +52,11 @@ def seconds(request: Request, most: float) -> float:
     return most
 
 
-def metadata(request: Request, traceparent: str, request_id: str, client: str) -> Metadata:
-    """What a service is told about the request. Anything that is not named here stays outside."""
+def metadata(request: Request, traceparent: str, request_id: str, client: str, proof: str = "") -> Metadata:
+    """What a service is told about the request. Anything that is not named here stays outside.
+
+    `proof` is the gateway's own token: by it a service knows whose word the client's address is.
+    """
     headers = request.headers
     told = [("traceparent", traceparent), ("x-request-id", request_id), ("x-forwarded-for", client)]
     told += [(name, request.visible(name)) for name in _PASSED_ON if name in headers]
@@ -61,6 +64,8 @@ def metadata(request: Request, traceparent: str, request_id: str, client: str) -
         told.append(("if-match", conditional.if_match(request.visible("if-match"))))
     if sum(len(name) + len(value) + 32 for name, value in told) > _MAX_METADATA:
         raise problems.headers_too_large(_MAX_METADATA)
+    if proof:
+        told.append(("x-forwarded-by", proof))
     return tuple(told)
 
 

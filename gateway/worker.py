@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Callable
 
 import grpc.aio
 import structlog
@@ -69,7 +70,8 @@ class Worker:
             name: channels.connect(service.target, [r for r in table.routes if r.service == name])
             for name, service in settings.services.items()
         }
-        health = Health(opened, ServiceTokens(settings.auth, "gateway"), settings.redis.url)
+        tokens = ServiceTokens(settings.auth, "gateway")
+        health = Health(opened, tokens, settings.redis.url)
         document = openapi.build(registry, table)
         page = reference.render(document)
         proxies = networks(settings.gateway.trusted_proxies)
@@ -81,6 +83,7 @@ class Worker:
             limits=Limits(settings.gateway.max_body_bytes, settings.gateway.max_in_flight),
             proxies=proxies,
             encrypted=settings.environment != "development",
+            proof=_proof(tokens),
         )
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(DRAIN_SIGNAL, self._drain, health)
@@ -94,6 +97,16 @@ class Worker:
         health.stopping = True
         if self._gateway is not None:
             self._gateway.end_streams()
+
+
+def _proof(tokens: ServiceTokens) -> Callable[[], str]:
+    """How the gateway shows who it is. Without the platform's secret it cannot, and callers have its own address."""
+    try:
+        tokens.header()
+    except ValueError as error:
+        log.warning("no secret: services will not believe the addresses of callers", error=str(error))
+        return str
+    return tokens.header
 
 
 async def _leave_with_parent() -> None:

@@ -104,6 +104,13 @@ class TokenVerifier:
         self._known[authorization] = caller
         return caller
 
+    def is_service(self, authorization: str, name: str) -> bool:
+        """Whether it is the token of that service."""
+        try:
+            return self.verify(authorization).service == name
+        except TokenInvalid:
+            return False
+
     def _verify(self, authorization: str) -> Caller:
         token = authorization.removeprefix(_BEARER)
         header = jwt.get_unverified_header(token)

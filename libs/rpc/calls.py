@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import grpc
 
-from libs.auth import ANONYMOUS, Caller
+from libs.auth import ANONYMOUS, Caller, TokenVerifier
 from libs.errors import ConcurrentChange
 from libs.rpc.methods import Method
+
+GATEWAY = "gateway"  # the service whose word about addresses counts
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class Call:
     context: grpc.ServicerContext
     caller: Caller = ANONYMOUS
     fingerprint: bytes = b""
+    verifier: TokenVerifier | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -36,6 +40,14 @@ class Call:
     def idempotency_key(self) -> str:
         """The key that the caller sent; empty when there is none."""
         return self.metadata.get("idempotency-key", "")
+
+    @property
+    def client_address(self) -> str:
+        """Where the caller is: what the gateway says, if it is the gateway that says so, or the connection's end."""
+        told, proof = self.metadata.get("x-forwarded-for", ""), self.metadata.get("x-forwarded-by", "")
+        if told and proof and self.verifier and self.verifier.is_service(proof, GATEWAY):
+            return told
+        return _address_of(self.context.peer())
 
     def check_etag(self, etag: str) -> None:
         """Refuse with `ConcurrentChange` when the caller asked for another state of the resource (`If-Match`)."""
@@ -50,6 +62,11 @@ _current: ContextVar[Call] = ContextVar("call")
 def current() -> Call:
     """The call that is being answered. `LookupError` outside of one."""
     return _current.get()
+
+
+def answering() -> Call | None:
+    """The call that is being answered; None outside of one."""
+    return _current.get(None)
 
 
 def caller() -> Caller:
@@ -67,3 +84,11 @@ def seconds_left() -> float | None:
 def enter(call: Call) -> None:
     """Make it the call that this thread answers."""
     _current.set(call)
+
+
+def _address_of(peer: str) -> str:
+    """`127.0.0.1` of `ipv4:127.0.0.1:54321`; IPv6 comes percent-encoded and in brackets."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return kind
+    return unquote(rest).rpartition(":")[0].strip("[]")

@@ -49,6 +49,8 @@ class Chain:
         self._verifier = verifier
         self._keys = keys
         self._validator = Validator()
+        self.denied: Callable[[Call], None] | None = None
+        """Told of callers whom the contract does not admit."""
 
     def unary(self, method: Method, servicer: Servicer) -> Servicer:
         """The whole chain around a method with one reply."""
@@ -95,9 +97,20 @@ class Chain:
         if method.takes_key and self._keys:
             step = idempotency.step(method, self._keys, step)
         step = _validation(self._validator, step)
-        step = _access(method, step)
+        step = self._telling_denials(_access(method, step))
         step = _caller(self._verifier, method, step)
         return _deadline(step)
+
+    def _telling_denials(self, inner: Step) -> Step:
+        def step(request: Any, call: Call) -> Any:
+            try:
+                return inner(request, call)
+            except AccessDenied:
+                if self.denied:
+                    self.denied(call)
+                raise
+
+        return step
 
 
 def _arrived(method: Method, context: grpc.ServicerContext) -> Call:
@@ -176,6 +189,7 @@ def _caller(verifier: TokenVerifier, method: Method, inner: Step) -> Step:
     public = method.audience == options_pb2.AUDIENCE_PUBLIC
 
     def step(request: Any, call: Call) -> Any:
+        call.verifier = verifier
         authorization = call.metadata.get("authorization")
         if authorization:
             try:

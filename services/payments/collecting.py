@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from libs import ids
+from libs import audit, ids
 from libs.db import Database
 from libs.jobs import JobKind, defer
 from libs.money import Money
@@ -77,6 +77,16 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
     if after is before:
         return before
     store.payments.save(session, after)
+    if not after.is_open:
+        audit.record(
+            session,
+            f"payment_{after.state}",
+            ids.encode("pay", payment_id),
+            before={"state": before.state},
+            after={"state": after.state, "amount": after.amount, "decline_code": after.decline_code},
+            invoice_id=ids.encode("inv", after.invoice_id),
+            user_id=ids.encode("usr", after.user_id),
+        )
     if after.state is State.SUCCEEDED:
         _succeeded(session, billed, after, now)
     log.info("payment recorded", payment_id=ids.encode("pay", payment_id), state=after.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.payments
-from bazaruto.payments.v1 import invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
+from bazaruto.payments.v1 import audit_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
 from libs import process
 from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
@@ -32,6 +32,7 @@ def serve(settings: Settings) -> None:
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, PaymentServicer(database, Sandbox(database)))
     server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
+    server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)
     server.run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.policies
+from bazaruto.policies.v1 import audit_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import process
 from libs.auth import ServiceTokens, TokenVerifier
@@ -30,6 +31,7 @@ def serve(settings: Settings) -> None:
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
     server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes))
+    server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
 
 

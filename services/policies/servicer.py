@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
-from libs import ids
+from libs import audit, ids
 from libs.db import Database, violates
 from libs.errors import ResourceNotFound
 from libs.jobs import defer
@@ -79,6 +79,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                     installments=installments,
                     payment_method=request.payment_method,
                 )
+                audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)
                 return reply
@@ -135,10 +136,19 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 raise ResourceNotFound(resource="policy")
             stack = store.list_transactions(session, found.id, 0, 100)
             if all(transaction.source_id != request.payment_id for transaction in stack):
+                before = _audited(found, paid_at)
                 found, transaction = policy.activate(
                     found, len(stack) + 1, request.payment_id, paid_at, transaction_id=ids.new()
                 )
                 store.add_transaction(session, found, transaction)
+                audit.record(
+                    session,
+                    "policy_activated",
+                    request.policy_id,
+                    before={"state": before["state"]},
+                    after={"state": found.state(paid_at), "activated_at": found.activated_at},
+                    payment_id=request.payment_id,
+                )
         return policy_to_proto(found, datetime.now(UTC))
 
     def _visible(self, policy_id: UUID) -> Policy:
@@ -147,6 +157,20 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         if found is None or not calls.caller().may_see(found.user_id):
             raise ResourceNotFound(resource="policy")
         return found
+
+
+def _audited(contract: Policy, now: datetime) -> dict[str, object]:
+    """What the audit log keeps of a policy."""
+    return {
+        "number": contract.number,
+        "user_id": ids.encode("usr", contract.user_id),
+        "quote_id": ids.encode("quo", contract.quote_id),
+        "product": f"{contract.product_code} {contract.product_version}",
+        "state": contract.state(now),
+        "starts_on": contract.term.starts_on,
+        "ends_on": contract.term.ends_on,
+        "total": contract.term.premium.total,
+    }
 
 
 def policy_to_proto(contract: Policy, now: datetime) -> pb.Policy:

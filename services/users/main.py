@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 import services.users
-from bazaruto.users.v1 import auth_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, user_pb2_grpc
 from libs import ids, process
 from libs.auth import SigningKeys, TokenVerifier
 from libs.config import Settings
@@ -34,6 +34,7 @@ def serve(settings: Settings) -> None:
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
     server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher, users))
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, hasher, keys, settings.auth))
+    server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter
 
-from libs import ids
+from libs import audit, ids
 from libs.db import Database, violates
+from libs.errors import DomainError
+from libs.rpc import calls
 from services.users import store, user
 from services.users.hashing import Hasher
 from services.users.password import check_password
@@ -34,29 +39,64 @@ def register_customer(
     locale: str = "",
 ) -> User:
     """Save a new customer. `EmailTaken` when the address belongs to an account."""
-    new = user.register(email, full_name, phone, locale, now, user_id=ids.new())
-    _save(database, hasher, new, password)
+    user_id = ids.new()
+    with _failure_recorded(database, user_id, email):
+        new = user.register(email, full_name, phone, locale, now, user_id=user_id)
+        _save(database, hasher, new, password, "user_created")
     _FROM_API.inc()
     return new
 
 
 def create_admin(database: Database, email: str, password: str, full_name: str, now: datetime) -> User:
     """Save a new admin, by the same rules as everybody else. For commands: no call leads here."""
-    new = user.register(email, full_name, "", "", now, user_id=ids.new(), roles=(Role.ADMIN,))
-    _save(database, Hasher(), new, password)
+    user_id = ids.new()
+    with _failure_recorded(database, user_id, email):
+        new = user.register(email, full_name, "", "", now, user_id=user_id, roles=(Role.ADMIN,))
+        _save(database, Hasher(), new, password, "admin_created")
     _FROM_CLI.inc()
     return new
 
 
-def _save(database: Database, hasher: Hasher, new: User, password: str) -> None:
+def _save(database: Database, hasher: Hasher, new: User, password: str, action: str) -> None:
     check_password(password, new.email)
     password_hash = hasher.hash(password)
     try:
         with database.transaction() as session:
             store.add_user(session, new, password_hash)
+            user_id = ids.encode("usr", new.id)
+            actor = "" if calls.answering() else audit.OPERATOR
+            audit.record(session, action, user_id, actor=actor, after=audited(new), user_id=user_id, email=new.email)
     except sa.exc.IntegrityError as error:
         # Asking first would not help: two calls can ask at the same time.
         if violates(error, "idx_users_email"):
             raise EmailTaken from error
         raise
     log.info("User created successfully", user_id=ids.encode("usr", new.id), email=new.email)
+
+
+@contextmanager
+def _failure_recorded(database: Database, user_id: UUID, email: str) -> Iterator[None]:
+    """Leave an entry of a registration that fails, although nothing else of it stays.
+
+    Its transaction is over by then, so that the entry gets one of its own.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = {"user_id": ids.encode("usr", user_id), "email": email[:254]}
+        reason = error.reason if isinstance(error, DomainError) else "INTERNAL_ERROR"
+        actor = "" if calls.answering() else audit.OPERATOR
+        audit.record_alone(database, "user_creation_failed", told["user_id"], actor=actor, **told, error=reason)
+        raise
+
+
+def audited(user: User) -> dict[str, object]:
+    """What the audit log keeps of an account."""
+    return {
+        "email": user.email,
+        "full_name": user.full_name,
+        "phone": user.phone,
+        "locale": user.locale,
+        "roles": user.roles,
+        "state": user.state,
+    }

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc
 from bazaruto.users.v1 import user_pb2 as pb
 from bazaruto.users.v1 import user_pb2_grpc as rpc_pb
-from libs import ids
+from libs import audit, ids
 from libs.auth import SigningKeys
 from libs.cache import Cache
 from libs.config import AuthSettings
@@ -101,6 +101,16 @@ class UserServicer(rpc_pb.UserServiceServicer):
             changed = user.update(found, changes, datetime.now(UTC))
             if changed is not found and not store.change_user(session, changed):
                 raise ConcurrentChange
+            if changed is not found:
+                before, after = registration.audited(found), registration.audited(changed)
+                names = [name for name in after if after[name] != before[name]]
+                audit.record(
+                    session,
+                    "user_updated",
+                    ids.encode("usr", user_id),
+                    before={name: before[name] for name in names},
+                    after={name: after[name] for name in names},
+                )
         self._users.replace(str(user_id), changed)
         return user_to_proto(changed)
 
@@ -129,10 +139,10 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         found, known_hash = self._find_credentials(request.email)
         # Without an account the same work is done for nobody, so that the time does not tell who has one.
         if not self._hasher.matches(request.password, known_hash) or found is None or known_hash is None:
-            _note_failure("wrong_password" if found else "unknown_email", found)
+            self._refused("wrong_password" if found else "unknown_email", found)
             raise CredentialsInvalid
         if found.state is State.DISABLED:
-            _note_failure("user_disabled", found)
+            self._refused("user_disabled", found)
             raise UserDisabled
         new_hash = self._hasher.hash(request.password) if self._hasher.is_outdated(known_hash) else None
         now, secret = datetime.now(UTC), new_secret()
@@ -143,6 +153,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             store.add_session(session, started, token)
             if new_hash:
                 store.replace_password_hash(session, found.id, known_hash, new_hash)
+            user_id = ids.encode("usr", found.id)
+            audit.record(session, "login_succeeded", user_id, actor=user_id, session_id=ids.encode("ses", started.id))
         return self._tokens(found, now, secret)
 
     def RefreshTokens(self, request: auth_pb2.RefreshTokensRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
@@ -164,6 +176,13 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self, request: auth_pb2.ListPublicKeysRequest, context: grpc.ServicerContext
     ) -> auth_pb2.JsonWebKeySet:
         return auth_pb2.JsonWebKeySet(keys=[auth_pb2.JsonWebKey(**key) for key in self._keys.json_web_keys()])
+
+    def _refused(self, reason: str, holder: User | None) -> None:
+        """Note a log-in that fails. What was typed is not kept anywhere."""
+        _note_failure(reason, holder)
+        audit.record_alone(
+            self._database, "login_failed", ids.encode("usr", holder.id) if holder else "", reason=reason
+        )
 
     def _find_credentials(self, email: str) -> tuple[User, str] | tuple[None, None]:
         """The account of an address with its hash; nothing also for what cannot be an address."""
@@ -200,6 +219,8 @@ def _advance(session: Session, digest: bytes, now: datetime, secret: str) -> tup
         holder.check_active()
     except RefreshTokenReused as error:
         store.revoke_session(session, digest, now)
+        session_id = ids.encode("ses", started.id)
+        audit.record(session, "token_reused", ids.encode("usr", holder.id), session_id=session_id)
         return holder, error
     except (RefreshTokenInvalid, UserDisabled) as error:
         return holder, error

@@ -1,0 +1,191 @@
+"""The audit log: who did what to which thing, before and after, from where, under which trace.
+
+An entry is written in the transaction of the fact, so that neither is ever there without the other. What failed has no
+transaction; its entry gets one of its own. The table takes additions only: the service's role has no right to change
+or remove a row, and a trigger refuses it even to those who have every right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from libs import ids
+from libs.db import Database
+from libs.errors import DomainError
+from libs.rpc import calls
+from libs.telemetry import traces
+
+log = structlog.get_logger("audit")
+
+OPERATOR = "operator"  # who runs a command on the machine
+SYSTEM = "system"  # what happens by itself: jobs
+
+_SECRET = ("password", "secret", "token", "hash", "payment_method")
+_SLACK = timedelta(seconds=5)  # an id is drawn a little before its entry is made
+
+_events = sa.Table(
+    "audit_events",
+    sa.MetaData(),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True)),
+    sa.Column("action", sa.Text),
+    sa.Column("actor", sa.Text),
+    sa.Column("resource", sa.Text),
+    sa.Column("before", JSONB(none_as_null=True)),
+    sa.Column("after", JSONB(none_as_null=True)),
+    sa.Column("details", JSONB),
+    sa.Column("client_address", sa.Text),
+    sa.Column("trace_id", sa.Text),
+)
+_ADD = _events.insert()
+
+SCHEMA = """
+    CREATE TABLE audit_events (
+        id uuid PRIMARY KEY,
+        at timestamptz NOT NULL,
+        action text NOT NULL CHECK (action <> ''),
+        actor text NOT NULL CHECK (actor <> ''),
+        resource text NOT NULL,
+        before jsonb,
+        after jsonb,
+        details jsonb NOT NULL,
+        client_address text NOT NULL,
+        trace_id text NOT NULL
+    );
+    CREATE INDEX idx_audit_events_actor ON audit_events (actor, id DESC);
+    CREATE INDEX idx_audit_events_resource ON audit_events (resource, id DESC);
+    CREATE INDEX idx_audit_events_action ON audit_events (action, id DESC);
+
+    CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+    END $$;
+    CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit();
+    -- The role that migrates owns the table, and is refused by its rights before the trigger is asked.
+    REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM PUBLIC, CURRENT_USER;
+"""
+"""The statements that make the table; for a migration of a service that keeps an audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are asked for; what is empty lets everything pass."""
+
+    actor: str = ""
+    resource: str = ""
+    action: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry."""
+
+    id: UUID
+    at: datetime
+    action: str
+    actor: str
+    resource: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    details: dict[str, Any]
+    client_address: str
+    trace_id: str
+
+
+def record(
+    session: Session,
+    action: str,
+    resource: str,
+    *,
+    actor: str = "",
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+    **details: object,
+) -> None:
+    """Add an entry inside the session's transaction; the log has a line of it as soon as that is committed.
+
+    Who did it is who calls, unless `actor` says so.
+    """
+    for values in (before, after, details):
+        _check_harmless(action, values or {})
+    call = calls.answering()
+    told = {
+        "actor": actor or (call.caller.subject if call else SYSTEM),
+        "resource": resource,
+        "client_address": call.client_address if call else "",
+    }
+    session.execute(
+        _ADD,
+        {
+            "id": ids.new(),
+            "at": datetime.now(UTC),
+            "action": action,
+            "before": _plain(before),
+            "after": _plain(after),
+            "details": _plain(details),
+            "trace_id": traces.current_trace_id(),
+            **told,
+        },
+    )
+    told |= {name: value for name, value in details.items() if name not in told}  # type: ignore[misc]
+    sa.event.listen(session, "after_commit", lambda _: log.info(action, **told), once=True)
+
+
+def record_alone(database: Database, action: str, resource: str, **told: Any) -> None:
+    """Add an entry of something that failed, in a transaction of its own. If even that fails, the log has it."""
+    try:
+        with database.transaction() as session:
+            record(session, action, resource, **told)
+    except (DomainError, sa.exc.DBAPIError) as error:
+        log.error("audit event not stored", action=action, resource=resource, error=type(error).__name__)
+
+
+def list_events(session: Session, wanted: Filter, after: UUID | None, limit: int) -> Sequence[Event]:
+    """Entries, newest first, behind the one whose id is `after`."""
+    query = sa.select(_events).order_by(_events.c.id.desc()).limit(limit)
+    for column, value in (
+        (_events.c.actor, wanted.actor), (_events.c.resource, wanted.resource), (_events.c.action, wanted.action),
+    ):  # fmt: skip
+        if value:
+            query = query.where(column == value)
+    # Ids are in the order of time: bounds on them make the search short, and the exact times decide.
+    if wanted.since is not None:
+        query = query.where(_events.c.at >= wanted.since, _events.c.id >= _first_id(wanted.since - _SLACK))
+    if wanted.until is not None:
+        query = query.where(_events.c.at < wanted.until, _events.c.id < _first_id(wanted.until + _SLACK))
+    if after is not None:
+        query = query.where(_events.c.id < after)
+    return [Event(*row) for row in session.execute(query)]
+
+
+def _check_harmless(action: str, values: Mapping[str, object]) -> None:
+    """Fail on what would be a secret by its name: entries are never removed again."""
+    for name in values:
+        if any(word in name for word in _SECRET):
+            raise ValueError(f"the audit event {action} would keep {name}")
+
+
+def _plain(values: Mapping[str, object] | None) -> dict[str, Any] | None:
+    """Values as JSON has them; what it has no form for becomes text."""
+    if values is None:
+        return None
+    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    return plain
+
+
+def _first_id(moment: datetime) -> UUID:
+    """The smallest UUIDv7 of a moment."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
