@@ -191,6 +191,11 @@ def _in_transactions(connection: psycopg.Connection) -> psycopg.Connection:
     return connection
 
 
+def when_committed(session: Session, then: Callable[[], None]) -> None:
+    """Do something once the transaction is committed, and never if it is undone. For counting: it must not fail."""
+    sa.event.listen(session, "after_commit", lambda _session: then(), once=True)
+
+
 def violates(error: sa.exc.IntegrityError, constraint: str) -> bool:
     """Whether a statement failed because of the constraint of that name."""
     return isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == constraint
