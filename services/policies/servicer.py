@@ -9,12 +9,13 @@ from uuid import UUID
 
 import grpc
 import sqlalchemy as sa
+from prometheus_client import Counter
 
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import audit, ids
-from libs.db import Database, violates
+from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
 from libs.jobs import defer
 from libs.rpc import calls, idempotency, values
@@ -31,6 +32,10 @@ from services.policies.policy import (
     Transaction,
     TransactionType,
 )
+
+_issued = Counter("bazaruto_policies_issued_total", "Policies issued", ["product_type"])
+_activated = Counter("bazaruto_policies_activated_total", "Policies put in force", ["product_type"])
+_written = Counter("bazaruto_premium_written_minor_units_total", "Net premium of issued policies", ["currency"])
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
@@ -82,6 +87,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)
+                when_committed(session, lambda: _count_issued(contract))
                 return reply
         except sa.exc.IntegrityError as error:
             # Two calls with different keys met; the constraint let one of them through.
@@ -141,6 +147,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                     found, len(stack) + 1, request.payment_id, paid_at, transaction_id=ids.new()
                 )
                 store.add_transaction(session, found, transaction)
+                when_committed(session, _activated.labels(found.product_code).inc)
                 audit.record(
                     session,
                     "policy_activated",
@@ -171,6 +178,12 @@ def _audited(contract: Policy, now: datetime) -> dict[str, object]:
         "ends_on": contract.term.ends_on,
         "total": contract.term.premium.total,
     }
+
+
+def _count_issued(contract: Policy) -> None:
+    premium = contract.term.premium.net
+    _issued.labels(contract.product_code).inc()
+    _written.labels(premium.currency).inc(premium.minor)
 
 
 def policy_to_proto(contract: Policy, now: datetime) -> pb.Policy:
