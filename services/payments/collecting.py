@@ -12,10 +12,11 @@ from typing import TypeVar
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
-from libs.db import Database
+from libs.db import Database, when_committed
 from libs.jobs import JobKind, defer
 from libs.money import Money
 from libs.rpc import calls
@@ -32,6 +33,11 @@ PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited 
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
 _LEAST = 1.0  # seconds; with less left than this, no payment is begun
 _FIRST_INSTALLMENT = 1
+
+_outcomes = Counter("bazaruto_payments_total", "Payments by what became of them", ["outcome"])
+for _state in State:
+    _outcomes.labels(_state.value)  # there from the start, so that the first one is an increase
+_collected = Counter("bazaruto_payments_collected_minor_units_total", "Money collected by payments", ["currency"])
 
 log = structlog.get_logger("collecting")
 Answer = TypeVar("Answer")
@@ -89,6 +95,7 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
         )
     if after.state is State.SUCCEEDED:
         _succeeded(session, billed, after, now)
+    when_committed(session, lambda: _count(after))
     log.info("payment recorded", payment_id=ids.encode("pay", payment_id), state=after.state)
     return after
 
@@ -110,6 +117,12 @@ def settle(database: Database, provider: Provider, payment_id: UUID, attempt: in
             log.warning("payment still open", payment_id=ids.encode("pay", payment_id), attempt=attempt)
             _settle_later(session, settled, attempt + 1, now)
     return settled
+
+
+def _count(done: Payment) -> None:
+    _outcomes.labels(done.state.value).inc()
+    if done.state is State.SUCCEEDED:
+        _collected.labels(done.amount.currency).inc(done.amount.minor)
 
 
 def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
