@@ -1,0 +1,118 @@
+"""Tables of jobs, queues and workers, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+_COLOURS = {"pending": "yellow", "processing": "cyan", "completed": "green", "failed": "red", "cancelled": "dim"}
+Row = dict[str, Any]
+
+
+def jobs(rows: Sequence[Row]) -> Table | str:
+    """One line for each job."""
+    if not rows:
+        return "No jobs."
+    table = _table("id", "queue", "job", "status", "tries", "deferred", "not before")
+    for row in rows:
+        status = f"[{_COLOURS[row['status']]}]{row['status']}[/]"
+        when = _moment(row["scheduled_at"]) if row["status"] == "pending" else ""
+        told = [row["id"], row["queue"], escape(row["job"]), status, str(row["attempts"])]
+        table.add_row(*told, _moment(row["deferred_at"]), when)
+    return table
+
+
+def job(row: Row) -> Group:
+    """Everything about one job."""
+    table = Table(box=None, show_header=False)
+    for key in ("id", "job", "queue", "status", "attempts", "priority", "scheduled_at", "lock", "trace_id"):
+        if row[key] not in (None, ""):
+            table.add_row(f"[dim]{key}[/]", escape(str(row[key])))
+    if row["cancel_requested"]:
+        table.add_row("[dim]cancelled[/]", "asked for; the job ends its run first")
+    for key, value in row["arguments"].items():
+        table.add_row(f"[dim]argument {escape(key)}[/]", escape(str(value)))
+    events = _table("event", "at")
+    for event in row["events"]:
+        events.add_row(event["event"], _moment(event["at"]))
+    return Group(table, events)
+
+
+def stats(rows: Sequence[Row], total: Row, duration: str) -> Table:
+    """What waits, and what ended; a service stands where it has something to say."""
+    now = ("pending", "processing", "failed")
+    past = ("completed", "retried", "failed_for_good", "cancelled")
+    table = _table("queue", "service", *now, "oldest due", *(key.replace("_", " ") for key in past), "mean", "p95")
+    table.title = f"now, and what ended in the last {duration}"
+    for row in rows:
+        if any(row[key] for key in (*now, *past)) or row["paused"]:
+            name = row["queue"] + (" [yellow](paused)[/]" if row["paused"] else "")
+            seconds = [_seconds(row[key]) for key in ("mean_seconds", "p95_seconds")]
+            table.add_row(
+                name,
+                row["service"],
+                *(_count(key, row[key]) for key in now),
+                _age(row["oldest_due_seconds"]),
+                *(_count(key, row[key]) for key in past),
+                *seconds,
+            )
+    table.add_section()
+    table.add_row("total", "", *(str(total[key]) for key in now), "", *(str(total[key]) for key in past), "", "")
+    return table
+
+
+def queues(seen: Row) -> Group:
+    """Queues, and below them the workers."""
+    statuses = tuple(_COLOURS)
+    table = _table("queue", *statuses, "oldest due", "state")
+    for row in seen["queues"]:
+        paused = row["paused_in"]
+        everywhere = len(paused) == len(seen["services"])
+        state = "[yellow]paused[/]" + ("" if everywhere else f" in {', '.join(paused)}") if paused else "open"
+        counts = (_count(status, row[status]) for status in statuses)
+        table.add_row(row["queue"], *counts, _age(row["oldest_due_seconds"]), state)
+    workers = _table("service", "worker", "processing", "heartbeat", "state")
+    for row in seen["workers"]:
+        state = "[green]alive[/]" if row["alive"] else "[red]silent[/]"
+        workers.add_row(
+            row["service"], str(row["id"]), str(row["processing"]), f"{_age(row['heartbeat_seconds'])} ago", state
+        )
+    idle = [service for service in seen["services"] if service not in {row["service"] for row in seen["workers"]}]
+    for service in idle:
+        workers.add_row(service, "", "", "", "[red]no worker[/]")
+    return Group(table, workers)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="dim")
+    for column in columns:
+        number = column in (*_COLOURS, "tries", "oldest due", "retried", "failed for good", "mean", "p95", "heartbeat")
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    return table
+
+
+def _count(key: str, count: int) -> str:
+    colour = _COLOURS["failed" if key == "failed_for_good" else key] if key in (*_COLOURS, "failed_for_good") else ""
+    return f"[{colour}]{count}[/]" if count and colour else str(count)
+
+
+def _moment(text: str | None) -> str:
+    return text[:19].replace("T", " ") if text else ""
+
+
+def _age(seconds: float) -> str:
+    if not seconds:
+        return "-"
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
