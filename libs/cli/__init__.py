@@ -12,13 +12,17 @@ from typing import Annotated
 
 import typer
 
+from libs.cli import db, jobs
 from libs.config import ConfigError, load
 from libs.stack import SERVICES
 from libs.version import VERSION
 
 app = typer.Typer(help="Run, inspect and try the Bazaruto insurance platform.", no_args_is_help=True)
+app.add_typer(db.app, name="db")
 RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
 RUN_FOLDER = Path(".run")
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(jobs.queues, name="queues")
 
 
 def main() -> None:

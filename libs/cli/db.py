@@ -1,0 +1,54 @@
+"""`bazarutod db`: look at the databases of all services, and change what their servers log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Look at the databases: what is slow, who is connected, who waits for whom.", no_args_is_help=True
+)
+
+Login = Annotated[str, typer.Option(help="Role to ask with, when the services' own may not see all.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
+_FOLDER = Path(".run")
+
+
+@app.command()
+def slow(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many statements.")] = 10,
+    login: Login = "",
+    as_json: AsJson = False,
+    folder: RunFolder = _FOLDER,
+) -> None:
+    """The statements that take longest, by their mean, over all services."""
+    from libs.cli.databases import show_slow
+
+    show_slow(folder, login, as_json, limit)
+
+
+@app.command()
+def status(login: Login = "", as_json: AsJson = False, folder: RunFolder = _FOLDER) -> None:
+    """Connections by state, the pools' settings, locks that are waited for with who is in the way, replicas."""
+    from libs.cli.databases import show_status
+
+    show_status(folder, login, as_json)
+
+
+@app.command()
+def logging(
+    state: Annotated[str, typer.Argument(help="on: every statement, with its parameters, is logged; off: as before.")],
+    slower_than: Annotated[int, typer.Option(min=0, help="Log the time of statements slower than this, in ms.")] = 1000,
+    login: Login = "",
+    as_json: AsJson = False,
+    folder: RunFolder = _FOLDER,
+) -> None:
+    """Have the servers log every statement while somebody looks for a fault, and take it back."""
+    from libs.cli.databases import change_logging
+
+    if state not in ("on", "off"):
+        raise typer.BadParameter(f"{state!r} is neither on nor off")
+    change_logging(folder, login, as_json, state == "on", slower_than)
