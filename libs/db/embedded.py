@@ -73,7 +73,6 @@ def create_databases(server: Server, suffix: str = "") -> dict[str, str]:
             name = f"bazaruto_{service}{suffix}"
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
                 connection.execute(f'CREATE ROLE "{name}" LOGIN')
-                connection.execute(f'GRANT pg_monitor TO "{name}"')  # sees what is slow and who waits, nobody's data
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}"')
                 connection.execute(f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC')
