@@ -15,7 +15,7 @@ import grpc.aio
 import structlog
 from protobuf import Registry
 
-from gateway import calls, conditional, media, problems
+from gateway import calls, conditional, media, problems, suspicion
 from gateway.contracts import full_name
 from gateway.exchange import (
     ClientGone,
@@ -273,6 +273,9 @@ class Gateway:
         return problems.from_status(self._registry, error.code().value[0], error.details() or "", raw)
 
     def _failed(self, problem: Problem, watch: Watch) -> Response:
+        if problem.status < 500:
+            client = watch.request.client_address(self._proxies)
+            suspicion.look(watch.request, problem, watch.trace_id, client)
         headers = [_NO_STORE, *problem.all_headers()]
         return Response(problem.status, problem.encoded(watch.trace_id), media.JSON, headers)
 

@@ -50,7 +50,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 class Request:
     """One HTTP request, before anything of it is believed."""
 
-    __slots__ = ("headers", "method", "path", "peer", "query", "scheme", "url_size", "wrong")
+    __slots__ = ("headers", "method", "path", "peer", "query", "raw", "scheme", "url_size", "wrong")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -61,9 +61,10 @@ class Request:
         self.url_size = len(raw_path) + len(raw_query)
         self.scheme: str = scope["scheme"]
         self.peer: str = scope["client"][0] if scope.get("client") else ""
+        self.raw: Headers = scope["headers"]
         self.headers: dict[str, str] = {}
         self.wrong: Problem | None = None
-        self._read(scope["headers"])
+        self._read(self.raw)
 
     def _read(self, raw: Headers) -> None:
         headers, size = self.headers, 0

@@ -61,6 +61,11 @@ class Problem(Exception):
     details: list[dict[str, Any]] = field(default_factory=list)
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    @property
+    def reason(self) -> str:
+        """The `ErrorReason`."""
+        return next((str(d.get("reason", "")) for d in self.details if d["@type"] == _type("ErrorInfo")), "")
+
     def body(self, trace_id: str) -> dict[str, Any]:
         """The JSON body; the trace id is what a caller reports."""
         details = list(self.details)

@@ -220,6 +220,7 @@ def test_only_listed_headers_reach_a_service(client: httpx.Client) -> None:
         "x-tenant": "other",
         "grpc-metadata-x-user-id": "admin",
         "x-forwarded-for": "10.9.8.7",
+        "x-forwarded-by": "forged",
         "cookie": "a=b",
     }
     response = client.get("/v1/books/metadata", headers=headers)
@@ -230,11 +231,13 @@ def test_only_listed_headers_reach_a_service(client: httpx.Client) -> None:
         "idempotency-key",
         "x-request-id",
         "x-forwarded-for",
+        "x-forwarded-by",
         "traceparent",
         "user-agent",
         "deadline",
     }
     assert labels["x-forwarded-for"] == "127.0.0.1"
+    assert labels["x-forwarded-by"].startswith("Bearer ")  # its own token: by it a service believes the address
     assert labels["x-request-id"] == response.headers["x-request-id"] == "mine-1"
 
 
