@@ -7,20 +7,21 @@ Every line carries `timestamp`, `level`, `message`, `service`, `component` and `
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import MutableMapping
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 import structlog
 from opentelemetry import trace
+from pydantic_core import to_json
 
 from libs.config import Settings
+from libs.telemetry import recent
 from libs.telemetry.sink import Sink, SinkLogger, SinkStream
 from libs.version import VERSION
 
@@ -28,6 +29,7 @@ Event = MutableMapping[str, Any]
 
 # Library loggers that say at `info` what the request line or the job line says already.
 _CHATTY = ("alembic", "granian", "httpx", "procrastinate", "psycopg.pool")
+_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical"}
 _METHODS = ("debug", "adebug", "info", "ainfo", "warning", "awarning", "warn", "awarn", "is_enabled_for")
 
 
@@ -37,12 +39,13 @@ class _Renderer:
     def __init__(self, component: str, email: str) -> None:
         self._fixed = {"service": "bazaruto", "component": component, "version": VERSION}
         self._email = email
+        self._second = 0
+        self._stamp = ""
 
     def __call__(self, _logger: Any, method: str, event: Event) -> str:
-        now = datetime.now(UTC)
         line: dict[str, Any] = {
-            "timestamp": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
-            "level": "warning" if method == "warn" else "error" if method == "exception" else method,
+            "timestamp": self._now(),
+            "level": _LEVELS.get(method, method),
             "message": event.pop("event", ""),
             **self._fixed,
         }
@@ -52,8 +55,20 @@ class _Renderer:
             line["span_id"] = trace.format_span_id(context.span_id)
         if "email" in event:
             event["email"] = shown_email(str(event["email"]), self._email)
+        if event.get("exc_info"):
+            event = structlog.processors.format_exc_info(None, method, event)
         line.update(event)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        recent.remember_line(line)
+        return to_json(line, fallback=str, inf_nan_mode="strings").decode()
+
+    def _now(self) -> str:
+        """The time in UTC with milliseconds. The second is formatted once, as hundreds of lines may fall into it."""
+        now = time.time_ns()
+        second = now // 1_000_000_000
+        if second != self._second:
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._stamp}.{now // 1_000_000 % 1000:03d}Z"
 
 
 def shown_email(email: str, rule: str) -> str:
@@ -94,12 +109,8 @@ def start(component: str, settings: Settings) -> None:
     sink = Sink(settings.log_file)
     renderer = _Renderer(component, settings.log_email)
     levels = Levels(logging.getLevelNamesMapping()[settings.log_level.upper()])
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.format_exc_info,
-    ]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[renderer],
         wrapper_class=levels.logger_class,
         logger_factory=lambda *_: SinkLogger(sink),
         cache_logger_on_first_use=True,
@@ -107,7 +118,7 @@ def start(component: str, settings: Settings) -> None:
     handler = logging.StreamHandler(SinkStream(sink))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render_foreign(renderer)],
         )
     )

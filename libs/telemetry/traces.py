@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.config import Settings
+from libs.telemetry import recent
 from libs.version import VERSION
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -64,6 +65,7 @@ def start(component: str, settings: Settings) -> None:
     """Trace as `component`: to a collector if one is configured, to files if a folder is."""
     resource = Resource.create({"service.name": component, "service.namespace": "bazaruto", "service.version": VERSION})
     provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.telemetry.sampling)))
+    provider.add_span_processor(recent.SpanMemory(component))
     if settings.telemetry.otlp_endpoint:
         # Imported here: the exporter costs 100 ms of start-up that a process without a collector need not pay.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
