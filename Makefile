@@ -51,7 +51,7 @@ test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
 
 test-deploy: protos/gen/.typed .venv/.deploy ## Check deploy/ with the real validators
-	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
+	@DEPLOY_TESTS_REQUIRED=1 $(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
 
 lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts
 	@./lint.sh

@@ -1,0 +1,43 @@
+"""The manifests of an overlay, as the cluster would get them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tests.deploy.programs import DEPLOY, run
+
+OVERLAYS = ("development", "production", "hotfix")
+Manifest = dict[str, Any]
+
+
+@cache
+def rendered(overlay: str) -> str:
+    """What `kubectl kustomize` makes of an overlay."""
+    return run("kubectl", "kustomize", DEPLOY / "kubernetes" / "overlays" / overlay)
+
+
+def manifests(overlay: str) -> dict[tuple[str, str], Manifest]:
+    """The manifests of an overlay, by kind and name."""
+    found = [manifest for manifest in yaml.safe_load_all(rendered(overlay)) if manifest]
+    named = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in found}
+    assert len(named) == len(found)
+    return named
+
+
+def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
+    """The manifests of one kind, by name."""
+    return {name: manifest for (found, name), manifest in manifests(overlay).items() if found == kind}
+
+
+def pods(overlay: str) -> dict[str, Manifest]:
+    """The pod templates of everything that runs, by name."""
+    kinds = ("Deployment", "StatefulSet", "Job")
+    return {name: m["spec"]["template"] for (kind, name), m in manifests(overlay).items() if kind in kinds}
+
+
+def deployment_name(process: str) -> str:
+    """The Deployment of a process: the gateway's has the name that the operations guide gives it."""
+    return "bazaruto" if process == "gateway" else process

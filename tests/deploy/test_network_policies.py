@@ -1,0 +1,116 @@
+"""The network policies let through exactly the calls of libs/stack.py, and what goes to databases and telemetry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from libs.stack import CALLS, DEFAULT_SERVICES, PROCESSES, SERVICES, Process
+from tests.deploy.manifests import of_kind, pods
+
+OVERLAY = "production"
+COMPONENT = "app.kubernetes.io/component"
+by_process = pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+Edge = tuple[str, str, int]
+
+
+def labels() -> dict[str, dict[str, str]]:
+    """The labels of every pod, by component."""
+    found = [template["metadata"]["labels"] for template in pods(OVERLAY).values()]
+    return {pod[COMPONENT]: pod for pod in found}
+
+
+def matches(selector: dict[str, Any], pod: dict[str, str]) -> bool:
+    """Whether a label selector chooses a pod."""
+    for rule in selector.get("matchExpressions", []):
+        if (pod.get(rule["key"]) in rule["values"]) != (rule["operator"] == "In"):
+            return False
+    wanted: dict[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= pod.items()
+
+
+def edges(direction: str) -> set[Edge]:
+    """Who may reach whom on which port, as the policies of one direction say: (from, to, port)."""
+    found: set[Edge] = set()
+    known = labels()
+    peers, rules = ("from", "ingress") if direction == "Ingress" else ("to", "egress")
+    for policy in of_kind(OVERLAY, "NetworkPolicy").values():
+        spec = policy["spec"]
+        here = [name for name, pod in known.items() if matches(spec["podSelector"], pod)]
+        for rule in spec.get(rules, []):
+            for peer in rule[peers]:
+                if peer.keys() != {"podSelector"}:
+                    continue  # another namespace, or the world
+                there = [name for name, pod in known.items() if matches(peer["podSelector"], pod)]
+                for one in here:
+                    for other in there:
+                        for port in rule["ports"]:
+                            pair = (other, one) if direction == "Ingress" else (one, other)
+                            found.add((*pair, port["port"]))
+    return found
+
+
+def documented() -> set[Edge]:
+    """The calls of the table, and the databases."""
+    found = {
+        (caller, callee, int(DEFAULT_SERVICES[callee]["listen"].rpartition(":")[2]))
+        for caller, callees in CALLS.items()
+        for callee in callees
+    }
+    found |= {(process.name, "postgres", 5432) for process in PROCESSES if process.name != "gateway"}
+    found |= {("migrate", "postgres", 5432)}
+    return found | {(name, "redis", 6379) for name in ("gateway", "users", "users-worker")}
+
+
+def test_what_may_be_sent_is_the_documented_call_graph() -> None:
+    assert edges("Egress") == documented()
+
+
+def test_what_may_be_received_is_the_documented_call_graph() -> None:
+    assert edges("Ingress") == documented()
+
+
+def test_everything_else_is_refused_both_ways() -> None:
+    spec = of_kind(OVERLAY, "NetworkPolicy")["default-deny"]["spec"]
+    assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+@by_process
+def test_prometheus_reaches_the_metrics_and_only_those(process: Process) -> None:
+    if process.name == "gateway":
+        port = 8080
+    else:
+        key = "metrics" if process.verb == "serve" else "worker_metrics"
+        port = int(DEFAULT_SERVICES[process.service][key].rpartition(":")[2])
+    open_to = {
+        rule["ports"][0]["port"]
+        for rule in of_kind(OVERLAY, "NetworkPolicy")[process.name]["spec"]["ingress"]
+        for peer in rule["from"]
+        if peer.get("namespaceSelector", {}).get("matchLabels") == {"kubernetes.io/metadata.name": "monitoring"}
+    }
+    assert open_to == {port}
+
+
+def test_only_the_worker_that_sends_letters_reaches_the_world() -> None:
+    found = of_kind(OVERLAY, "NetworkPolicy")
+    outward = {
+        name
+        for name, policy in found.items()
+        for rule in policy["spec"].get("egress", [])
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    }
+    assert outward == {"users-worker"}
+
+
+def test_only_the_gateway_is_reached_from_the_ingress() -> None:
+    entry = {
+        name
+        for name, policy in of_kind(OVERLAY, "NetworkPolicy").items()
+        for rule in policy["spec"].get("ingress", [])
+        for peer in rule["from"]
+        if "ingress" in peer.get("namespaceSelector", {}).get("matchLabels", {}).values()
+    }
+    assert entry == {"gateway"}
+    assert not {name for name in SERVICES if name in entry}
