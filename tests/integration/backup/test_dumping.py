@@ -22,7 +22,8 @@ def test_a_dump_has_the_name_of_the_guide_and_is_whole(scripts: Scripts) -> None
     dump = scripts.dump()
     assert re.fullmatch(r"backup_\d{8}_\d{6}\.sql\.gz", dump.name)
     subprocess.run(["gzip", "-t", dump], check=True)
-    assert "PostgreSQL database dump complete" in gzip.open(dump, "rt").read()[-200:]
+    with gzip.open(dump, "rt") as text:
+        assert "PostgreSQL database dump complete" in text.read()[-200:]
     subprocess.run(["sha256sum", "--check", "--status", f"{dump.name}.sha256"], cwd=dump.parent, check=True)
     assert mode(dump) == 0o600
 
