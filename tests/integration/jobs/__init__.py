@@ -1,0 +1,1 @@
+"""Jobs on a real database, with real workers."""

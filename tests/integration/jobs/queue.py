@@ -1,0 +1,119 @@
+"""A queue in a database of its own, and the workers that a test starts for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from libs import jobs
+from libs.config import DbSettings
+from libs.db import Database
+from libs.jobs import JobKind
+from tests.integration.jobs import worker
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30.0  # seconds; only a test that fails waits so long
+
+
+class Worker:
+    """A worker in a process of its own."""
+
+    def __init__(self, url: str, settings: dict[str, float], *, ticking: bool) -> None:
+        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - closed by `close`
+        wanted = json.dumps({"url": url, "settings": settings, "ticking": ticking})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.jobs.worker", wanted],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("BAZARUTO_")},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def log(self) -> str:
+        """Everything that it has said."""
+        return Path(self._log.name).read_text()
+
+    def tell(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End it, and forget what it said."""
+        self.kill()
+        self._log.close()
+
+
+class Queue:
+    """What waits, and who works."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._database = Database(url, DbSettings(), "test-queue")
+        self._database.open()
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute(worker.EFFECTS)
+        self._workers: list[Worker] = []
+
+    def defer(self, kind: JobKind, *names: str, **arguments: Any) -> list[int]:
+        """Defer a job for each name, in one transaction. Returns their numbers."""
+        with self._database.transaction() as session:
+            for name in names:
+                jobs.defer(session, kind, name=name, **arguments)
+        return [row[0] for row in self.rows("SELECT id FROM procrastinate_jobs ORDER BY id DESC LIMIT %s", len(names))]
+
+    def start_worker(self, *, ticking: bool = False, **settings: float) -> Worker:
+        """Start a worker, and wait until it listens, or has died of a job."""
+        newest = "SELECT coalesce(max(id), 0) FROM procrastinate_workers"
+        before = self.rows(newest)
+        started = Worker(self.url, settings, ticking=ticking)
+        self._workers.append(started)
+        self.wait_for(lambda: self.rows(newest) > before or started.process.poll() is not None, started)
+        return started
+
+    def run_due(self, **settings: float) -> None:
+        """Work on what is due, in this process."""
+        worker.runner(self.url, worker.quick(**settings)).run_due()
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the database says."""
+        found = self._connection.execute(query.encode(), values)
+        return found.fetchall() if found.description else []
+
+    def states(self) -> dict[str, str]:
+        """The state of each job, by the name in its arguments."""
+        return dict(self.rows("SELECT coalesce(args->>'name', task_name), status::text FROM procrastinate_jobs"))
+
+    def effects(self) -> list[str]:
+        """What was done, in order."""
+        return [row[0] for row in self.rows("SELECT name FROM effects ORDER BY number")]
+
+    def wait_for(self, done: Callable[[], Any], watched: Worker | None = None) -> None:
+        """Wait until something is so; when it never is, tell what the worker said."""
+        until = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > until:
+                said = "\n".join(worker.log for worker in ([watched] if watched else self._workers))
+                raise AssertionError(f"it is not so; {self.states()}\n{said[-4000:]}")
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End everything."""
+        for started in self._workers:
+            started.close()
+        self._connection.close()
+        self._database.close()
