@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 import time
@@ -81,6 +82,8 @@ class Server:
 
     def keep_audit_log(self, register: Callable[[Any, Any], None]) -> None:
         """Serve the service's audit log, and note in it whom the contract does not admit."""
+        # Its messages stand in the common contract, so that nothing else loads its own.
+        importlib.import_module(register.__module__.removesuffix("_grpc"))
         self.add(register, AuditServicer(self._database))
         self._chain.denied = Denials(self._database)
 
