@@ -52,6 +52,8 @@ class Conflict(DomainError):
 class Exhausted(DomainError):
     """Too much at once; repeat later."""
 
+    retry_after: float = 0  # seconds to wait; 0 leaves it to the kind
+
 
 class TooLate(DomainError):
     """The deadline leaves no time for it."""

@@ -76,8 +76,8 @@ def to_status(error: BaseException) -> status_pb2.Status:
         failure.violations.add(type=error.reason, description=error.message)
         details.append(failure)
     if code in _RETRY_AFTER:
-        delay = duration_pb2.Duration(nanos=int(_RETRY_AFTER[code] * 1e9) % 1_000_000_000)
-        delay.seconds = int(_RETRY_AFTER[code])
+        seconds = getattr(error, "retry_after", 0) or _RETRY_AFTER[code]
+        delay = duration_pb2.Duration(seconds=int(seconds), nanos=int(seconds * 1e9) % 1_000_000_000)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return _status(code, error.message, error.reason, error.metadata, *details)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib
 import signal
 import threading
 import time
@@ -83,6 +84,8 @@ class Server:
     def keep_audit_log(self, register: Callable[[Any, Any], None]) -> None:
         """Serve the service's audit log, and note in it whom the contract does not admit."""
         # Its messages stand in the common contract, so that nothing else loads its own.
+        importlib.import_module(register.__module__.removesuffix("_grpc"))
+        # The messages of this contract stand elsewhere, so that the generated code does not load the contract itself.
         importlib.import_module(register.__module__.removesuffix("_grpc"))
         self.add(register, AuditServicer(self._database))
         self._chain.denied = Denials(self._database)

@@ -19,6 +19,7 @@ from libs.rpc.server import Server
 from services.users import caching, jobs, registration
 from services.users.hashing import Hasher
 from services.users.servicer import AuthServicer, UserServicer
+from services.users.throttling import Throttle
 
 NAME = "users"
 
@@ -30,10 +31,12 @@ def serve(settings: Settings) -> None:
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     hasher = Hasher()
     hasher.prepare()
-    users = caching.choose(settings, Link(settings.redis.url) if settings.redis.url else None)
+    link = Link(settings.redis.url) if settings.redis.url else None
+    users = caching.choose(settings, link)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
     server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher, users))
-    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, hasher, keys, settings.auth))
+    auth = AuthServicer(database, hasher, keys, settings.auth, Throttle(link))
+    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 

@@ -33,6 +33,7 @@ from services.users.session import (
     rotate,
     start_session,
 )
+from services.users.throttling import Throttle, TooManyAttempts, keys_of
 from services.users.user import Role, State, User, UserDisabled
 
 log = structlog.get_logger("users")
@@ -40,7 +41,7 @@ log = structlog.get_logger("users")
 _failures = Counter("bazaruto_auth_failed_logins_total", "Log-ins and refreshes that were refused", ["reason"])
 _FAILURES = {
     reason: _failures.labels(reason)  # there from the start, so that the first failure is an increase
-    for reason in ("unknown_email", "wrong_password", "user_disabled", "refresh_invalid", "refresh_reused")
+    for reason in ("unknown_email", "wrong_password", "user_disabled", "throttled", "refresh_invalid", "refresh_reused")
 }
 _REFUSALS: dict[type[DomainError], str] = {
     RefreshTokenInvalid: "refresh_invalid",
@@ -129,17 +130,27 @@ class UserServicer(rpc_pb.UserServiceServicer):
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     """Answers the calls of `AuthService`."""
 
-    def __init__(self, database: Database, hasher: Hasher, keys: SigningKeys, settings: AuthSettings) -> None:
+    def __init__(
+        self, database: Database, hasher: Hasher, keys: SigningKeys, settings: AuthSettings, throttle: Throttle
+    ) -> None:
         self._database = database
         self._hasher = hasher
         self._keys = keys
         self._settings = settings
+        self._throttle = throttle
 
     def LogIn(self, request: auth_pb2.LogInRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
+        attempt = keys_of(request.email, calls.current().client_address)
+        try:
+            self._throttle.check(attempt)
+        except TooManyAttempts:
+            _note_failure("throttled", None)
+            raise
         found, known_hash = self._find_credentials(request.email)
         # Without an account the same work is done for nobody, so that the time does not tell who has one.
         if not self._hasher.matches(request.password, known_hash) or found is None or known_hash is None:
-            self._refused("wrong_password" if found else "unknown_email", found)
+            seconds = self._throttle.failed(attempt)
+            self._refused("wrong_password" if found else "unknown_email", found, wait_seconds=seconds)
             raise CredentialsInvalid
         if found.state is State.DISABLED:
             self._refused("user_disabled", found)
@@ -155,6 +166,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
                 store.replace_password_hash(session, found.id, known_hash, new_hash)
             user_id = ids.encode("usr", found.id)
             audit.record(session, "login_succeeded", user_id, actor=user_id, session_id=ids.encode("ses", started.id))
+        self._throttle.succeeded(attempt[0])
         return self._tokens(found, now, secret)
 
     def RefreshTokens(self, request: auth_pb2.RefreshTokensRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
@@ -177,12 +189,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     ) -> auth_pb2.JsonWebKeySet:
         return auth_pb2.JsonWebKeySet(keys=[auth_pb2.JsonWebKey(**key) for key in self._keys.json_web_keys()])
 
-    def _refused(self, reason: str, holder: User | None) -> None:
+    def _refused(self, reason: str, holder: User | None, **told: object) -> None:
         """Note a log-in that fails. What was typed is not kept anywhere."""
         _note_failure(reason, holder)
-        audit.record_alone(
-            self._database, "login_failed", ids.encode("usr", holder.id) if holder else "", reason=reason
-        )
+        user_id = ids.encode("usr", holder.id) if holder else ""
+        audit.record_alone(self._database, "login_failed", user_id, reason=reason, **told)
 
     def _find_credentials(self, email: str) -> tuple[User, str] | tuple[None, None]:
         """The account of an address with its hash; nothing also for what cannot be an address."""

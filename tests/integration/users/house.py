@@ -18,6 +18,7 @@ from libs.rpc.server import Server
 from services.users import caching
 from services.users.hashing import Hasher
 from services.users.servicer import AuthServicer, UserServicer
+from services.users.throttling import Throttle
 from services.users.user import User
 from tests.support.people import People
 
@@ -29,13 +30,19 @@ class House:
     """Both gRPC services on one server, as `main.py` serves them."""
 
     def __init__(
-        self, start: Callable[..., grpc.Channel], url: str, people: People, users: Cache[User] | None = None
+        self,
+        start: Callable[..., grpc.Channel],
+        url: str,
+        people: People,
+        users: Cache[User] | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Nobody is made to wait after wrong passwords, unless the test brings a throttle of its own."""
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             hasher = Hasher()
-            auth = AuthServicer(database, hasher, people.keys, settings.auth)
+            auth = AuthServicer(database, hasher, people.keys, settings.auth, throttle or Throttle(free=1_000_000))
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
                 UserServicer(database, hasher, users or caching.in_process()),
