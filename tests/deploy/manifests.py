@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -19,12 +20,17 @@ def rendered(overlay: str) -> str:
     return run("kubectl", "kustomize", DEPLOY / "kubernetes" / "overlays" / overlay)
 
 
-def manifests(overlay: str) -> dict[tuple[str, str], Manifest]:
-    """The manifests of an overlay, by kind and name."""
-    found = [manifest for manifest in yaml.safe_load_all(rendered(overlay)) if manifest]
+@cache
+def _read(overlay: str) -> dict[tuple[str, str], Manifest]:
+    found = [manifest for manifest in yaml.load_all(rendered(overlay), Loader=yaml.CSafeLoader) if manifest]
     named = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in found}
     assert len(named) == len(found)
     return named
+
+
+def manifests(overlay: str) -> dict[tuple[str, str], Manifest]:
+    """The manifests of an overlay, by kind and name."""
+    return deepcopy(_read(overlay))
 
 
 def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
