@@ -19,6 +19,7 @@ from gateway.app import Gateway, Limits
 from gateway.exchange import Receive, Scope, Send, networks
 from gateway.health import Health
 from gateway.main import DRAIN_SIGNAL
+from gateway.operations import Operations
 from libs import telemetry
 from libs.auth import ServiceTokens
 from libs.config import Settings, load_or_exit
@@ -34,6 +35,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._gateway: Gateway | None = None
+        self._operations: Operations | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI event: a request, or the worker's life."""
@@ -58,6 +60,8 @@ class Worker:
         for channel in opened:
             await channel.close(grace=None)
         await health.close()
+        if self._operations is not None:
+            await self._operations.close()
         telemetry.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -72,6 +76,7 @@ class Worker:
         }
         tokens = ServiceTokens(settings.auth, "gateway")
         health = Health(opened, tokens, settings.redis.url)
+        self._operations = Operations(settings, opened, tokens, health)
         document = openapi.build(registry, table)
         page = reference.render(document)
         proxies = networks(settings.gateway.trusted_proxies)
@@ -79,7 +84,10 @@ class Worker:
             registry,
             table,
             opened,
-            pages.build(health, openapi.encode(document), page, reference.policy(), proxies),
+            {
+                **pages.build(health, openapi.encode(document), page, reference.policy(), proxies),
+                **self._operations.pages(),
+            },
             limits=Limits(settings.gateway.max_body_bytes, settings.gateway.max_in_flight),
             proxies=proxies,
             encrypted=settings.environment != "development",

@@ -106,6 +106,7 @@ class GatewaySettings(Section):
     max_body_bytes: int = Field(1 << 20, ge=1024)
     max_in_flight: int = Field(1000, ge=1)
     descriptors: str = ""
+    alerts_url: str = Field("", pattern=r"^(https?://\S+)?$")
 
 
 class AuthSettings(Section):

@@ -21,7 +21,7 @@ import structlog
 from libs import telemetry
 from libs.config import Settings, load_or_exit
 from libs.db.pool import check_capacity
-from libs.telemetry import metrics, pages
+from libs.telemetry import metrics, pages, recent_page
 
 Verb = Callable[[Settings], None]
 
@@ -39,6 +39,7 @@ def main(service: str, arguments: list[str], **verbs: Verb) -> None:
     is_copy = bool(rest)
     copies = own.workers if verb == "serve" and not is_copy else 1
     telemetry.start(settings, f"{service}-worker" if verb == "work" else service)
+    recent_page.show(settings)
     try:
         if is_copy:
             pages.serve_to_parent(Path(os.environ[metrics.MULTIPROCESS_FOLDER]))

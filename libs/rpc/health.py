@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import grpc
@@ -14,42 +13,34 @@ from grpc_health.v1 import health, health_pb2
 from bazaruto.operations.v1 import health_pb2 as pb
 from bazaruto.operations.v1 import health_pb2_grpc as rpc_pb
 from libs import jobs
-from libs.db import Database, DatabaseUnavailable
+from libs.db import Database
 from libs.errors import DomainError
+from libs.rpc.shared import SharedLook
 from libs.version import VERSION
 
 log = structlog.get_logger("health")
 
 _EVERY = 2.0  # seconds between two checks
-_PATIENCE = 1.5  # seconds; a database that hangs is one that does not answer
+PATIENCE = 1.5  # seconds; a database that hangs is one that does not answer
 
 
 class Checks:
-    """The checks of one process. Those who ask while one runs share it, so that a database that hangs holds one thread.
+    """The checks of one process. Those who ask while one runs share it.
 
     The gauges of the pool and of the jobs are brought up to date by the same queries.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._thread = ThreadPoolExecutor(1, "health")
-        self._lock = threading.Lock()
-        self._running: Future[tuple[float, int, int]] | None = None
+        self._look = SharedLook(self._check, "health")
 
-    def run(self, seconds: float = _PATIENCE) -> tuple[float, int, int]:
+    def run(self, seconds: float = PATIENCE) -> tuple[float, int, int]:
         """Seconds that the database took, jobs that wait, jobs that failed. `DatabaseUnavailable` after `seconds`."""
-        with self._lock:
-            if self._running is None or self._running.done():
-                self._running = self._thread.submit(self._check)
-            running = self._running
-        try:
-            return running.result(seconds)
-        except TimeoutError:
-            raise DatabaseUnavailable from None
+        return self._look.run(seconds)
 
     def stop(self) -> None:
         """Check nothing any more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._look.stop()
 
     def _check(self) -> tuple[float, int, int]:
         seconds = self._database.ping()

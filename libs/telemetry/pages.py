@@ -10,6 +10,7 @@ import http.client
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,10 @@ _LONGEST = 70.0  # seconds; a profile runs for a minute at most
 _PATHS = ("/metrics", *(f"{profiling.PREFIX}{name}" for name in profiling.NAMES))
 
 Answer = tuple[int, str, bytes]
+Page = Callable[[str, str], Answer]
+"""Takes the query and the authorization, and decides by itself whom it answers."""
+
+_added: dict[str, Page] = {}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, CONTENT_TYPE_LATEST, metrics.page()
         if asked.path == "/":
             return 200, _TEXT, "".join(f"{path}\n" for path in _PATHS).encode()
+        if page := _added.get(asked.path):
+            return page(asked.query, self.headers.get("authorization", ""))
         name = asked.path.removeprefix(profiling.PREFIX)
         if name == asked.path or name not in ("", *profiling.NAMES) or not self._is_from_here():
             return 404, _TEXT, b"there is no such page\n"
@@ -91,6 +98,11 @@ class _SocketServer(_Server):
         socket.socket.bind(self.socket, self.server_address)
 
 
+def add(path: str, page: Page) -> None:
+    """Show another page, here and at the socket of a copy."""
+    _added[path] = page
+
+
 def serve(address: str, copies: Path | None = None) -> None:
     """Show the pages at `http://address/`, from threads of their own."""
     host, _, port = address.rpartition(":")
@@ -117,13 +129,23 @@ def _ask_copy(folder: Path, pid: str, path: str) -> Answer:
     return 404, _TEXT, f"there is no copy {pid}\n".encode()
 
 
-def _ask(path: Path, question: str) -> Answer:
-    connection = http.client.HTTPConnection("copy", timeout=_LONGEST)
+def ask_others(folder: Path, question: str, authorization: str, seconds: float) -> Iterator[bytes]:
+    """What the other copies answer to a question, within so many seconds; those that do not are left out."""
+    for found in sorted(folder.glob("*.socket")):
+        if found.stem != str(os.getpid()):
+            with suppress(OSError, http.client.HTTPException):
+                status, _, body = _ask(found, question, seconds, {"authorization": authorization})
+                if status == 200:
+                    yield body
+
+
+def _ask(path: Path, question: str, seconds: float = _LONGEST, headers: Mapping[str, str] | None = None) -> Answer:
+    connection = http.client.HTTPConnection("copy", timeout=seconds)
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(_LONGEST)
+    connection.sock.settimeout(seconds)
     try:
         connection.sock.connect(str(path))
-        connection.request("GET", question)
+        connection.request("GET", question, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, answer.getheader("content-type", _TEXT), answer.read()
     finally:

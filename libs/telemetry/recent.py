@@ -56,12 +56,12 @@ _errors: deque[ErrorLine] = deque(maxlen=_MOST_ERRORS)
 class SpanMemory(SpanProcessor):
     """Remembers the spans of this process."""
 
-    latest: SpanMemory | None = None  # what this process traces with, once it is started
+    current: SpanMemory | None = None  # what this process traces with, once it is started
 
     def __init__(self, component: str) -> None:
         self._component = component
         self._kept: deque[_Kept] = deque(maxlen=_MOST_SPANS)
-        SpanMemory.latest = self
+        SpanMemory.current = self
 
     def on_end(self, span: ReadableSpan) -> None:
         """Remember it, and forget the oldest when there are too many."""
@@ -78,11 +78,12 @@ class SpanMemory(SpanProcessor):
             )
         )
 
-    def find(self, trace_ids: Collection[str] | None = None) -> list[EndedSpan]:
-        """The spans of these traces that are remembered, by their end; without `trace_ids`, of all."""
-        wanted = None if trace_ids is None else {int(one, 16) for one in trace_ids}
-        # A copy, because other threads end spans meanwhile.
-        return [self._ended(one) for one in tuple(self._kept) if wanted is None or one[0] in wanted]
+    def find(self, trace_ids: Collection[str] = (), latest: int = 0) -> list[EndedSpan]:
+        """By their end: the spans of these traces, and the `latest` ones of whatever trace."""
+        wanted = {int(one, 16) for one in trace_ids}
+        kept = tuple(self._kept)  # a copy, because other threads end spans meanwhile
+        first = len(kept) - latest
+        return [self._ended(one) for number, one in enumerate(kept) if number >= first or one[0] in wanted]
 
     def _ended(self, kept: _Kept) -> EndedSpan:
         trace_id, span_id, parent_id, name, start, end, failed = kept
@@ -115,16 +116,8 @@ def remember_line(line: Mapping[str, Any]) -> None:
     )
 
 
-def errors() -> list[ErrorLine]:
-    """The last errors, oldest first."""
-    return list(_errors)
-
-
-def spans(trace_ids: Collection[str] | None = None) -> list[EndedSpan]:
-    """What the memory of this process finds; nothing before tracing is started."""
-    return SpanMemory.latest.find(trace_ids) if SpanMemory.latest else []
-
-
-def snapshot(trace_ids: Collection[str]) -> dict[str, Any]:
-    """Errors, and the spans of these traces, as JSON has them."""
-    return {"errors": [asdict(one) for one in errors()], "spans": [asdict(one) for one in spans(trace_ids)]}
+def snapshot(trace_ids: Collection[str] = (), latest: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """What this process remembers, as JSON has it: errors, the spans of these traces, and the `latest` spans."""
+    memory = SpanMemory.current
+    spans = memory.find(trace_ids, latest) if memory else []
+    return {"errors": [asdict(one) for one in tuple(_errors)], "spans": [asdict(one) for one in spans]}
