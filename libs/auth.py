@@ -60,12 +60,12 @@ class Caller:
     authorization: str = ""
     expires_at: float = 0
 
-    @property
-    def subject(self) -> str:
-        """The caller in one word, for logs and for scoping idempotency keys."""
-        if self.user_id:
-            return ids.encode("usr", self.user_id)
-        return f"service:{self.service}" if self.service else "anonymous"
+    subject: str = field(init=False)
+    """The caller in one word, for logs and for scoping idempotency keys; made once, as callers are remembered."""
+
+    def __post_init__(self) -> None:
+        name = f"service:{self.service}" if self.service else "anonymous"
+        object.__setattr__(self, "subject", ids.encode("usr", self.user_id) if self.user_id else name)
 
     def may_see(self, owner: UUID) -> bool:
         """Whether things of `owner` are shown to this caller: to the owner, to services and to admins."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import structlog
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, StatusCode
 from prometheus_client import Histogram
 from protovalidate import Validator
 
@@ -56,11 +56,12 @@ class Chain:
         """The whole chain around a method with one reply."""
         step = self._steps(method, servicer)
         finish = _Finisher(method)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": method.full_name}
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             begun = time.perf_counter()
             call = _arrived(method, context)
-            with _span(call) as span:
+            with traces.ServerSpan(method.full_name, call.metadata, attributes) as span:
                 try:
                     reply = step(request, call)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
@@ -75,11 +76,12 @@ class Chain:
         """The whole chain around a method with many replies."""
         step = self._steps(method, servicer)
         finish = _Finisher(method)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": method.full_name}
 
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             begun = time.perf_counter()
             call = _arrived(method, context)
-            with _span(call) as span:
+            with traces.ServerSpan(method.full_name, call.metadata, attributes) as span:
                 try:
                     yield from step(request, call)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
@@ -120,18 +122,6 @@ def _arrived(method: Method, context: grpc.ServicerContext) -> Call:
     call = Call(method, dict(context.invocation_metadata()), time.monotonic() + seconds, context)  # type: ignore[arg-type]
     calls.enter(call)
     return call
-
-
-def _span(call: Call) -> Any:
-    name = call.method.full_name
-    return traces.tracer.start_as_current_span(
-        name,
-        context=traces.extract(call.metadata),
-        kind=SpanKind.SERVER,
-        attributes={"rpc.system.name": "grpc", "rpc.method": name},
-        record_exception=False,
-        set_status_on_exception=False,
-    )
 
 
 class _Finisher:

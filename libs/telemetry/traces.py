@@ -18,6 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.config import Settings
@@ -83,6 +84,23 @@ def stop() -> None:
     if isinstance(provider, TracerProvider):
         provider.force_flush(3000)
         provider.shutdown()
+
+
+class ServerSpan:
+    """The span of a call that is answered, from a caller's context. Plain enter and exit: every call pays for it."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]) -> None:
+        self._span = tracer.start_span(name, extract(carrier), SpanKind.SERVER, attributes)
+
+    def __enter__(self) -> Span:
+        self._token = otel_context.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, *_: object) -> None:
+        otel_context.detach(self._token)
+        self._span.end()
 
 
 def extract(carrier: Mapping[str, str]) -> Context:

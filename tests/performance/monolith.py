@@ -133,7 +133,7 @@ def application() -> Any:
         use_native_hstore=False,
         isolation_level="AUTOCOMMIT",
     )
-    spans.trace_queries(engine, settings.db.slow_query)
+    spans.trace_queries(engine, settings.db.slow_query.total_seconds())
 
     @app.get(ROUTE)
     def read_policy(policy_id: PolicyId, caller: Signed) -> Response:

@@ -168,7 +168,7 @@ def application() -> Any:
         pool_size=settings.db.max_connections,
         max_overflow=0,
     )
-    spans.trace_queries(engine, settings.db.slow_query)
+    spans.trace_queries(engine, settings.db.slow_query.total_seconds())
     app.state.sessions = sessionmaker(engine)
     current_term = joinedload(Policy.terms).joinedload(Term.segments)
 
