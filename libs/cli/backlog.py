@@ -58,9 +58,7 @@ class Backlog:
             found = operating.list_jobs(databases[service], 1, ids=[number])
             if not found:
                 sys.exit(f"there is no job {job}")
-            told = [
-                {"event": event, "at": at.isoformat()} for event, at in operating.events(databases[service], number)
-            ]
+            events = operating.events(databases[service], number)
         row = _job(service, found[0]) | {
             "arguments": found[0].arguments,
             "lock": found[0].lock,

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from libs.jobs.kinds import QUEUES
 
 # One row for each queue, in the list's order. The oldest due job is the first that has no time of its own, by its
-# number, or the one whose time came first; both ends of the index `idx_jobs_open`.
+# number, or the one whose time came first. The index `idx_jobs_open` finds both at once; so that it is taken, the
+# former are ordered by the time that they do not have.
 DEPTHS: Final = """
     SELECT queue,
         coalesce(pending, 0) AS pending,
@@ -35,7 +36,7 @@ DEPTHS: Final = """
     LEFT JOIN LATERAL (
         SELECT (SELECT min(at) FROM procrastinate_events WHERE job_id = first.id) AS at
         FROM procrastinate_jobs AS first
-        WHERE queue_name = queue AND status = 'todo' AND scheduled_at IS NULL ORDER BY id LIMIT 1
+        WHERE queue_name = queue AND status = 'todo' AND scheduled_at IS NULL ORDER BY scheduled_at, id LIMIT 1
     ) AS plain ON true
     LEFT JOIN paused_queues USING (queue)
     ORDER BY place

@@ -1,20 +1,33 @@
-"""What happens in the background: old sessions are forgotten."""
+"""What happens in the background: new customers are welcomed, old sessions are forgotten."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from libs.db import Database
 from libs.jobs import JobKind, JobRunner
+from libs.mail import Mailer
 from services.users import store
+from services.users.registration import SEND_WELCOME
+from services.users.welcoming import welcome
 
 REAP_SESSIONS = JobKind("users.reap_sessions")
 KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
 _AT_ONCE = 500  # sessions in one transaction, so that none takes long
 
 
-def register(runner: JobRunner, database: Database) -> None:
+def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
     """Tell the runner what to do for each kind of job."""
+
+    def send_welcome(user_id: str) -> None:
+        with database.reading() as session:
+            user = store.find_user(session, UUID(user_id))
+        if user is None:
+            raise LookupError(f"there is no user {user_id}")
+        mailer.send(welcome(user))
+
+    runner.handle(SEND_WELCOME, send_welcome)
     runner.every("41 * * * *", REAP_SESSIONS, lambda: reap_sessions(database, datetime.now(UTC)))
 
 

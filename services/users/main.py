@@ -14,6 +14,7 @@ from libs.config import Settings
 from libs.db import Database, migrations
 from libs.errors import DomainError
 from libs.jobs import JobRunner
+from libs.mail import Mailer
 from libs.redis import Link
 from libs.rpc.server import Server
 from services.users import caching, jobs, registration
@@ -46,7 +47,7 @@ def work(settings: Settings) -> None:
     database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
-    jobs.register(runner, database)
+    jobs.register(runner, database, Mailer(settings.mail))
     runner.run()
     database.close()
 

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter
 
-from libs import audit, ids
+from libs import audit, ids, jobs
 from libs.db import Database, violates
 from libs.errors import DomainError
+from libs.jobs import JobKind
 from libs.rpc import calls
 from services.users import store, user
 from services.users.hashing import Hasher
@@ -21,6 +22,8 @@ from services.users.password import check_password
 from services.users.user import EmailTaken, Role, User
 
 log = structlog.get_logger("users")
+
+SEND_WELCOME = JobKind("users.send_welcome", "mailers")
 
 _registrations = Counter("bazaruto_user_registrations_total", "Total number of user registrations", ["source"])
 _FROM_API = _registrations.labels("api")
@@ -66,6 +69,8 @@ def _save(database: Database, hasher: Hasher, new: User, password: str, action: 
             user_id = ids.encode("usr", new.id)
             actor = "" if calls.answering() else audit.OPERATOR
             audit.record(session, action, user_id, actor=actor, after=audited(new), user_id=user_id, email=new.email)
+            if action == "user_created":
+                jobs.defer(session, SEND_WELCOME, user_id=str(new.id))
     except sa.exc.IntegrityError as error:
         # Asking first would not help: two calls can ask at the same time.
         if violates(error, "idx_users_email"):

@@ -1,0 +1,58 @@
+"""Kinds of jobs, and when one that failed is tried again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from procrastinate.jobs import Job
+
+from libs.config import JobSettings
+from libs.jobs import QUEUES, GiveUp, JobKind, UnknownQueue
+from libs.jobs.retrying import Retry
+
+
+def job(attempts: int) -> Job:
+    return Job(id=1, queue="default", lock=None, queueing_lock=None, task_name="test.job", attempts=attempts)
+
+
+def waits(settings: JobSettings) -> list[int | None]:
+    """The seconds before each further try, and None where there is none."""
+    found: list[int | None] = []
+    for attempt in range(settings.max_attempts):
+        decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(attempt))
+        if decision is None:
+            found.append(None)
+        else:
+            assert decision.retry_at is not None
+            found.append(round((decision.retry_at - datetime.now(UTC)).total_seconds()))
+    return found
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_kind_of_job_waits_in_a_known_queue(queue: str) -> None:
+    assert JobKind("test.job", queue).queue == queue
+
+
+def test_kind_of_job_with_an_unknown_queue_cannot_be_made() -> None:
+    with pytest.raises(UnknownQueue, match="there is no queue 'mailer'; the queues are mailers, notifications"):
+        JobKind("test.job", "mailer")
+
+
+def test_waits_grow_up_to_the_cap_and_end() -> None:
+    settings = JobSettings(retry_wait=timedelta(seconds=10), retry_cap=timedelta(minutes=5), max_attempts=6)
+    *found, last = waits(settings)
+    assert last is None
+    for seconds, plain in zip(found, (10, 40, 160, 300, 300), strict=True):
+        assert seconds is not None
+        assert 0.75 * plain <= seconds <= min(1.25 * plain, 301)
+
+
+def test_job_that_gives_up_is_not_tried_again() -> None:
+    assert Retry(JobSettings()).get_retry_decision(exception=GiveUp(), job=job(0)) is None
+
+
+def test_many_tries_do_not_overflow_the_wait() -> None:
+    settings = JobSettings(max_attempts=1000)
+    decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(900))
+    assert decision is not None
