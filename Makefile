@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
-.PHONY: help run test test-unit test-deploy lint format protos bench demo lock clean
+.PHONY: help run test test-unit test-deploy lint format protos bench demo scan lock clean
 
 help: ## Print every target with one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ help: ## Print every target with one line each
 	@$(BIN)/python -m venv .venv/deploy
 	@.venv/deploy/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
 	  -r requirements/deploy.lock
+	@touch $@
+
+.venv/.security: .venv/.run requirements/security.lock
+	@$(BIN)/python -m venv .venv/security
+	@.venv/security/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+	  -r requirements/security.lock
 	@touch $@
 
 protos/gen/.done: .venv/.run $(CONTRACTS)
@@ -61,6 +67,9 @@ format: .venv/.dev ## Format the code and mend what can be mended by itself
 
 bench: .venv/.bench protos/gen/.typed ## Run the benchmarks side by side and print their table
 	@$(BIN)/python -m tests.performance
+
+scan: .venv/.security ## List what is shipped, and look for known weaknesses and for secrets
+	@deploy/security/scan.sh
 
 lock: .venv/.dev ## Refresh the lock files from pyproject.toml
 	@./lock.sh

@@ -13,3 +13,4 @@ compile pyproject.toml --extra embedded --extra dev --constraint requirements/ru
 compile pyproject.toml --extra embedded --extra dev --extra bench --constraint requirements/dev.lock \
   --output-file requirements/bench.lock
 compile --group pyproject.toml:deploy --output-file requirements/deploy.lock
+compile --group pyproject.toml:security --output-file requirements/security.lock
