@@ -48,13 +48,13 @@ must_be_sealed() {
     fail "this holds secrets: set AGE_RECIPIENTS_FILE or GPG_PASSPHRASE_FILE"
 }
 
-# gpg leaves an agent and a folder of keys behind; both are put where they can be cleared away.
+# No agent is started: it would outlive the backup. It is asked only how much work to put into the passphrase, so that
+# is said here, the most there is.
 passphrase_gpg() {
   local home code=0
   home=$(mktemp -d)
-  gpg --homedir "$home" --batch --quiet --no-tty --pinentry-mode loopback \
-    --passphrase-file "$GPG_PASSPHRASE_FILE" --no-symkey-cache "$@" || code=$?
-  gpgconf --homedir "$home" --kill all 2>/dev/null || true
+  gpg --homedir "$home" --no-autostart --batch --quiet --no-tty --pinentry-mode loopback --no-symkey-cache \
+    --passphrase-file "$GPG_PASSPHRASE_FILE" --s2k-digest-algo SHA512 --s2k-count 65011712 "$@" || code=$?
   rm -rf "$home"
   return "$code"
 }
@@ -112,22 +112,23 @@ publish() {
   tell "wrote $BACKUP_DIR/$name"
 }
 
-# Upload a file of BACKUP_DIR, and ask the store how much has arrived.
+# Upload files of BACKUP_DIR, and ask the store how much of the first has arrived.
 upload() {
   [ -n "$BACKUP_BUCKET" ] || return 0
-  local name=$1 there=${BACKUP_BUCKET%/}/$1 path arrived
-  s3 s3 cp --only-show-errors "$BACKUP_DIR/$name" "$there" || fail "$name was not uploaded to $BACKUP_BUCKET"
-  path=${there#s3://}
+  local name there path arrived
+  for name in "$@"; do
+    s3 s3 cp --only-show-errors "$BACKUP_DIR/$name" "${BACKUP_BUCKET%/}/$name" ||
+      fail "$name was not uploaded to $BACKUP_BUCKET"
+  done
+  there=${BACKUP_BUCKET%/}/$1 path=${BACKUP_BUCKET#s3://}
+  path=${path%/}/$1
   arrived=$(s3 s3api head-object --bucket "${path%%/*}" --key "${path#*/}" --query ContentLength --output text) ||
     fail "$there cannot be looked at"
-  [ "$arrived" = "$(stat -c %s "$BACKUP_DIR/$name")" ] || fail "$there has $arrived bytes, which is not all of it"
+  [ "$arrived" = "$(stat -c %s "$BACKUP_DIR/$1")" ] || fail "$there has $arrived bytes, which is not all of it"
 }
 
 # What a backup of one file consists of.
-upload_with_sum() {
-  upload "$1"
-  upload "$1.sha256"
-}
+upload_with_sum() { upload "$1" "$1.sha256"; }
 
 s3() { aws ${S3_ENDPOINT_URL:+--endpoint-url "$S3_ENDPOINT_URL"} "$@"; }
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import psutil
 import psycopg
@@ -28,7 +29,7 @@ from libs.backup import BackupError, Tell, fingerprint, programs
 from libs.backup.fingerprint import Fingerprint
 from libs.db import embedded, migrations
 
-_DATABASE = "bazaruto_payments"  # the one with books
+_DATABASE: Final = "bazaruto_payments"  # the one with books
 _PATIENCE = 120.0  # seconds for the archive, and for the log to be replayed
 # Two postings for each journal: a third of the rows are journals. Written past the triggers, which check each journal
 # and would take most of the time; the trial balance is checked at the end.
@@ -117,7 +118,9 @@ class Drill:
         options = ("archive_mode=on", "max_wal_size=4GB", shlex.quote(f"archive_command={command}"))
         server = embedded.start(self._data, options=options)
         self.servers.append(server)
-        embedded.create_databases(server)
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {_DATABASE} LOGIN")
+            connection.execute(f"CREATE DATABASE {_DATABASE} OWNER {_DATABASE}")
         migrations.upgrade(server.url(_DATABASE), importlib.import_module("services.payments"))
         return f"PostgreSQL on port {server.port}"
 

@@ -48,9 +48,12 @@ class Platform:
 
 
 @contextmanager
-def running_platform(code: Path | None = None, **variables: str) -> Iterator[Platform]:
-    """Start everything within, from the tree `code`; `variables` are further variables of the environment."""
-    folder = Path(tempfile.mkdtemp(prefix="bazaruto-platform-"))
+def running_platform(code: Path | None = None, folder: Path | None = None, **variables: str) -> Iterator[Platform]:
+    """Start everything within, from the tree `code`; `variables` are further variables of the environment.
+
+    What is in `folder` already is used, as `bazarutod up` would; the folder is gone afterwards.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix="bazaruto-platform-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user
     environment = {**os.environ, **free_addresses(), **variables}
     provision = provisioning.Provision()

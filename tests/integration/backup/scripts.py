@@ -21,13 +21,14 @@ from libs.db import embedded
 FOLDER = Path(__file__).parents[3] / "deploy" / "backup"
 # Five journals in two currencies, and content that a careless dump would change.
 _BOOKS = """
-    INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)
-    SELECT gen_random_uuid(), 'premium', E'tab\\there, quote \\' and é ' || i, gen_random_uuid(),
-           (ARRAY['EUR', 'USD'])[i % 2 + 1], '2026-01-01', now(), 2
-    FROM generate_series(1, 5) i;
+    WITH j AS (
+        INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)
+        SELECT gen_random_uuid(), 'premium', E'tab\\there, quote \\' and é ' || gen_random_uuid(), gen_random_uuid(),
+               (ARRAY['EUR', 'USD'])[i % 2 + 1], '2026-01-01', now(), 2
+        FROM generate_series(1, 5) i RETURNING id)
     INSERT INTO postings (journal_id, line, account_code, side, amount)
-    SELECT id, line, code, side, 12345 FROM journals, (VALUES (1, '1105', 'debit'), (2, '2000', 'credit'))
-        AS l (line, code, side);
+    SELECT j.id, l.line, l.code, l.side, 12345
+    FROM j, (VALUES (1, '1105', 'debit'), (2, '2000', 'credit')) l (line, code, side)
 """
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from libs.ports import free_port
-from tests.integration.backup.scripts import Scripts, sealing
+from tests.integration.backup.scripts import Scripts
 
 _DEPLOY = Path(__file__).parents[3] / ".venv" / "deploy" / "bin"
 _PATH = f"{_DEPLOY}:{os.environ.get('PATH', '')}"
@@ -62,12 +62,6 @@ def test_a_dump_arrives_with_its_size_and_checksum(uploading: Scripts) -> None:
     assert len(arrived) == dump.stat().st_size
     stored_sum = _arrived(uploading, f"{dump.name}.sha256").decode()
     assert stored_sum.split() == [hashlib.sha256(arrived).hexdigest(), dump.name]
-
-
-def test_what_arrives_is_sealed(uploading: Scripts, tmp_path: Path) -> None:
-    dump = uploading.dump(**sealing(tmp_path, "gpg"))
-    assert _arrived(uploading, dump.name) == dump.read_bytes()
-    assert dump.suffix == ".gpg"
 
 
 def test_a_missing_bucket_fails_the_backup(uploading: Scripts) -> None:
