@@ -1,0 +1,182 @@
+"""A platform to operate: several workers, one log file, a Redis that can be stopped; and ways to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from libs.db import embedded
+from libs.ports import free_port
+from libs.stack import PROCESSES
+from tests.support.platform import Platform, running_platform
+
+# What nobody retries: a test asks for exactly what it counts.
+TIMEOUT = 30.0
+
+
+class Redis:
+    """A Redis server that a test may stop and start."""
+
+    def __init__(self) -> None:
+        found = shutil.which("redis-server")
+        if found is None:
+            pytest.skip("there is no redis-server: apt-get install redis-server")
+        self._binary, self.port = found, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/tmp")
+        until(lambda: subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True).returncode == 0)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@dataclass(frozen=True)
+class Operated:
+    """The platform and what an operator does with it."""
+
+    platform: Platform
+    redis: Redis
+    log_file: Path
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask the gateway, once."""
+        return httpx.get(f"{self.platform.url}{path}", timeout=TIMEOUT)
+
+    def lines(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """What was logged behind the position `after`, by all processes. Every line must be JSON."""
+        return self.lines_of(self.log_file, after=after)
+
+    def lines_of(self, path: Path, *, after: int = 0) -> list[dict[str, Any]]:
+        """The same of a log that was moved."""
+        time.sleep(0.2)  # lines are written together, a moment later
+        text = path.read_bytes()[after:].decode()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def mark(self) -> int:
+        """Where the log ends now."""
+        time.sleep(0.2)
+        return self.log_file.stat().st_size
+
+    def pids(self) -> list[int]:
+        """The process that is signalled for each process of the platform."""
+        return [self.platform.supervisor.pid(process.name) for process in PROCESSES]
+
+    def metrics_of(self, name: str) -> str:
+        """The page of one process."""
+        return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).text
+
+    def _shows_metrics(self, name: str) -> bool:
+        try:
+            return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).is_success
+        except httpx.TransportError:
+            return False
+
+    def address_of(self, name: str) -> str:
+        """Where a process shows its metrics and profiles."""
+        if name == "gateway":
+            return self.platform.url
+        service = self.platform.settings.services[name.removesuffix("-worker")]
+        return f"http://{service.worker_metrics if name.endswith('-worker') else service.metrics}"
+
+    def sample(self, process: str, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with these labels."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.metrics_of(process))
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    @property
+    def postgres_processes(self) -> list[psutil.Process]:
+        """The server and all that it started."""
+        pid = int((self.platform.postgres.folder / "postmaster.pid").read_text().splitlines()[0])
+        server = psutil.Process(pid)
+        return [server, *server.children(recursive=True)]
+
+    @contextmanager
+    def postgres_stopped(self) -> Iterator[None]:
+        """PostgreSQL is not there within."""
+        self.platform.postgres.stop()
+        try:
+            yield
+        finally:
+            self.start_postgres()
+
+    def start_postgres(self) -> None:
+        """Start it where it was, and the workers that ended for want of it, as whoever runs them does."""
+        port = self.platform.postgres.port
+        embedded.start(self.platform.postgres.folder, throwaway=True, options=(f"port={port}",))
+        for process in self.platform.supervisor.dead():
+            self.platform.supervisor.spawn(process)
+            until(lambda name=process.name: self._shows_metrics(name), 30)  # type: ignore[misc]
+
+    @contextmanager
+    def postgres_frozen(self) -> Iterator[None]:
+        """PostgreSQL holds its connections within, and does nothing."""
+        frozen = self.postgres_processes
+        for process in frozen:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in frozen:
+                process.send_signal(signal.SIGCONT)
+
+
+def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait until something holds; returns the seconds it took."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < seconds, f"not within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+@contextmanager
+def operated_platform() -> Iterator[Operated]:
+    """Start it: two gateway workers, two copies of users, one log file for all."""
+    redis = Redis()
+    with tempfile.TemporaryDirectory(prefix="bazaruto-log-") as folder:
+        log_file = Path(folder) / "app.log"
+        redis.start()
+        try:
+            with running_platform(
+                BAZARUTO_LOG_FILE=str(log_file),
+                BAZARUTO_GATEWAY__WORKERS="2",
+                BAZARUTO_SERVICES__USERS__WORKERS="2",
+                BAZARUTO_REDIS__URL=f"redis://127.0.0.1:{redis.port}/0",
+                BAZARUTO_DB__SLOW_QUERY="200ms",
+            ) as platform:
+                yield Operated(platform, redis, log_file)
+        finally:
+            redis.stop()
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal to processes, as an operator's script would."""
+    for pid in pids:
+        os.kill(pid, number)

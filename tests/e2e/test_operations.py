@@ -1,0 +1,311 @@
+"""The running platform as its operators see it: health, logs, metrics and profiles of every process."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from libs.stack import PROCESSES, SERVICES
+from libs.version import VERSION
+from tests.e2e.operations import Operated, operated_platform, signal_all, until
+from tests.support.buyer import Buyer
+
+pytestmark = [pytest.mark.xdist_group("operations"), pytest.mark.timeout(300)]
+
+NAMES = [process.name for process in PROCESSES]
+PASSWORD = "a long enough secret"
+
+
+@pytest.fixture(scope="module")
+def operated() -> Iterator[Operated]:
+    with operated_platform() as running:
+        yield running
+
+
+@pytest.fixture
+def buyer(operated: Operated) -> Iterator[Buyer]:
+    with httpx.Client(base_url=operated.platform.url, timeout=30) as http:
+        customer = Buyer(http)
+        customer.sign_up()
+        yield customer
+
+
+def test_health_has_the_shape_of_the_guide_and_counts_jobs_as_the_databases_do(operated: Operated) -> None:
+    with psycopg.connect(operated.platform.postgres.url("bazaruto_quotes"), autocommit=True) as connection:
+        waiting = "INSERT INTO procrastinate_jobs (queue_name, task_name, scheduled_at) VALUES ('default', 't', %s)"
+        for _ in range(5):
+            connection.execute(waiting, (datetime(2100, 1, 1, tzinfo=UTC),))
+        connection.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('default', 't', 'failed')"
+        )
+    for path in ("/healthz", "/healthz/detailed"):
+        answer = operated.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        told = answer.json()
+        assert set(told) == {"status", "timestamp", "version", "checks"}
+        assert (told["status"], told["version"]) == ("healthy", VERSION)
+        assert told["timestamp"].endswith("Z")
+        assert abs((datetime.fromisoformat(told["timestamp"]) - datetime.now(UTC)).total_seconds()) < 2
+        checks = told["checks"]
+        assert set(checks) == {"database", "redis", "jobs"}
+        for name in ("database", "redis"):
+            assert checks[name]["status"] == "healthy"
+            assert re.fullmatch(r"\d+(\.\d+)?ms", checks[name]["response_time"])
+        counts = "SELECT count(*) FROM procrastinate_jobs WHERE status = '{}'"
+        for key, status in (("pending_jobs", "todo"), ("failed_jobs", "failed")):
+            assert checks["jobs"][key] == sum(
+                int(str(operated.platform.rows(name, counts.format(status))[0][0])) for name in SERVICES
+            )
+        assert checks["jobs"]["pending_jobs"] >= 5
+        assert checks["jobs"]["failed_jobs"] >= 1
+
+
+def test_stopped_postgres_is_noticed_within_five_seconds_and_so_is_its_return(operated: Operated) -> None:
+    until(lambda: operated.get("/readyz").status_code == 200)
+    with operated.postgres_stopped():
+        assert until(lambda: operated.get("/readyz").status_code == 503) < 5
+        assert operated.get("/livez").status_code == 200
+        answer = operated.get("/healthz")
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
+        assert answer.json()["status"] == answer.json()["checks"]["database"]["status"] == "unhealthy"
+        time.sleep(6)  # an outage that is long enough for pools to lose patience
+        assert operated.get("/livez").status_code == 200
+    assert until(lambda: operated.get("/readyz").status_code == 200) < 5
+    assert until(lambda: operated.get("/healthz").status_code == 200) < 5
+
+
+def test_frozen_postgres_is_unhealthy_within_two_seconds(operated: Operated) -> None:
+    until(lambda: operated.get("/healthz").status_code == 200)
+    with operated.postgres_frozen():
+        begun = time.monotonic()
+        answer = operated.get("/healthz")
+        assert answer.status_code == 503
+        assert time.monotonic() - begun < 2.3  # two seconds, and the way of an HTTP client of a busy machine
+        assert until(lambda: operated.get("/readyz").status_code == 503) < 5
+        assert operated.get("/livez").status_code == 200
+    assert until(lambda: operated.get("/readyz").status_code == 200) < 5
+
+
+def test_stopped_redis_is_unhealthy_and_the_process_lives(operated: Operated) -> None:
+    until(lambda: operated.get("/healthz").status_code == 200)
+    operated.redis.stop()
+    try:
+        answer = operated.get("/healthz")
+        assert answer.status_code == 503
+        assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
+            "database": "healthy",
+            "redis": "unhealthy",
+            "jobs": "healthy",
+        }
+        assert operated.get("/livez").status_code == operated.get("/readyz").status_code == 200
+    finally:
+        operated.redis.start()
+    until(lambda: operated.get("/healthz").status_code == 200)
+
+
+def test_every_line_of_every_process_is_json_with_the_fields_of_the_guide(operated: Operated, buyer: Buyer) -> None:
+    policy = buyer.issue()
+    buyer.pay(buyer.invoice_of(policy))
+    buyer.in_force(policy)
+    lines = operated.lines()
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+        assert line["level"] in ("debug", "info", "warning", "error", "critical")
+        assert line["message"]
+        assert (line["service"], line["version"]) == ("bazaruto", VERSION)
+        assert isinstance(line.get("response_time", 0), int | float)
+        if "trace_id" in line:
+            assert re.fullmatch("[0-9a-f]{32}", line["trace_id"])
+            assert re.fullmatch("[0-9a-f]{16}", line["span_id"])
+    assert {line["component"] for line in lines} >= {*SERVICES, "gateway"}
+    of_purchase = [line for line in lines if line.get("trace_id") == buyer.trace_id]
+    assert {line["component"] for line in of_purchase} >= {"gateway", "policies", "payments", "policies-worker"}
+    spans = Counter((line["component"], line["span_id"]) for line in of_purchase if "method" in line)
+    assert len(spans) > 5
+    requests = [line for line in of_purchase if line["message"] == "request" and line["path"] == "/v1/policies"]
+    assert {line["user_id"] for line in requests} == {buyer.user_id}
+    assert all(line["response_time"] > 0 for line in requests)
+
+
+def test_user_events_show_a_masked_address_and_refusals_are_found_by_grep(operated: Operated) -> None:
+    mark = operated.mark()
+    email = f"{secrets.token_hex(8)}@example.com"
+    with httpx.Client(base_url=operated.platform.url, timeout=30) as http:
+        account = {"email": email, "password": PASSWORD, "fullName": "Test Person"}
+        assert http.post("/v1/users", json=account).status_code == 200
+        assert http.post("/v1/auth/login", json={"email": email, "password": "not the password"}).status_code == 401
+    lines = operated.lines(after=mark)
+    made = [line for line in lines if line["message"] == "User created successfully"]
+    refused = [line for line in lines if line["message"] == "authentication failed"]
+    assert [line["email"] for line in made + refused] == [f"{email[0]}***@example.com"] * 2
+    assert made[0]["user_id"] == refused[0]["user_id"]
+    assert email.encode() not in operated.log_file.read_bytes()
+
+
+def test_rotation_under_load_loses_no_line(operated: Operated) -> None:
+    mark, moved = operated.mark(), operated.log_file.with_suffix(".1")
+    paths = [f"/v1/policies/{secrets.token_hex(6)}" for _ in range(150)]
+    with ThreadPoolExecutor(6) as threads, httpx.Client(base_url=operated.platform.url, timeout=30) as http:
+        answers = threads.map(lambda path: http.get(path).status_code, paths)
+        time.sleep(0.1)
+        operated.log_file.rename(moved)
+        signal_all(operated.pids(), signal.SIGHUP)
+        assert set(answers) == {401}
+    until(operated.log_file.exists)
+    new = operated.lines()
+    old = operated.lines_of(moved, after=mark)
+    counted = [
+        line for line in old + new if line["message"] == "request" and line["path"] == "/v1/policies/{policy_id}"
+    ]
+    assert len(counted) == len(paths)
+    assert new
+    assert {line["component"] for line in new} >= {"gateway"}
+
+
+def test_every_process_debugs_when_asked_and_stops_when_asked_again(operated: Operated) -> None:
+    for level in ("debug", "info"):
+        mark = operated.mark()
+        signal_all(operated.pids(), signal.SIGUSR2)
+
+        def told(mark: int = mark, level: str = level) -> bool:
+            changed = [line for line in operated.lines(after=mark) if line["message"] == "log level changed"]
+            assert all(line["log_level"] == level for line in changed)
+            return {line["component"] for line in changed} == {*NAMES} and len(changed) == len(NAMES) + 3
+
+        until(told)  # the three: a second worker of the gateway, and two copies of users besides their parent
+
+
+def test_counts_are_right_over_all_workers(operated: Operated) -> None:
+    def counts() -> dict[str, float]:
+        of_route = {"method": "POST", "path": "/v1/users", "status": "200"}
+        otel = {"http_request_method": "POST", "http_route": "/v1/users", "http_response_status_code": "200"}
+        rpc = {"rpc_method": "bazaruto.users.v1.UserService/RegisterUser", "rpc_status_code": "OK"}
+        return {
+            "requests": operated.sample("gateway", "http_requests_total", **of_route),
+            "durations": operated.sample(
+                "gateway", "http_request_duration_seconds_count", method="POST", path="/v1/users"
+            ),
+            "otel": operated.sample("gateway", "http_server_request_duration_seconds_count", **otel),
+            "calls": operated.sample("users", "rpc_server_call_duration_seconds_count", **rpc),
+            "registrations": operated.sample("users", "bazaruto_user_registrations_total", source="api"),
+        }
+
+    def sign_up(_: int) -> int:
+        account = {"email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD, "fullName": "Test Person"}
+        with httpx.Client(base_url=operated.platform.url, timeout=30) as http:  # a connection each: any worker
+            return http.post("/v1/users", json=account).status_code
+
+    before = counts()
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(sign_up, range(24))) == {200}
+    after = counts()
+    assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 24)
+
+
+def test_failed_logins_are_counted_by_reason_and_begin_at_nought(operated: Operated) -> None:
+    name = "bazaruto_auth_failed_logins_total"
+    assert f'{name}{{reason="refresh_reused"}}' in operated.metrics_of("users")
+    before = operated.sample("users", name)
+    for _ in range(7):
+        body = {"email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD}
+        assert httpx.post(f"{operated.platform.url}/v1/auth/login", json=body, timeout=30).status_code == 401
+    assert operated.sample("users", name) - before == 7
+
+
+def test_ids_in_paths_add_no_series(operated: Operated) -> None:
+    operated.get("/v1/policies/first")
+    before = operated.metrics_of("gateway").count("\n")
+    for _ in range(60):
+        operated.get(f"/v1/policies/{secrets.token_hex(8)}")
+        operated.get(f"/no/such/{secrets.token_hex(8)}")
+    extra = operated.metrics_of("gateway").count("\n") - before
+    assert extra <= 40  # the series of one route that was never asked for, with its buckets
+
+
+def test_purchase_counts_policies_premium_and_payments(operated: Operated, buyer: Buyer) -> None:
+    def counts() -> list[float]:
+        return [
+            operated.sample("policies", "bazaruto_policies_issued_total", product_type="motor"),
+            operated.sample("policies", "bazaruto_policies_activated_total", product_type="motor"),
+            operated.sample("payments", "bazaruto_payments_total", outcome="succeeded"),
+            operated.sample("payments", "bazaruto_payments_total", outcome="declined"),
+        ]
+
+    written = operated.sample("policies", "bazaruto_premium_written_minor_units_total")
+    before = counts()
+    policy = buyer.issue()
+    invoice = buyer.invoice_of(policy)
+    path = f"/v1/invoices/{invoice['invoiceId']}:pay"
+    key = secrets.token_hex(16)
+    buyer.call("POST", path, {"paymentMethod": "pm_card_declined"}, key=key, accept=(400, 409, 422))
+    buyer.pay(invoice)
+    buyer.in_force(policy)
+    assert [after - earlier for after, earlier in zip(counts(), before, strict=True)] == [1, 1, 1, 1]
+    assert operated.sample("policies", "bazaruto_premium_written_minor_units_total") > written
+    assert operated.sample("quotes", "bazaruto_quote_calculation_duration_seconds_count", product_type="motor") > 0
+    assert operated.sample("policies", "rpc_client_call_duration_seconds_count") > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metrics_of_a_process_are_as_prometheus_wants_them(operated: Operated, name: str) -> None:
+    page = operated.metrics_of(name)
+    assert "bazaruto_build_info" in page
+    assert "_created" not in page
+    if shutil.which("promtool") is None:
+        pytest.skip("there is no promtool: apt-get install prometheus")
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_profiles_of_a_process_are_read_by_pprof(operated: Operated, name: str, tmp_path: Path) -> None:
+    url = f"{operated.address_of(name)}/debug/pprof/"
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    for page in ("profile?seconds=0.3", "heap?seconds=0.3", "goroutine"):
+        answer = httpx.get(f"{url}{page}", timeout=30)
+        assert answer.status_code == 200
+        assert answer.content[:2] == b"\x1f\x8b"
+        if go:
+            (tmp_path / "profile.pb.gz").write_bytes(answer.content)
+            command = [go, "tool", "pprof", "-top", str(tmp_path / "profile.pb.gz")]
+            shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert shown.returncode == 0, shown.stderr
+            assert "flat%" in shown.stdout
+    assert httpx.get(f"{url}goroutine?debug=1", timeout=30).text.count("@") >= 1
+    assert httpx.get(f"{url}profile?seconds=x", timeout=30).status_code == 400
+    through_a_proxy = {"x-forwarded-for": "203.0.113.9"}
+    assert httpx.get(f"{url}goroutine", headers=through_a_proxy, timeout=30).status_code == 404
+
+
+def test_slow_query_is_logged_and_counted_once(operated: Operated, buyer: Buyer) -> None:
+    policy = buyer.issue()
+    mark = operated.mark()
+    before = operated.sample("policies", "bazaruto_db_slow_queries_total")
+    with (
+        psycopg.connect(operated.platform.postgres.url("bazaruto_policies")) as holder,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        holder.execute("LOCK TABLE policies IN ACCESS EXCLUSIVE MODE")
+        reading = thread.submit(buyer.call, "GET", f"/v1/policies/{policy['policyId']}")
+        time.sleep(0.6)
+        holder.rollback()
+        reading.result()
+    slow = [line for line in operated.lines(after=mark) if line["message"] == "slow query"]
+    assert len(slow) == operated.sample("policies", "bazaruto_db_slow_queries_total") - before == 1
+    assert slow[0]["response_time"] >= 200
+    assert buyer.user_id not in str(slow[0])
