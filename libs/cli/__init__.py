@@ -121,6 +121,18 @@ def health(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Look at everything that may be wrong, and say what to do about it; ends with 1 when something failed."""
+    from libs.cli.doctor import run
+
+    use_running(folder)
+    run(folder, as_json)
+
+
+@app.command()
 def backup(
     to: Annotated[Path | None, typer.Option(help="Folder to make; backups/backup_<time> by default.")] = None,
     login: Annotated[str, typer.Option(help="Role to read with, when the service's own may not read all.")] = "",
