@@ -38,3 +38,10 @@ def test_figure_of_the_architecture_shows_the_same_calls() -> None:
             for caller in callers:
                 shown[caller] |= set(callees)
     assert shown == {caller: set(callees) for caller, callees in CALLS.items()}
+
+
+def test_table_of_the_deployment_page_shows_the_same_calls() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text().partition("### Who may talk to whom")[2].partition("###")[0]
+    rows = re.findall(r"^\| ([a-z-]+) \| (.+) \|$", page, re.MULTILINE)
+    shown = {caller: set(callees.split(", ")) for caller, callees in rows if caller in CALLS}
+    assert shown == {caller: set(callees) for caller, callees in CALLS.items() if callees}

@@ -94,7 +94,7 @@ def test_ports_are_open_on_this_machine_only() -> None:
 def test_only_those_who_talk_to_the_world_are_on_the_edge() -> None:
     assert COMPOSITION["networks"]["inside"]["internal"] is True
     outside = {name for name, container in CONTAINERS.items() if "edge" in container["networks"]}
-    assert outside == {"gateway", "users-worker", "prometheus", "grafana"}
+    assert outside == {"gateway", "users-worker", "otel-collector", "prometheus", "grafana"}
 
 
 def test_mounted_files_exist() -> None:

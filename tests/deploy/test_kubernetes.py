@@ -89,7 +89,7 @@ def test_liveness_asks_for_nothing_that_a_process_depends_on(process: Process) -
         assert probes["readinessProbe"]["httpGet"]["path"] == "/readyz"
     elif process.verb == "serve":
         port = int(DEFAULT_SERVICES[process.service]["listen"].rpartition(":")[2])
-        assert probes["livenessProbe"]["grpc"] == {"port": port, "service": "liveness"}
+        assert probes["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": "metrics"}
         assert probes["readinessProbe"]["grpc"] == {"port": port}
     else:
         assert probes["livenessProbe"]["httpGet"]["path"] == "/metrics"
@@ -156,6 +156,19 @@ def test_migrations_are_a_job_that_tries_again() -> None:
     assert len([part for part in container("migrate")["env"] if part["name"].endswith("__DB_URL_FILE")]) == len(
         SERVICES
     )
+
+
+@pytest.mark.parametrize("overlay", ["development", "production"])
+def test_what_is_applied_first_is_all_that_the_migration_needs(overlay: str) -> None:
+    label = "bazaruto.com/phase"
+    first = {key for key, m in manifests(overlay).items() if m["metadata"].get("labels", {}).get(label) == "before"}
+    needed = {("Job", "migrate"), ("StatefulSet", "postgres"), ("Service", "postgres")}
+    needed |= {("NetworkPolicy", name) for name in ("default-deny", "names", "migrate", "postgres")}
+    for name in ("migrate", "postgres"):
+        spec = pods(overlay)[name]["spec"]
+        needed |= {("ServiceAccount", spec["serviceAccountName"])}
+        needed |= {("ConfigMap", v["configMap"]["name"]) for v in spec["volumes"] if "configMap" in v}
+    assert first == needed
 
 
 @pytest.mark.parametrize("path", ["base", "overlays/development"])
