@@ -37,8 +37,6 @@ def need(*programs: str) -> None:
 def run(*command: str | Path, seconds: float = 120) -> str:
     """What a program prints; the test fails with it when the program does."""
     need(str(command[0]))
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=seconds, check=False
-    )
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr

@@ -1,0 +1,46 @@
+"""What the live tests do to the platform."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from libs.stack import PROCESSES
+from tests.ops.monitoring import wait_until
+from tests.support.buyer import Buyer
+from tests.support.platform import Platform
+
+
+@contextmanager
+def killed(platform: Platform, name: str) -> Iterator[None]:
+    """A process is dead within, and runs again afterwards."""
+    process = next(process for process in PROCESSES if process.name == name)
+    platform.supervisor.kill(name)
+    try:
+        yield
+    finally:
+        platform.supervisor.spawn(process)
+        wait_until(lambda: httpx.get(f"{platform.url}/readyz", timeout=10).is_success, f"{name} did not come back")
+
+
+@contextmanager
+def stopped(platform: Platform, name: str) -> Iterator[None]:
+    """A process is there and does nothing within, as if its machine were overloaded."""
+    pid = platform.supervisor.pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def ask_in_vain(platform: Platform, buyer: Buyer, times: int) -> None:
+    """Read policies while their service does not answer."""
+    headers = {"authorization": f"Bearer {buyer.token}", "request-timeout": "2"}
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=10) as http:
+        for _ in range(times):
+            assert http.get("/v1/policies").status_code in (503, 504)
