@@ -157,14 +157,15 @@ class Database:
         """Turn what the driver says into what the callers of the platform are told."""
         try:
             yield
-        except psycopg_pool.TooManyRequests as error:
-            raise PoolExhausted from error
-        except psycopg_pool.PoolTimeout as error:
-            # A dead server and a busy pool both end in a time-out; only the busy pool holds all its connections.
-            metrics.db_connection_timeouts.inc()
-            raise (PoolExhausted if self.pool.is_exhausted else DatabaseUnavailable)() from error
         except (psycopg.OperationalError, sa.exc.DBAPIError) as error:
+            # What the pool says on the way to a session comes wrapped as well.
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            if isinstance(cause, psycopg_pool.TooManyRequests):
+                raise PoolExhausted from error
+            if isinstance(cause, psycopg_pool.PoolTimeout):
+                # A dead server and a busy pool both end in a time-out; only the busy pool has lent all it has.
+                metrics.db_connection_timeouts.inc()
+                raise (PoolExhausted if self.pool.is_exhausted else DatabaseUnavailable)() from error
             if cause is not None and (kind := _LOST_RACES.get(type(cause))):
                 metrics.db_lost_races.labels(kind).inc()
                 raise ConcurrentChange from error

@@ -105,7 +105,7 @@ def _is_gone(connection: psycopg.Connection) -> bool:
     try:
         poll = select.poll()
         poll.register(connection.pgconn.socket, select.POLLIN)
-        if poll.poll(0):  # a notice perhaps, or the end
+        while poll.poll(0):  # a notice perhaps, or the end
             connection.pgconn.consume_input()
     except psycopg.OperationalError:
         return True
