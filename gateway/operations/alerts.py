@@ -38,7 +38,7 @@ class Alerts:
                     if len(body) > _MOST_BYTES:
                         raise TooLong
             found = list(parse(httpx.Response(200, content=body).json()))
-        except (httpx.HTTPError, TimeoutError, ValueError, TypeError, AttributeError, TooLong) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError, AttributeError, TooLong) as error:
             return {"configured": True, "error": f"no list of alerts there: {type(error).__name__}", "alerts": []}
         found.sort(key=lambda alert: alert["since"], reverse=True)
         found.sort(key=lambda alert: _ORDER.get(alert["severity"], len(_ORDER)))

@@ -48,5 +48,5 @@ class Workers:
             return {"errors": list(document["errors"]), "spans": list(document["spans"])}
         except (httpx.TransportError, TimeoutError):
             return SILENT
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):
             return STRANGE

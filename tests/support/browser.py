@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over a pipe by the DevTools protocol: enough to log in, to look, and to take a picture."""
+"""A headless Chromium, driven over a pipe by the DevTools protocol: enough to log in, to look, and to take pictures."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class Page:
 
     def open(self, url: str, width: int = 1400, height: int = 1000, *, dark: bool = False) -> None:
         """Go to a page, in a window of that size."""
-        self._call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", features=[scheme])
         self._call("Page.navigate", url=url)

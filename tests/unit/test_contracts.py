@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
 from bazaruto.common.v1 import error_reason_pb2
-from bazaruto.operations.v1 import health_pb2
+from bazaruto.operations.v1 import health_pb2, operations_pb2
 from bazaruto.options.v1 import options_pb2
 from bazaruto.payments.v1 import audit_pb2 as payments_audit_pb2
 from bazaruto.payments.v1 import invoice_pb2, ledger_pb2, payment_pb2
@@ -24,7 +24,7 @@ from libs.rpc import methods
 
 AUDIT = (payments_audit_pb2, policies_audit_pb2, users_audit_pb2)
 BILLING = (invoice_pb2, ledger_pb2, payment_pb2)
-MODULES = (health_pb2, *AUDIT, *BILLING, policy_pb2, product_pb2, quote_pb2, auth_pb2, user_pb2)
+MODULES = (health_pb2, operations_pb2, *AUDIT, *BILLING, policy_pb2, product_pb2, quote_pb2, auth_pb2, user_pb2)
 METHODS = [
     method
     for module in MODULES
