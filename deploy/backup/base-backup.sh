@@ -3,10 +3,11 @@
 #
 #   DB_HOST DB_USER        a role with REPLICATION (DB_PORT, and PGPASSFILE for a password)
 #   PG_BIN                 folder of PostgreSQL's programs; they must be of the server's version
+#   WAL_ARCHIVE            the archive of wal-archive.sh: what is older than every kept base backup is removed from it
 #   BACKUP_DIR and others  see storing.sh
 #
-# Leaves BACKUP_DIR/base_YYYYmmdd_HHMMSS/ with base.tar.gz, pg_wal.tar.gz, backup_manifest and SHA256SUMS. Before it
-# gets that name it is unpacked once and verified: every file against the manifest, and its WAL to the end.
+# Leaves BACKUP_DIR/base_YYYYmmdd_HHMMSS/ with base.tar.gz, pg_wal.tar.gz, backup_manifest, START_WAL and SHA256SUMS.
+# Before it gets that name it is unpacked once and verified: every file against the manifest, and its WAL to the end.
 set -euo pipefail
 umask 077
 # shellcheck source-path=SCRIPTDIR source=storing.sh
@@ -25,9 +26,11 @@ mkdir -p "$work/unpacked/pg_wal"
 tar -xzf "$copy/base.tar.gz" -C "$work/unpacked"
 tar -xzf "$copy/pg_wal.tar.gz" -C "$work/unpacked/pg_wal"
 pg pg_verifybackup --quiet --manifest-path "$copy/backup_manifest" "$work/unpacked" || fail "the copy is not whole"
+first=$(sed -nE 's/^START WAL LOCATION.*\(file ([0-9A-F]{24})\)$/\1/p' "$work/unpacked/backup_label")
 rm -rf "$work/unpacked"
 
 for file in "$copy"/*; do seal "$file" >/dev/null || fail "${file##*/} could not be sealed"; done
+echo "$first" >"$copy/START_WAL" # in the clear, so that the archive can be tidied without the key
 (cd "$copy" && sha256sum -- * >SHA256SUMS)
 chmod -R u=rwX,go= "$copy"
 sync "$copy"/*
@@ -37,4 +40,8 @@ published_bytes=$(du -sb "$BACKUP_DIR/$name" | cut -f1)
 tell "wrote $BACKUP_DIR/$name"
 for file in "$BACKUP_DIR/$name"/*; do upload "$name/${file##*/}"; done
 prune 'base_*'
+if [ -n "${WAL_ARCHIVE:-}" ]; then
+  oldest=$(find "$BACKUP_DIR" -maxdepth 1 -name 'base_*' | sort | head -n 1)
+  pg pg_archivecleanup "$WAL_ARCHIVE" "$(cat "$oldest/START_WAL")" || fail "$WAL_ARCHIVE could not be tidied"
+fi
 report_success base

@@ -7,7 +7,6 @@ import resource
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,15 +39,13 @@ class Scripts:
     url: str
     variables: dict[str, str] = field(default_factory=dict)
 
-    def run(
-        self, script: str, *arguments: object, limit: int = 0, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a script to its end. `limit` is the largest file that it may write, in bytes."""
-        limited: Callable[[], None] | None = None
-        if limit:
+    largest_file: int = resource.RLIM_INFINITY  # bytes; a disk that is full sooner
 
-            def limited() -> None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    def run(self, script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a script to its end."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, resource.RLIM_INFINITY))
 
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return subprocess.run(
@@ -59,7 +56,7 @@ class Scripts:
             text=True,
             check=False,
             timeout=60,
-            preexec_fn=limited,
+            preexec_fn=limit,
         )
 
     def _defaults(self) -> dict[str, str]:

@@ -71,7 +71,8 @@ def test_one_failing_database_of_several_leaves_no_file(scripts: Scripts) -> Non
 
 
 def test_a_full_disk_leaves_no_file(scripts: Scripts) -> None:
-    done = scripts.run("backup.sh", limit=2000)
+    scripts.largest_file = 2000
+    done = scripts.run("backup.sh")
     assert done.returncode != 0
     assert scripts.leftovers() == []
     assert list(scripts.metrics.iterdir()) == []

@@ -214,17 +214,23 @@ def test_a_log_file_that_cannot_be_archived_is_told_to_the_server(lost: Lost, op
 
 def test_a_sealed_base_backup_is_restored_with_the_key(open_folder: Path) -> None:
     server = embedded.start(open_folder / "source", throwaway=True, options=("archive_mode=off",))
+    archive = open_folder / "archive"
     try:
         scripts = Scripts(open_folder, server.url("postgres"), sealing(open_folder, "gpg"))
-        (open_folder / "metrics").mkdir()
-        (open_folder / "archive").mkdir()
-        made = scripts.run("base-backup.sh")
+        for folder in (archive, scripts.metrics):
+            folder.mkdir()
+        useless, needed = archive / "000000010000000000000000", archive / "0000000100000000000000FF"
+        for file in (useless, needed):
+            file.touch()
+        made = scripts.run("base-backup.sh", WAL_ARCHIVE=str(archive))
         assert made.returncode == 0, made.stderr
     finally:
         server.stop()
+    assert [useless.exists(), needed.exists()] == [False, True], "what no base backup needs is gone from the archive"
+    needed.unlink()
     (base,) = scripts.files("base_*")
-    assert {path.suffix for path in base.iterdir() if path.name != "SHA256SUMS"} == {".gpg"}
-    done = scripts.run("pitr-restore.sh", base, open_folder / "archive", "", open_folder / "pg", PG_OWNER="root")
+    assert {path.suffix for path in base.iterdir() if path.name not in ("SHA256SUMS", "START_WAL")} == {".gpg"}
+    done = scripts.run("pitr-restore.sh", base, archive, "", open_folder / "pg", PG_OWNER="root")
     assert done.returncode == 0, done.stderr
     with _started(open_folder / "pg") as url:
         assert content(url).rows == 0
