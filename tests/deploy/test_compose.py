@@ -112,6 +112,16 @@ def test_configuration_is_accepted_and_listens_to_every_container(monkeypatch: p
         assert service.listen.startswith("0.0.0.0:")
 
 
+def test_gateway_finds_what_workers_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {**CONTAINERS["gateway"]["environment"]}
+    given.pop("BAZARUTO_CONFIG")
+    settings = settings_of(DEPLOY / "docker" / "config.yaml", monkeypatch, **given)
+    for process in PROCESSES:
+        if process.verb == "work":
+            address = settings.services[process.service].worker_metrics
+            assert address == where_metrics_are(process, settings)
+
+
 def test_prometheus_fetches_from_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(DEPLOY / "docker" / "config.yaml", monkeypatch)
     targets = yaml.safe_load((DEPLOY / "docker" / "targets" / "bazaruto.yml").read_text())

@@ -140,6 +140,16 @@ def test_callers_see_every_pod_of_a_service(service: str) -> None:
     assert [port["port"] for port in spec["ports"]] == [int(DEFAULT_SERVICES[service]["listen"].rpartition(":")[2])]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_gateway_finds_what_workers_remember(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {part["name"]: part["value"] for part in container("bazaruto")["env"] if part["name"] != "BAZARUTO_CONFIG"}
+    settings = settings_of(DEPLOY / "kubernetes" / "base" / "config.yaml", monkeypatch, **given)
+    host, _, port = settings.services[service].worker_metrics.rpartition(":")
+    spec = of_kind("production", "Service")[host]["spec"]
+    assert spec["selector"].items() <= pods("production")[f"{service}-worker"]["metadata"]["labels"].items()
+    assert [one["port"] for one in spec["ports"]] == [int(port)]
+
+
 def test_database_pod_has_the_name_that_the_guide_uses() -> None:
     postgres = of_kind("production", "StatefulSet")["postgres"]["spec"]  # its first pod is postgres-0
     assert postgres["serviceName"] == "postgres"

@@ -60,6 +60,9 @@ def documented() -> set[Edge]:
     }
     found |= {(process.name, "postgres", 5432) for process in PROCESSES if process.name != "gateway"}
     found |= {("migrate", "postgres", 5432)}
+    # /ops of the gateway reads what workers remember, beside their metrics.
+    for service, listens in DEFAULT_SERVICES.items():
+        found.add(("gateway", f"{service}-worker", int(listens["worker_metrics"].rpartition(":")[2])))
     return found | {(name, "redis", 6379) for name in ("gateway", "users", "users-worker")}
 
 
