@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
-.PHONY: help run test test-unit test-deploy lint format protos bench demo scan lock clean
+.PHONY: help run test test-unit test-deploy test-ops lint format protos bench demo scan lock clean
 
 help: ## Print every target with one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -58,6 +58,10 @@ test-unit: protos/gen/.typed ## Run the tests that need no server
 
 test-deploy: protos/gen/.typed .venv/.deploy ## Check deploy/ with the real validators
 	@DEPLOY_TESTS_REQUIRED=1 $(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
+
+test-ops: protos/gen/.typed ## Install real Prometheus, Alertmanager and exporters, break the platform, see the alerts arrive
+	@./tests/ops/install.sh
+	@OPS_TESTS_REQUIRED=1 $(BIN)/pytest tests/ops
 
 lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts
 	@./lint.sh

@@ -107,17 +107,25 @@ def watching(platform: Platform, inbox: Inbox, folder: Path) -> Iterator[Monitor
         stack.enter_context(
             running(
                 folder,
-                ["prometheus-alertmanager", f"--config.file={folder / 'alertmanager.yml'}"]
-                + [f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address="]
-                + [f"--web.listen-address={addresses['alertmanager']}"],
+                [
+                    "prometheus-alertmanager",
+                    f"--config.file={folder / 'alertmanager.yml'}",
+                    f"--storage.path={folder / 'alertmanager'}",
+                    f"--web.listen-address={addresses['alertmanager']}",
+                    "--cluster.listen-address=",
+                ],
                 f"http://{addresses['alertmanager']}/-/ready",
             )
         )
         stack.enter_context(
             running(
                 folder,
-                ["prometheus", f"--config.file={folder / 'prometheus/prometheus.yml'}"]
-                + [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={addresses['prometheus']}"],
+                [
+                    "prometheus",
+                    f"--config.file={folder / 'prometheus/prometheus.yml'}",
+                    f"--storage.tsdb.path={folder / 'tsdb'}",
+                    f"--web.listen-address={addresses['prometheus']}",
+                ],
                 f"http://{addresses['prometheus']}/-/ready",
             )
         )
@@ -132,9 +140,12 @@ def exporter(name: str, address: str, platform: Platform, folder: Path, *, postg
     program = f"prometheus-{name}-exporter"
     need(program)
     arguments = {
-        # This version's collector of the background writer asks for columns that PostgreSQL 17 took away.
-        "postgres": [program, f"--web.listen-address={address}", "--no-collector.bgwriter"]
-        + [f"--extend.query-path={DEPLOY / 'prometheus/postgres-exporter/queries.yml'}"],
+        "postgres": [
+            program,
+            f"--web.listen-address={address}",
+            "--no-collector.bgwriter",  # this version asks for columns that PostgreSQL 17 took away
+            f"--extend.query-path={DEPLOY / 'prometheus/postgres-exporter/queries.yml'}",
+        ],
         "redis": [program, "-web.listen-address", address, "-redis.addr", platform.settings.redis.url],
         "node": [program, f"--web.listen-address={address}", f"--collector.textfile.directory={folder / 'textfile'}"],
     }[name]

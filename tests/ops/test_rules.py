@@ -121,8 +121,9 @@ def test_budget_alert_needs_the_long_window_and_ends_with_the_short_one(rule: di
             "eval_time": f"{int(moment.total_seconds())}s",
         }
 
-    test = {
-        "interval": f"{int(step.total_seconds())}s",
+    every = f"{int(step.total_seconds())}s"
+    test: dict[str, Any] = {
+        "interval": every,
         "input_series": [
             {"series": f'http_requests_total{{path="/v1/quotes", status="{status}"}}', "values": values}
             for status, values in counted.items()
@@ -134,4 +135,4 @@ def test_budget_alert_needs_the_long_window_and_ends_with_the_short_one(rule: di
             {**firing(begun + long + short * 1.5), "exp_samples": [{"labels": "{}", "value": 0}]},
         ],
     }
-    _play(tmp_path, [test], every=test["interval"])
+    _play(tmp_path, [test], every)
