@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -86,6 +87,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
 
+    def server_bind(self) -> None:
+        """Listen, without asking the network for the name of this machine: that may take seconds."""
+        TCPServer.server_bind(self)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A caller that goes away is no fault of this process."""
 
@@ -93,21 +98,17 @@ class _Server(ThreadingHTTPServer):
 class _SocketServer(_Server):
     address_family = socket.AF_UNIX
 
-    def server_bind(self) -> None:
-        """As for a port, but without asking for its name."""
-        socket.socket.bind(self.socket, self.server_address)
-
 
 def add(path: str, page: Page) -> None:
     """Show another page, here and at the socket of a copy."""
     _added[path] = page
 
 
-def serve(address: str, copies: Path | None = None) -> None:
-    """Show the pages at `http://address/`, from threads of their own."""
+def serve(address: str, copies: Path | None = None) -> ThreadingHTTPServer:
+    """Show the pages at `http://address/`, from threads of their own, as long as the process lives."""
     host, _, port = address.rpartition(":")
     handler = type("Handler", (_Handler,), {"copies": copies})
-    _run(_Server((host, int(port)), handler))
+    return _run(_Server((host, int(port)), handler))
 
 
 def serve_to_parent(folder: Path) -> None:
@@ -116,8 +117,9 @@ def serve_to_parent(folder: Path) -> None:
     _run(_SocketServer(str(path), _Handler))  # type: ignore[arg-type]
 
 
-def _run(server: _Server) -> None:
+def _run(server: _Server) -> _Server:
     threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
+    return server
 
 
 def _ask_copy(folder: Path, pid: str, path: str) -> Answer:

@@ -127,12 +127,17 @@ class Operated:
             self.start_postgres()
 
     def start_postgres(self) -> None:
-        """Start it where it was, and the workers that ended for want of it, as whoever runs them does."""
+        """Start it where it was."""
         port = self.platform.postgres.port
         embedded.start(self.platform.postgres.folder, throwaway=True, options=(f"port={port}",))
+
+    def recover(self) -> None:
+        """Start the workers that ended for want of a database, as whoever runs them does, and wait for all."""
         for process in self.platform.supervisor.dead():
             self.platform.supervisor.spawn(process)
+        for process in PROCESSES:
             until(lambda name=process.name: self._shows_metrics(name), 30)  # type: ignore[misc]
+        until(lambda: self.get("/healthz").status_code == self.get("/readyz").status_code == 200, 30)
 
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:

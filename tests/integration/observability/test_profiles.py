@@ -1,0 +1,140 @@
+"""A planted hot loop, a planted allocator and a planted task rank first in what pprof shows of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import shutil
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.telemetry import pages
+from tests.support.servers import free_address
+from tests.unit.gateway.test_gateway_profiling import profile_type
+
+GO = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """The pages of this process."""
+    address = free_address()
+    server = pages.serve(address)
+    yield f"http://{address}/debug/pprof/"
+    server.shutdown()
+    server.server_close()
+
+
+def ranked(body: bytes) -> list[str]:
+    """Functions by what they took themselves, the most first."""
+    profile = profile_type().from_binary(gzip.decompress(body))
+    names = {one.id: profile.string_table[one.name] for one in profile.function}
+    functions = {one.id: names[one.line[0].function_id] for one in profile.location}
+    taken: Counter[str] = Counter()
+    for sample in profile.sample:
+        taken[functions[sample.location_id[0]]] += sample.value[-1]
+    return [name for name, _ in taken.most_common()]
+
+
+def first_by_pprof(body: bytes, folder: Path) -> str:
+    """The first function of `go tool pprof -top`."""
+    assert GO
+    (folder / "profile.pb.gz").write_bytes(body)
+    command = [GO, "tool", "pprof", "-top", str(folder / "profile.pb.gz")]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    lines = shown.splitlines()
+    start = next(number for number, line in enumerate(lines) if "flat%" in line)
+    return lines[start + 1].split(None, 5)[5]
+
+
+def planted_hot_loop(stop: threading.Event) -> None:
+    while not stop.is_set():
+        for _ in range(1000):
+            pass
+
+
+def planted_allocator(held: list[Any], stop: threading.Event) -> None:
+    while not stop.wait(0.01):
+        held.append(bytearray(100_000))
+
+
+def test_planted_hot_loop_ranks_first_among_threads_that_wait(url: str, tmp_path: Path) -> None:
+    stop = threading.Event()
+    waiting = [threading.Thread(target=stop.wait) for _ in range(8)]
+    hot = threading.Thread(target=planted_hot_loop, args=(stop,))
+    for thread in (*waiting, hot):
+        thread.start()
+    try:
+        body = httpx.get(f"{url}profile?seconds=1", timeout=30).content
+    finally:
+        stop.set()
+    for thread in (*waiting, hot):
+        thread.join()
+    assert "planted_hot_loop" in ranked(body)[0]
+    if GO:
+        assert "planted_hot_loop" in first_by_pprof(body, tmp_path)
+
+
+def test_planted_allocator_ranks_first(url: str, tmp_path: Path) -> None:
+    held: list[Any] = []
+    stop = threading.Event()
+    leaking = threading.Thread(target=planted_allocator, args=(held, stop))
+    leaking.start()
+    try:
+        body = httpx.get(f"{url}heap?seconds=1", timeout=30).content
+    finally:
+        stop.set()
+    leaking.join()
+    assert "planted_allocator" in ranked(body)[0]
+    if GO:
+        assert "planted_allocator" in first_by_pprof(body, tmp_path)
+
+
+def test_planted_task_of_another_thread_is_seen(url: str) -> None:
+    stop = threading.Event()
+
+    async def planted_task() -> None:
+        while not stop.is_set():
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        left = [asyncio.create_task(planted_task()) for _ in range(5)]
+        await asyncio.gather(*left)
+
+    loop = threading.Thread(target=asyncio.run, args=(run(),))
+    loop.start()
+    time.sleep(0.1)
+    try:
+        binary = httpx.get(f"{url}goroutine", timeout=30).content
+        text = httpx.get(f"{url}goroutine?debug=1", timeout=30).text
+    finally:
+        stop.set()
+    loop.join()
+    assert gzip.decompress(binary)
+    assert "planted_task" in text
+    assert any(block.startswith("5 @") and "planted_task" in block for block in text.split("\n\n"))
+
+
+def test_one_profile_at_a_time(url: str) -> None:
+    running = threading.Thread(target=httpx.get, args=(f"{url}profile?seconds=1",), kwargs={"timeout": 30})
+    running.start()
+    time.sleep(0.3)
+    assert httpx.get(f"{url}heap?seconds=1", timeout=30).status_code == 429
+    running.join()
+
+
+def test_pages_of_a_process_are_listed_and_others_do_not_exist(url: str) -> None:
+    root = url.removesuffix("debug/pprof/")
+    assert "/debug/pprof/heap" in httpx.get(root).text
+    assert httpx.get(f"{root}metrics").text.startswith("# HELP")
+    for path in ("debug/pprof/cmdline", "debug/pprof/../heap", "nothing", "debug/pprofheap"):
+        assert httpx.get(f"{root}{path}").status_code == 404
+    assert httpx.get(f"{url}heap", headers={"x-forwarded-for": "10.0.0.1"}).status_code == 404
