@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from libs.backup import BackupError, programs
+from libs.backup import BackupError, drill, programs
+from libs.backup.drill import Report, Step
 from libs.backup.fingerprint import Fingerprint, Sums, Table, differences
+from libs.cli.backup import run_drill
 
 _BOOKS = Fingerprint(
     tables={"public.journals": Table(rows=2, checksum="1:2"), "public.postings": Table(rows=4, checksum="3:4")},
@@ -74,3 +76,12 @@ def test_a_wrong_folder_of_programs_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("PG_BIN", str(tmp_path))
     with pytest.raises(BackupError, match="there is no pg_dump in PG_BIN="):
         programs.program("pg_dump")
+
+
+def test_a_drill_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(rows=6, steps=[Step("lose it", 9, "", recovers=False), Step("get it back", 2, "", recovers=True)])
+    monkeypatch.setattr(drill, "run", lambda rows, tell: report)
+    with pytest.raises(SystemExit) as ended:
+        run_drill(6, 1.5, as_json=True)
+    assert ended.value.code == 1
+    assert "the recovery took 2.0 s, more than 1.5 s" in capsys.readouterr().out
