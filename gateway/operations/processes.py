@@ -38,7 +38,7 @@ def service(name: str, report: pb.ServiceReport | str) -> dict[str, Any]:
         UNHEALTHY if report.database_error else HEALTHY,
         f"database: {report.database_error}" if report.database_error else "",
         report.version,
-        report.start_time.ToJsonString(),
+        report.start_time.ToJsonString() if report.HasField("start_time") else "",
     )
     if report.HasField("database_response_time"):
         found["database_ms"] = report.database_response_time.ToMicroseconds() / 1000

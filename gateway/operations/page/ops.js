@@ -23,6 +23,7 @@ const fill = (name, children) => id(name).replaceChildren(...children);
 const ms = (value) => value === null ? "–" : value < 10 ? `${value.toFixed(1)} ms` : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 const count = (value) => Math.round(value).toLocaleString("en");
 const rate = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)}/s`;
+const many = (number, one, more) => `${count(number)} ${number === 1 ? one : more}`;
 const clock = (moment) => new Date(moment).toLocaleTimeString("en-GB");
 function span(seconds) {
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -94,8 +95,8 @@ function show(data) {
   const firing = data.alerts.alerts.filter((one) => one.state !== "suppressed" && one.state !== "inactive");
   id("verdict").className = `state ${wrong.some((one) => one.state !== "unknown") ? "down" : wrong.length || firing.length ? "warning" : "healthy"}`;
   id("verdict").textContent = wrong.length
-    ? `${wrong.length} of ${data.processes.length} processes need a look: ${wrong.map((one) => one.name).join(", ")}`
-    : `All ${data.processes.length} processes are healthy${firing.length ? `, ${firing.length} alerts` : ""}`;
+    ? `${wrong.length} of ${data.processes.length} processes ${wrong.length === 1 ? "needs" : "need"} a look: ${wrong.map((one) => one.name).join(", ")}`
+    : `All ${data.processes.length} processes are healthy${firing.length ? `, ${many(firing.length, "alert", "alerts")}` : ""}`;
   id("fresh").textContent = `version ${data.version} · ${clock(data.now)}`;
   showProcesses(data);
   showRequests(data);
@@ -198,8 +199,10 @@ function sparkline(values) {
 function showQueues(queues) {
   const used = queues.filter((one) => one.pending + one.doing + one.failed || one.paused);
   id("queue-table").hidden = !used.length;
+  const idle = queues.length - used.length;
   id("idle").textContent = !queues.length ? "No service tells of its queues."
-    : `${used.length ? `${queues.length - used.length} other` : `All ${queues.length}`} queues of ${new Set(queues.map((one) => one.service)).size} services are empty.`;
+    : used.length ? `Empty: ${many(idle, "other queue", "other queues")}.`
+    : `Empty: all ${many(idle, "queue", "queues")}.`;
   fill("queues", used.map((one) => make("tr", {},
     make("td", {}, one.service),
     make("td", {}, one.queue, one.paused ? make("span", { class: "warn" }, " paused") : null),
@@ -221,9 +224,9 @@ function showAlerts(found) {
 
 /** Something to open, that stays as it was left. */
 function entry(name, opened, summary, body) {
-  const details = make("details", { "data-key": name }, make("summary", {}, ...summary), ...body);
+  const head = make("summary", {}, ...summary), details = make("details", { "data-key": name }, head, ...body);
   details.open = open.get(name) ?? opened;
-  details.addEventListener("toggle", () => open.set(name, details.open));
+  head.addEventListener("click", () => open.set(name, !details.open));  // before it opens or closes
   return details;
 }
 
@@ -249,7 +252,7 @@ function showTraces(traces) {
   fill("traces", traces.length ? traces.map((trace, index) => entry(trace.trace_id, index === 0, [
     make("time", {}, clock(trace.start_micros / 1000)),
     make("span", { class: trace.failed ? "grow bad" : "grow" }, short(trace.spans[0].name)),
-    make("span", { class: "quiet" }, `${trace.span_count} spans, ${new Set(trace.spans.map((one) => one.component)).size} processes`),
+    make("span", { class: "quiet" }, `${many(trace.span_count, "span", "spans")}, ${many(new Set(trace.spans.map((one) => one.component)).size, "process", "processes")}`),
     make("strong", {}, ms(trace.duration_ms)),
   ], [waterfall(trace)])) : [make("p", {}, "No request has been traced yet.")]);
 }
@@ -263,7 +266,7 @@ function waterfall(trace) {
       make("span", { class: one.failed ? "bad" : "", style: { "padding-left": `${Math.min(one.depth, 12)}rem` } }, short(one.name)),
       make("span", { class: "n" }, ms(one.duration_ms)),
       make("div", { class: "track" }, make("i", { class: one.failed ? "failed" : "", style: { "--hue": hue(one.component), left: share(one.start_ms), width: share(one.duration_ms) } }))))),
-    rest > 0 ? make("div", { class: "quiet" }, `and ${rest} more spans`) : null);
+    rest > 0 ? make("div", { class: "quiet" }, `and ${many(rest, "more span", "more spans")}`) : null);
 }
 
 // ---- what people do

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 
 from bazaruto.operations.v1 import operations_pb2, operations_pb2_grpc
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc
@@ -50,6 +51,12 @@ class LoggingIn(auth_pb2_grpc.AuthServiceServicer):
     def LogIn(self, request: auth_pb2.LogInRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
         token = self._people.admin().authorization.removeprefix("Bearer ")
         return auth_pb2.Tokens(access_token=token, token_type="Bearer", refresh_token="r")
+
+    def RefreshTokens(self, request: auth_pb2.RefreshTokensRequest, context: grpc.ServicerContext) -> auth_pb2.Tokens:
+        return self.LogIn(auth_pb2.LogInRequest(), context)
+
+    def LogOut(self, request: auth_pb2.LogOutRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
 
     def ListPublicKeys(
         self, request: auth_pb2.ListPublicKeysRequest, context: grpc.ServicerContext
