@@ -69,7 +69,7 @@ def test_runbook_tells_meaning_check_remedy_and_end(name: str) -> None:
 
 def test_no_runbook_is_left_over() -> None:
     names = {rule["alert"] for rule in alert_rules.alerts()}
-    assert {path.stem for path in (DEPLOY.parent / "docs/runbooks").glob("[A-Z]*.md")} == names
+    assert {path.stem for path in (DEPLOY.parent / "docs/runbooks").glob("[A-Z]*.md")} == {*names, "README"}
 
 
 def test_every_alert_has_a_case() -> None:
@@ -136,3 +136,14 @@ def test_budget_alert_needs_the_long_window_and_ends_with_the_short_one(rule: di
         ],
     }
     _play(tmp_path, [test], every)
+
+
+def test_table_of_alerts_is_the_rules() -> None:
+    told = []
+    for rule in alert_rules.alerts():
+        name, window = rule["alert"], rule["labels"].get("long")
+        level = (DEPLOY.parent / f"docs/runbooks/{name}.md").read_text().split("Level: ")[1].splitlines()[0]
+        over = f" over {window}" if window else ""
+        told.append(f"| [{name}](runbooks/{name}.md){over} | {rule['labels']['severity']} | {rule['for']} | {level} |")
+    page = (DEPLOY.parent / "docs/monitoring.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("| [")] == told
