@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -18,12 +19,13 @@ def jobs(rows: Sequence[Row]) -> Table | str:
     """One line for each job."""
     if not rows:
         return "No jobs."
-    table = _table("id", "queue", "job", "status", "tries", "deferred", "not before")
+    table = _table("id", "queue", "job", "status", "tries", "deferred", "due")
     for row in rows:
         status = f"[{_COLOURS[row['status']]}]{row['status']}[/]"
-        when = _moment(row["scheduled_at"]) if row["status"] == "pending" else ""
+        since, until = _seconds_since(row["deferred_at"]), -_seconds_since(row["scheduled_at"])
+        due = f"in {_age(until)}" if until > 0 and row["status"] == "pending" else ""
         told = [row["id"], row["queue"], escape(row["job"]), status, str(row["attempts"])]
-        table.add_row(*told, _moment(row["deferred_at"]), when)
+        table.add_row(*told, f"{_age(since)} ago" if row["deferred_at"] else "", due)
     return table
 
 
@@ -43,27 +45,25 @@ def job(row: Row) -> Group:
     return Group(table, events)
 
 
-def stats(rows: Sequence[Row], total: Row, duration: str) -> Table:
-    """What waits, and what ended; a service stands where it has something to say."""
+def stats(rows: Sequence[Row], total: Row, duration: str) -> Group:
+    """What waits, and below it what ended; a service stands where it has something to say."""
     now = ("pending", "processing", "failed")
     past = ("completed", "retried", "failed_for_good", "cancelled")
-    table = _table("queue", "service", *now, "oldest due", *(key.replace("_", " ") for key in past), "mean", "p95")
-    table.title = f"now, and what ended in the last {duration}"
+    waiting = _table("queue", "service", *now, "oldest due", "state")
+    ended = _table("queue", "service", "completed", "retried", "failed", "cancelled", "mean", "p95")
+    waiting.title, ended.title = "now", f"in the last {duration}"
     for row in rows:
-        if any(row[key] for key in (*now, *past)) or row["paused"]:
-            name = row["queue"] + (" [yellow](paused)[/]" if row["paused"] else "")
-            seconds = [_seconds(row[key]) for key in ("mean_seconds", "p95_seconds")]
-            table.add_row(
-                name,
-                row["service"],
-                *(_count(key, row[key]) for key in now),
-                _age(row["oldest_due_seconds"]),
-                *(_count(key, row[key]) for key in past),
-                *seconds,
-            )
-    table.add_section()
-    table.add_row("total", "", *(str(total[key]) for key in now), "", *(str(total[key]) for key in past), "", "")
-    return table
+        names = (row["queue"], row["service"])
+        if any(row[key] for key in now) or row["paused"]:
+            state = "[yellow]paused[/]" if row["paused"] else "open"
+            waiting.add_row(*names, *(_count(key, row[key]) for key in now), _age(row["oldest_due_seconds"]), state)
+        if any(row[key] for key in past):
+            seconds = (_seconds(row[key]) for key in ("mean_seconds", "p95_seconds"))
+            ended.add_row(*names, *(_count(key, row[key]) for key in past), *seconds)
+    for table, keys in ((waiting, now), (ended, past)):
+        table.add_section()
+        table.add_row("total", "", *(_count(key, total[key]) for key in keys))
+    return Group(waiting, ended)
 
 
 def queues(seen: Row) -> Group:
@@ -91,8 +91,8 @@ def queues(seen: Row) -> Group:
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="dim")
     for column in columns:
-        number = column in (*_COLOURS, "tries", "oldest due", "retried", "failed for good", "mean", "p95", "heartbeat")
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        number = column in (*_COLOURS, "tries", "oldest due", "retried", "mean", "p95", "heartbeat", "deferred", "due")
+        table.add_column(column, justify="right" if number else "left", no_wrap=column != "job", overflow="fold")
     return table
 
 
@@ -106,12 +106,16 @@ def _moment(text: str | None) -> str:
 
 
 def _age(seconds: float) -> str:
-    if not seconds:
+    if seconds <= 0:
         return "-"
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _seconds_since(text: str | None) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds() if text else 0.0
 
 
 def _seconds(value: float | None) -> str:

@@ -75,7 +75,7 @@ def metric(platform: Platform, who: str, series: str) -> float | None:
 
 def wait_for(done: Any) -> None:
     """Wait until something is so."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not done():
-        assert time.monotonic() < until, "it is not so after 30 s"
+        assert time.monotonic() < until, "it is not so after 60 s"
         time.sleep(0.2)

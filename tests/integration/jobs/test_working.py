@@ -104,8 +104,8 @@ def test_worker_that_stood_still_has_no_say_about_the_job_it_lost(queue: Queue) 
 
 
 def test_two_workers_work_at_the_same_time(queue: Queue) -> None:
-    queue.defer(worker.SLEEP, *(f"job {number}" for number in range(4)), seconds=1.5)
     workers = [queue.start_worker(concurrency=1) for _ in range(2)]
+    queue.defer(worker.SLEEP, *(f"job {number}" for number in range(4)), seconds=1.5)
     queue.wait_for(lambda: set(queue.states().values()) == {"succeeded"})
     spans = queue.rows(
         "SELECT begins.pid, begins.begun, ends.begun FROM effects AS begins"
