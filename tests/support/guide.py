@@ -1,0 +1,80 @@
+"""The Markdown of `docs/`: its fenced blocks with their marks, its links, and the commands and paths that it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"<!-- (?P<name>not run|exit): (?P<value>[^>]*?) -->\n+\Z")
+_LINK = re.compile(r"\]\((?!https?:|#)(?P<path>[^)#\s]+)")
+_CODE = re.compile(r"`(?P<code>[^`\n]+)`")
+# A path of the project, as prose and commands write it; what a person fills in (<...>) ends it.
+_PATH = re.compile(
+    r"(?<![\w/.@-])(?:\./)?(?P<path>(?:deploy|docs|libs|services|gateway|tests|protos)/[\w./@*{},-]*[\w*}])"
+)
+_COMMAND = re.compile(r"(?<![\w./-])(?:\.venv/bin/|/opt/bazaruto/bin/)?bazarutod (?P<words>[a-z][^`\n|#&;)]*)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block. `reason` says why it is not run, `exit_code` what it ends with when it is."""
+
+    document: Path
+    line: int
+    language: str
+    text: str
+    reason: str
+    exit_code: int
+
+    def __str__(self) -> str:
+        return f"{self.document.name}:{self.line}"
+
+
+def documents() -> list[Path]:
+    """Every document."""
+    return sorted(DOCS.rglob("*.md"))
+
+
+def blocks(document: Path) -> Iterator[Block]:
+    """The fenced blocks of a document, in order."""
+    text = document.read_text()
+    for found in _FENCE.finditer(text):
+        mark = _MARK.search(text[: found.start()])
+        value = {mark["name"]: mark["value"].strip()} if mark else {}
+        yield Block(
+            document,
+            text[: found.start()].count("\n") + 1,
+            found["language"],
+            re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            value.get("not run", ""),
+            int(value.get("exit", "0")),
+        )
+
+
+def links(document: Path) -> set[str]:
+    """Files that a document links to, relative to itself."""
+    return {found["path"] for found in _LINK.finditer(_prose(document))}
+
+
+def paths(document: Path) -> set[str]:
+    """Files of the project that a document names."""
+    text = document.read_text()
+    return {found["path"] for found in _PATH.finditer(text) if not text[found.end() :].startswith("<")}
+
+
+def commands(document: Path) -> set[str]:
+    """What a document has people type after `bazarutod`: in blocks, and in code within its text."""
+    typed = [block.text.replace("\\\n", " ") for block in blocks(document) if block.language in ("bash", "")]
+    typed += [found["code"] for found in _CODE.finditer(_prose(document))]
+    return {found["words"].strip() for text in typed for found in _COMMAND.finditer(text)}
+
+
+def _prose(document: Path) -> str:
+    """A document without its blocks."""
+    return _FENCE.sub("", document.read_text())
