@@ -16,8 +16,8 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health
 from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
 
-from bazaruto.operations.v1 import health_pb2_grpc
-from libs.auth import TokenVerifier
+from bazaruto.operations.v1 import health_pb2_grpc, operations_pb2_grpc
+from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
 from libs.db import Database
 from libs.errors import Exhausted
@@ -25,6 +25,7 @@ from libs.rpc import idempotency, methods
 from libs.rpc.audit import AuditServicer, Denials
 from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor
 from libs.rpc.interceptors import Chain
+from libs.rpc.operations import OperationsServicer
 
 log = structlog.get_logger("rpc")
 
@@ -75,6 +76,8 @@ class Server:
         self._checks = Checks(database)
         details = HealthDetailServicer(service, self._checks)
         self.add(health_pb2_grpc.add_HealthDetailServiceServicer_to_server, details)
+        self._operations = OperationsServicer(service, database, ServiceTokens(settings.auth, service))
+        self.add(operations_pb2_grpc.add_OperationsServiceServicer_to_server, self._operations)
 
     def add(self, register: Callable[[Any, Any], None], servicer: object) -> None:
         """Serve a servicer; `register` is the generated `add_…Servicer_to_server`."""
@@ -126,6 +129,7 @@ class Server:
     def stop(self, monitor: HealthMonitor) -> None:
         """Go away in order: tell health, wait for callers to notice, end what is under way."""
         monitor.stop()
+        self._operations.stop()
         time.sleep(self._settings.drain.total_seconds())
         self._server.stop(_GRACE).wait()
         self._streams.shutdown(cancel_futures=True)
