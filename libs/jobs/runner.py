@@ -173,6 +173,7 @@ class JobRunner:
         others = [job_id for job_id in list(self._begun) if job_id not in overdue]
         await self._rescuer.take(worker.worker_id, overdue, "it ran longer than jobs.time_limit", counted=True)
         await self._rescuer.take(worker.worker_id, others, "its worker leaves", counted=False)
+        await self._app.job_manager.unregister_worker(worker.worker_id)
         telemetry.stop()
         os._exit(1 if overdue else 0)
 

@@ -125,6 +125,16 @@ def test_stopped_worker_lets_its_jobs_end(queue: Queue) -> None:
     assert queue.rows("SELECT count(*) FROM procrastinate_workers") == [(0,)]
 
 
+def test_stopped_worker_puts_back_what_does_not_end_in_time(queue: Queue) -> None:
+    queue.defer(worker.SLEEP, "long", seconds=60)
+    started = queue.start_worker(grace=0.5)
+    queue.wait_for(lambda: queue.effects() == ["long begins"])
+    started.tell(signal.SIGTERM)
+    assert started.process.wait(30) == 0
+    assert queue.rows("SELECT status::text, attempts, worker_id FROM procrastinate_jobs") == [("todo", 0, None)]
+    assert queue.rows("SELECT count(*) FROM procrastinate_workers") == [(0,)]
+
+
 def test_paused_queue_keeps_its_jobs_until_it_is_resumed(queue: Queue) -> None:
     with psycopg.connect(queue.url, autocommit=True) as connection:
         queue.start_worker(concurrency=1)

@@ -13,6 +13,7 @@ import psycopg
 from libs import telemetry
 from libs.config import JobSettings, Settings
 from libs.jobs import GiveUp, JobKind, JobRunner
+from libs.jobs import runner as runner_module
 
 NOTE = JobKind("test.note")
 URGENT = JobKind("test.urgent", priority=20)
@@ -104,6 +105,7 @@ def quick(**changes: float) -> JobSettings:
 if __name__ == "__main__":
     wanted = json.loads(sys.argv[1])
     telemetry.start(Settings(environment="test"), "test-worker")
+    runner_module._GRACE = wanted["settings"].pop("grace", runner_module._GRACE)
     made = runner(wanted["url"], quick(**wanted["settings"]))
     if wanted["ticking"]:
         made.every("* * * * * *", TICK, Handlers(wanted["url"]).tick)
