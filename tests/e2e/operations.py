@@ -134,6 +134,8 @@ class Operated:
     def recover(self) -> None:
         """Start the workers that ended for want of a database, as whoever runs them does, and wait for all."""
         for process in self.platform.supervisor.dead():
+            last = [line for line in self.lines() if line["component"] == process.name][-3:]
+            print(f"{process.name} had ended; it said last: {last}")  # shown when the test fails
             self.platform.supervisor.spawn(process)
         for process in PROCESSES:
             until(lambda name=process.name: self._shows_metrics(name), 30)  # type: ignore[misc]
