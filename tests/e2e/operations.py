@@ -125,6 +125,7 @@ class Operated:
             yield
         finally:
             self.start_postgres()
+            self.restart_workers()
 
     def start_postgres(self) -> None:
         """Start it where it was."""
@@ -132,14 +133,17 @@ class Operated:
         embedded.start(self.platform.postgres.folder, throwaway=True, options=(f"port={port}",))
 
     def recover(self) -> None:
-        """Start the workers that ended for want of a database, as whoever runs them does, and wait for all."""
-        for process in self.platform.supervisor.dead():
-            last = [line for line in self.lines() if line["component"] == process.name][-3:]
-            print(f"{process.name} had ended; it said last: {last}")  # shown when the test fails
-            self.platform.supervisor.spawn(process)
+        """Wait until every process is well."""
         for process in PROCESSES:
             until(lambda name=process.name: self._shows_metrics(name), 30)  # type: ignore[misc]
         until(lambda: self.get("/healthz").status_code == self.get("/readyz").status_code == 200, 30)
+
+    def restart_workers(self) -> None:
+        """A worker ends sooner or later when its database was away, and whoever runs it starts it again: do so now."""
+        for process in PROCESSES:
+            if process.verb == "work":
+                self.platform.supervisor.kill(process.name)
+                self.platform.supervisor.spawn(process)
 
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
@@ -152,6 +156,7 @@ class Operated:
         finally:
             for process in frozen:
                 process.send_signal(signal.SIGCONT)
+            self.restart_workers()
 
 
 def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
