@@ -36,10 +36,14 @@ class Absent(Exception):
 def look(process: Process, patient: Patient) -> Iterator[Finding]:
     """What can be said of one process."""
     address = _address(process, patient)
+    elsewhere = _is_elsewhere(process, patient)
+    if elsewhere and process.verb == "work":
+        yield Finding("process", process.name, "ok", "runs on another machine; what is known here is its heartbeat")
+        return
     try:
         _connect(address)
         unwell = _what_it_lacks(process, patient)
-        page = _page(process, patient)
+        page = "" if elsewhere else _page(process, patient)
     except Absent:
         said = f"is not running: nobody listens on {address}"
         yield _failure(process, said, f"Read the end of its log, then {_restart(process, patient)}")
@@ -53,8 +57,9 @@ def look(process: Process, patient: Patient) -> Iterator[Finding]:
             yield _failure(process, f"answers, and says: {unwell}", "See what it depends on below, then its log.")
         else:
             yield Finding("process", process.name, "ok", "answers and can do its work")
-        yield _version(process, page, _restart(process, patient))
-        yield from _pool(process, page)
+        if not elsewhere:
+            yield _version(process, page, _restart(process, patient))
+            yield from _pool(process, page)
 
 
 def _address(process: Process, patient: Patient) -> str:
@@ -63,6 +68,15 @@ def _address(process: Process, patient: Patient) -> str:
         return patient.settings.gateway.listen
     service = patient.settings.services[process.service]
     return service.worker_metrics if process.verb == "work" else service.target.rpartition("/")[2]
+
+
+def _is_elsewhere(process: Process, patient: Patient) -> bool:
+    """Whether others reach the service by another address than it listens at: it has a machine or a pod of its own.
+
+    Then its gRPC is reached from here, and its pages and its worker are not.
+    """
+    service = patient.settings.services.get(process.service)
+    return service is not None and service.address not in ("", service.listen)
 
 
 def _connect(address: str) -> None:

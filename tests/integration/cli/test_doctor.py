@@ -125,6 +125,16 @@ def test_worker_that_is_gone_is_named_with_the_next_step(platform: Platform) -> 
     assert finding.advice.split(", then ")[1] in done.stdout
 
 
+def test_worker_on_another_machine_is_judged_by_its_heartbeat(platform: Platform) -> None:
+    services = dict(platform.settings.services)
+    own = services["quotes"]
+    moved = {"address": f"dns:///{own.listen}", "worker_metrics": free_address(), "metrics": free_address()}
+    visit = _visit(platform, services=services | {"quotes": own.model_copy(update=moved)})
+    assert visit.of("process", "quotes")[0].said == "answers and can do its work"
+    assert "another machine" in visit.of("process", "quotes-worker")[0].said
+    assert visit.of("workers", "quotes")[0].said == "alive"
+
+
 def test_service_that_hangs_does_not_answer_and_keeps_nobody_waiting(platform: Platform) -> None:
     with _stopped(platform, "quotes"):
         visit = _visit(platform)
@@ -182,6 +192,7 @@ def test_lock_that_is_waited_for_names_who_holds_it(platform: Platform) -> None:
 
     waiting = threading.Thread(target=wait)
     with psycopg.connect(url, application_name="holder") as holder:
+        pid = holder.info.backend_pid
         holder.execute("LOCK TABLE quotes IN ACCESS EXCLUSIVE MODE")
         waiting.start()
         try:
@@ -193,7 +204,7 @@ def test_lock_that_is_waited_for_names_who_holds_it(platform: Platform) -> None:
             waiting.join(10)
     (finding,) = visit.of("locks", "quotes")
     assert finding.state == "warning"
-    assert f"holder (pid {holder.info.backend_pid})" in finding.said
+    assert f"holder (pid {pid})" in finding.said
 
 
 def test_failed_late_and_paused_jobs_are_warnings(platform: Platform) -> None:
