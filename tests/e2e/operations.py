@@ -140,10 +140,12 @@ class Operated:
 
     def restart_workers(self) -> None:
         """A worker ends sooner or later when its database was away, and whoever runs it starts it again: do so now."""
+        supervisor, ended = self.platform.supervisor, self.platform.supervisor.dead()
         for process in PROCESSES:
             if process.verb == "work":
-                self.platform.supervisor.kill(process.name)
-                self.platform.supervisor.spawn(process)
+                if process not in ended:
+                    supervisor.kill(process.name)
+                supervisor.spawn(process)
 
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
