@@ -64,7 +64,8 @@ class FencedManager(JobManager):
         )
         if row["id"] is None:
             return None
-        measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
+        if row["delay"] is not None:  # the event of its making may be gone
+            measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
         return Job.from_row(row)
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
