@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from libs.db import embedded
-from tests.ops.live import ask_in_vain, killed, stopped
+from tests.ops.live import Keeper, ask_in_vain, stopped
 from tests.ops.monitoring import Monitoring, wait_until
 from tests.ops.sinks import Received
 from tests.support.buyer import Buyer
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.xdist_group("ops"), pytest.mark.timeout(240)]
 ARRIVES_WITHIN = 15.0  # seconds after it began to fire
 
 
-def test_stopped_database_is_told_everywhere(platform: Platform, monitoring: Monitoring) -> None:
+def test_stopped_database_is_told_everywhere(platform: Platform, keeper: Keeper, monitoring: Monitoring) -> None:
     port = platform.postgres.port
     platform.postgres.stop()
     try:
@@ -40,11 +40,13 @@ def test_stopped_database_is_told_everywhere(platform: Platform, monitoring: Mon
     assert "Description: PostgreSQL database is not responding" in mail["text"]
     assert "Runbook: docs/runbooks/DatabaseDown.md" in mail["text"]
     monitoring.wait_over("DatabaseDown")
-    wait_until(lambda: httpx.get(f"{platform.url}/readyz", timeout=10).is_success, "the platform did not recover")
+    keeper.wait_ready()
 
 
-def test_errors_of_a_dead_service_are_told(platform: Platform, monitoring: Monitoring, buyer: Buyer) -> None:
-    with killed(platform, "policies"):
+def test_errors_of_a_dead_service_are_told(
+    platform: Platform, keeper: Keeper, monitoring: Monitoring, buyer: Buyer
+) -> None:
+    with keeper.killed("policies"):
         ask_in_vain(platform, buyer, times=5)
         monitoring.settle()
         ask_in_vain(platform, buyer, times=100)
@@ -73,7 +75,7 @@ def test_eleven_wrong_passwords_are_told(platform: Platform, monitoring: Monitor
     wait_until(lambda: monitoring.value("sum(bazaruto_auth_failed_logins_total)") is not None, "there is no counter")
     account = {"email": "nobody@example.com", "password": "a wrong long password"}
     for _ in range(11):
-        assert httpx.post(f"{platform.url}/v1/auth/login", json=account, timeout=30).status_code == 401
+        assert httpx.post(f"{platform.url}/v1/auth/login", json=account, timeout=30).status_code in (401, 429)
     wait_until(
         lambda: (monitoring.value("sum(bazaruto_auth_failed_logins_total)") or 0) - (before or 0) >= 11,
         "the failures were not counted",
@@ -84,8 +86,20 @@ def test_eleven_wrong_passwords_are_told(platform: Platform, monitoring: Monitor
     assert "failed login attempts in the last 5 minutes" in arrived["mail"].content["text"]
 
 
-def test_dead_process_is_told_by_its_name(platform: Platform, monitoring: Monitoring) -> None:
-    with killed(platform, "quotes-worker"):
+def test_attacks_that_were_refused_are_told(platform: Platform, monitoring: Monitoring) -> None:
+    wait_until(lambda: bool(monitoring.query("bazaruto_suspicious_requests_total")), "there is no counter")
+    with httpx.Client(base_url=platform.url, timeout=30) as http:
+        for _ in range(101):
+            assert http.get("/.git/config").status_code == 404
+
+    alert = monitoring.wait_firing("SuspiciousActivity")
+
+    assert alert["labels"]["severity"] == "warning"
+    _arrivals(monitoring, "SuspiciousActivity", ("slack",))
+
+
+def test_dead_process_is_told_by_its_name(keeper: Keeper, monitoring: Monitoring) -> None:
+    with keeper.killed("quotes-worker"):
         _arrivals(monitoring, "TargetDown", ("slack", "mail"), text="quotes-worker at", process="quotes-worker")
     monitoring.wait_over("TargetDown", process="quotes-worker")
 

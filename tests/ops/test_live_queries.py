@@ -83,10 +83,15 @@ def test_every_rule_and_every_panel_can_be_evaluated(monitoring: Monitoring) -> 
         monitoring.query(expression.text)
 
 
-def test_every_target_answers(monitoring: Monitoring) -> None:
+def test_every_target_answers(monitoring: Monitoring, platform: Platform) -> None:
     answered = "count(max_over_time(up[5m]) == 1)"  # at some time: the machine may be busy
     expected = len(PROCESSES) + len(("postgres", "redis", "node", "prometheus", "alertmanager"))
-    wait_until(lambda: monitoring.value(answered) == expected, monitoring.unanswered)
+
+    def told() -> str:
+        ends = (platform.supervisor.tail(process.name) for process in platform.supervisor.dead())
+        return "\n".join((monitoring.unanswered(), *ends))
+
+    wait_until(lambda: monitoring.value(answered) == expected, told)
 
 
 @pytest.mark.usefixtures("load")
