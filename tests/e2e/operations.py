@@ -135,7 +135,10 @@ class Operated:
     def recover(self) -> None:
         """Wait until every process is well."""
         for process in PROCESSES:
-            until(lambda name=process.name: self._shows_metrics(name), 30)  # type: ignore[misc]
+            end = time.monotonic() + 30
+            while not self._shows_metrics(process.name):
+                last = [line for line in self.lines() if line["component"] == process.name][-5:]
+                assert time.monotonic() < end, f"{process.name} does not answer; it said last: {last}"
         until(lambda: self.get("/healthz").status_code == self.get("/readyz").status_code == 200, 30)
 
     def restart_workers(self) -> None:
