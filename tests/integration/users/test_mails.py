@@ -87,9 +87,11 @@ def test_letter_is_in_the_language_of_the_customer(house: House, letterbox: Lett
     house.register(locale="de-CH")
     with letterbox.open():
         work()
-    assert [letter["Subject"] for letter in letterbox.letters] == ["Bem-vindo à Bazaruto", "Welcome to Bazaruto"]
-    assert "João Çubango" in part(letterbox.letters[0], "plain")
-    assert "João Çubango" in letterbox.letters[0]["To"]
+    # Two jobs run side by side, so that either letter may be the first.
+    letters = {str(letter["Subject"]): letter for letter in letterbox.letters}
+    assert set(letters) == {"Bem-vindo à Bazaruto", "Welcome to Bazaruto"}
+    assert "João Çubango" in part(letters["Bem-vindo à Bazaruto"], "plain")
+    assert "João Çubango" in letters["Bem-vindo à Bazaruto"]["To"]
 
 
 def test_registration_that_fails_sends_nothing(house: House, work: Any) -> None:
@@ -109,7 +111,10 @@ def test_letter_is_sent_again_after_a_reply_that_says_later(house: House, letter
     letterbox.replies = ["451 try again later"]
     with letterbox.open():
         assert work() == [("todo", 1)]
-        ((waits,),) = house.sql("SELECT scheduled_at > now() + interval '20 s' FROM procrastinate_jobs")
+        ((waits,),) = house.sql(
+            "SELECT scheduled_at > now() + interval '20 s' FROM procrastinate_jobs"
+            " WHERE task_name = 'users.send_welcome'"
+        )
         assert waits
         assert work() == [("succeeded", 2)]
     assert len(letterbox.letters) == 1
