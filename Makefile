@@ -50,8 +50,8 @@ run: protos/gen/.done ## Start the whole platform; Ctrl-C stops it
 demo: protos/gen/.done ## Buy a policy on the running platform and print each step and the trace
 	@$(BIN)/bazarutod demo
 
-test: protos/gen/.typed ## Run every test, in parallel
-	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup
+test: protos/gen/.typed ## Run every test but those of the monitoring, in parallel
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup --ignore=tests/ops
 
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
