@@ -49,7 +49,8 @@ class WorkerStopped(RuntimeError):
 class JobRunner:
     """Runs the jobs of one service."""
 
-    def __init__(self, url: str, settings: JobSettings, name: str) -> None:
+    def __init__(self, url: str, settings: JobSettings, name: str, *, housekeeping: bool = True) -> None:
+        """`housekeeping` says whether this worker also deletes old jobs, by the hour."""
         self._url = url
         self._settings = settings
         self._name = name
@@ -62,7 +63,9 @@ class JobRunner:
         self._connector = connector
         self._rescuer = Rescuer(connector, settings)
         self._begun: dict[int, float] = {}  # jobs under way, and when they began
-        self.every("7 * * * *", DELETE_OLD, self._delete_old)
+        forget = self._scheduled(DELETE_OLD, self._delete_old)
+        if housekeeping:
+            self._app.periodic(cron="7 * * * *")(forget)
 
     def handle(self, kind: JobKind, handler: Callable[..., None]) -> None:
         """Run `handler` with the arguments that the job was deferred with; retry it when it raises."""
@@ -72,15 +75,7 @@ class JobRunner:
 
     def every(self, cron: str, kind: JobKind, handler: Callable[[], None]) -> None:
         """Run `handler` by a schedule (cron, optionally with seconds last). One worker runs each occurrence."""
-        task = self._app.task(
-            name=kind.name,
-            queue=kind.queue,
-            priority=kind.priority,
-            queueing_lock=kind.name,
-            retry=self._retry,
-            pass_context=True,
-        )
-        self._app.periodic(cron=cron)(task(self._told(kind, lambda timestamp: handler())))
+        self._app.periodic(cron=cron)(self._scheduled(kind, handler))
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; jobs under way get 20 seconds to end, then they are put back."""
@@ -90,7 +85,8 @@ class JobRunner:
         asyncio.run(self._work())
 
     def run_due(self) -> None:
-        """Work on what is due now, with what follows from it, and return."""
+        """Work on what is due now, with what follows from it, and return. Schedules wait for a worker that stays."""
+        self._app.periodic_registry.periodic_tasks.clear()
 
         async def work() -> None:
             async with self._app.open_async():
@@ -176,6 +172,18 @@ class JobRunner:
         await self._app.job_manager.unregister_worker(worker.worker_id)
         telemetry.stop()
         os._exit(1 if overdue else 0)
+
+    def _scheduled(self, kind: JobKind, handler: Callable[[], None]) -> Any:
+        """The task of a job that runs by a schedule; it waits once at most."""
+        task = self._app.task(
+            name=kind.name,
+            queue=kind.queue,
+            priority=kind.priority,
+            queueing_lock=kind.name,
+            retry=self._retry,
+            pass_context=True,
+        )
+        return task(self._told(kind, lambda timestamp: handler()))
 
     def _told(self, kind: JobKind, handler: Callable[..., None]) -> Callable[..., None]:
         """The handler with a span, a line in the log and a measure of time."""

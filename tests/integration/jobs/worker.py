@@ -78,7 +78,7 @@ class Handlers:
 def runner(url: str, settings: JobSettings) -> JobRunner:
     """A runner with all of these jobs."""
     handlers = Handlers(url)
-    made = JobRunner(url, settings, "test-worker")
+    made = JobRunner(url, settings, "test-worker", housekeeping=False)
     for kind, handler in (
         (NOTE, handlers.note),
         (URGENT, handlers.note),
