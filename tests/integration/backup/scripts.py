@@ -43,20 +43,17 @@ class Scripts:
 
     def run(self, script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a script to its end."""
-
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, resource.RLIM_INFINITY))
-
+        limited = self.largest_file != resource.RLIM_INFINITY
+        limit = ["prlimit", f"--fsize={self.largest_file}:unlimited"] if limited else []
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return subprocess.run(
-            [str(FOLDER / script), *map(str, arguments)],
+            [*limit, str(FOLDER / script), *map(str, arguments)],
             env={**kept, **self._defaults(), **self.variables, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
-            preexec_fn=limit,
         )
 
     def _defaults(self) -> dict[str, str]:
