@@ -12,7 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
@@ -38,6 +38,16 @@ _outcomes = Counter("bazaruto_payments_total", "Payments by what became of them"
 for _state in State:
     _outcomes.labels(_state.value)  # there from the start, so that the first one is an increase
 _collected = Counter("bazaruto_payments_collected_minor_units_total", "Money collected by payments", ["currency"])
+_finality = Histogram(
+    "bazaruto_payment_finality_seconds",
+    "Time from the beginning of a payment to its end, by whom it waited for last",
+    ["waited_for"],
+    buckets=(0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600, 86400),
+)
+# How long a payer takes to act is no measure of the platform or of its provider.
+_WAITED_FOR = {State.PROCESSING: "provider", State.REQUIRES_ACTION: "payer"}
+for _whom in _WAITED_FOR.values():
+    _finality.labels(_whom)
 
 log = structlog.get_logger("collecting")
 Answer = TypeVar("Answer")
@@ -95,7 +105,7 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
         )
     if after.state is State.SUCCEEDED:
         _succeeded(session, billed, after, now)
-    when_committed(session, lambda: _count(after))
+    when_committed(session, lambda: _count(before, after))
     log.info("payment recorded", payment_id=ids.encode("pay", payment_id), state=after.state)
     return after
 
@@ -119,10 +129,13 @@ def settle(database: Database, provider: Provider, payment_id: UUID, attempt: in
     return settled
 
 
-def _count(done: Payment) -> None:
-    _outcomes.labels(done.state.value).inc()
-    if done.state is State.SUCCEEDED:
-        _collected.labels(done.amount.currency).inc(done.amount.minor)
+def _count(before: Payment, after: Payment) -> None:
+    _outcomes.labels(after.state.value).inc()
+    if after.completed_at:
+        taken = (after.completed_at - after.created_at).total_seconds()
+        _finality.labels(_WAITED_FOR[before.state]).observe(max(taken, 0))  # two clocks may differ
+    if after.state is State.SUCCEEDED:
+        _collected.labels(after.amount.currency).inc(after.amount.minor)
 
 
 def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:

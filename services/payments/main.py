@@ -14,7 +14,7 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
-from services.payments import jobs
+from services.payments import jobs, watching
 from services.payments.clients import Policies
 from services.payments.sandbox import Sandbox
 from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
@@ -44,7 +44,8 @@ def work(settings: Settings) -> None:
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     policies = Policies(connect(settings.services["policies"].target, tokens))
     jobs.register(runner, jobs.Handlers(database, Sandbox(database), policies))
-    runner.run()
+    with watching.shown(database):
+        runner.run()
     database.close()
 
 

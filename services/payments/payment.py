@@ -48,6 +48,10 @@ class State(StrEnum):
     CANCELED = "canceled"
 
 
+OPEN = (State.PROCESSING, State.REQUIRES_ACTION)
+"""The states that are no end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """One attempt to collect an invoice."""
@@ -68,7 +72,7 @@ class Payment:
     @property
     def is_open(self) -> bool:
         """Whether it has not come to its end."""
-        return self.state in (State.PROCESSING, State.REQUIRES_ACTION)
+        return self.state in OPEN
 
 
 def begin(invoice: Invoice, provider: str, now: datetime, *, payment_id: UUID) -> Payment:

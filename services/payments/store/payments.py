@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from libs.money import Money
-from services.payments.payment import Payment, State
+from services.payments.payment import OPEN, Payment, State
 from services.payments.store.rows import PaymentRow
 
 _payments = PaymentRow.__table__
@@ -35,9 +36,15 @@ def find_open(session: Session, invoice_id: UUID) -> UUID | None:
     return session.scalar(
         sa.select(_payments.c.id).where(
             _payments.c.invoice_id == invoice_id,
-            _payments.c.status.in_([State.PROCESSING, State.REQUIRES_ACTION]),
+            _payments.c.status.in_(OPEN),
         )
     )
+
+
+def find_oldest_open(session: Session) -> Mapping[State, datetime]:
+    """When the oldest payment was begun that is still open, by its state. `idx_payments_status` finds the open ones."""
+    query = sa.select(_payments.c.status, sa.func.min(_payments.c.created_at)).where(_payments.c.status.in_(OPEN))
+    return {State(status): begun for status, begun in session.execute(query.group_by(_payments.c.status))}
 
 
 def list_payments(

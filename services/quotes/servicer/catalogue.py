@@ -20,6 +20,7 @@ from services.quotes import store
 from services.quotes.pricing import Tariff, compile_tariff
 from services.quotes.product import Product, ProductNotAvailable, newest_on_sale
 from services.quotes.reading import DefinitionError, read
+from services.quotes.servicer import measures
 
 log = structlog.get_logger("quotes")
 
@@ -88,6 +89,7 @@ class Catalogue:
                     tariff = _load(session, code, version)
                     if tariff is not None:
                         known.setdefault(code, {})[version] = tariff
+                        measures.begin_at_nought(code)
             self._tariffs = known
             self._looked_at = began_at
 

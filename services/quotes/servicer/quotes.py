@@ -8,21 +8,20 @@ from uuid import UUID
 
 import grpc
 import sqlalchemy as sa
-from prometheus_client import Histogram
 from sqlalchemy.orm import Session
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
 from libs import ids
 from libs.auth import AccessDenied
-from libs.db import Database, violates
+from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
-from libs.telemetry.metrics import DURATION_BUCKETS
 from services.quotes import quote, store
 from services.quotes.pricing import Calculation
 from services.quotes.quote import PolicyAlreadyIssued, Quote
+from services.quotes.servicer import measures
 from services.quotes.servicer.catalogue import Catalogue
 from services.quotes.servicer.messages import (
     calculation_to_proto,
@@ -30,13 +29,6 @@ from services.quotes.servicer.messages import (
     quote_to_proto,
     risk_from_proto,
     state_from_proto,
-)
-
-_calculation_duration = Histogram(
-    "bazaruto_quote_calculation_duration_seconds",
-    "Time spent calculating quotes",
-    ["product_type"],
-    buckets=DURATION_BUCKETS,
 )
 
 
@@ -63,6 +55,8 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             number = quote.number_for(now.year, store.next_number(session))
             made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
             store.add_quote(session, made)
+            counted = measures.quotes.labels(made.product_code, calculation.decision.outcome.value)
+            when_committed(session, counted.inc)
             reply = quote_to_proto(made, now)
             idempotency.keep(session, reply)
         return reply
@@ -118,7 +112,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         try:
             return tariff.calculate(risk, now)
         finally:
-            _calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)
+            measures.calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)
 
 
 def _bind(session: Session, quote_id: UUID, policy_id: UUID, issued_at: datetime) -> Quote:

@@ -1,0 +1,59 @@
+"""How long payments stay open, shown to whoever watches the platform.
+
+The worker shows it, when its metrics are read: one query a scrape, however many servers there are. Several workers
+look at the same table and show the same, so the largest counts, not the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+from prometheus_client import Gauge
+
+from libs.db import Database
+from libs.errors import DomainError
+from libs.rpc.shared import SharedLook
+from libs.telemetry import metrics
+from services.payments import store
+from services.payments.payment import OPEN
+
+_PATIENCE = 1.5  # seconds; a page of metrics does not wait for a database that hangs
+
+_oldest_open = Gauge(
+    "bazaruto_payments_oldest_open_seconds",
+    "How long the oldest payment has been in a state that is no end; 0 when none is",
+    ["state"],
+    multiprocess_mode="mostrecent",
+)
+
+log = structlog.get_logger("payments")
+
+
+@contextmanager
+def shown(database: Database) -> Iterator[None]:
+    """Within, each page of metrics tells how old the oldest open payment is."""
+    look = SharedLook(lambda: _observe(database, datetime.now(UTC)), "watching")
+
+    def refresh() -> None:
+        try:
+            look.run(_PATIENCE)
+        except DomainError as error:  # what was shown last stays: a payment does not end by not being looked at
+            log.warning("open payments cannot be looked at", error=error.message)
+
+    metrics.before_page(refresh)
+    try:
+        yield
+    finally:
+        metrics.not_before_page(refresh)
+        look.stop()
+
+
+def _observe(database: Database, now: datetime) -> None:
+    with database.reading(fresh=True) as session:
+        oldest = store.payments.find_oldest_open(session)
+    for state in OPEN:
+        begun = oldest.get(state, now)
+        _oldest_open.labels(state.value).set(max((now - begun).total_seconds(), 0))
