@@ -28,6 +28,29 @@ def test_every_part_is_defined_and_used(kind: str) -> None:
     assert used == COLLECTOR[kind].keys()
 
 
+@pytest.mark.parametrize("path", ["docker", "kubernetes/base", "kubernetes/overlays/development"])
+def test_processes_export_every_span_so_that_the_collector_can_choose(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings_of(DEPLOY / path / "config.yaml", monkeypatch).telemetry.sampling == 1
+    assert PIPELINES["traces"]["processors"].index("tail_sampling") == 1  # chosen first, then batched
+
+
+def test_traces_with_errors_and_slow_ones_are_always_kept_and_some_of_the_others() -> None:
+    chosen = {policy["type"]: policy[policy["type"]] for policy in COLLECTOR["processors"]["tail_sampling"]["policies"]}
+    assert chosen == {
+        "status_code": {"status_codes": ["ERROR"]},
+        "latency": {"threshold_ms": 1000},
+        "probabilistic": {"sampling_percentage": "${env:TRACES_PERCENT:-10}"},
+    }
+
+
+def test_collector_decides_after_a_call_can_have_ended() -> None:
+    wait = COLLECTOR["processors"]["tail_sampling"]["decision_wait"]
+    assert wait.endswith("s")
+    assert float(wait[:-1]) >= 10
+
+
 @pytest.mark.parametrize("signal", PIPELINES)
 def test_memory_is_limited_first_and_batches_are_made_last(signal: str) -> None:
     assert PIPELINES[signal]["processors"][0] == "memory_limiter"
