@@ -78,10 +78,10 @@ def create_admin(
     wanted = json.dumps({"email": email, "full_name": full_name, "password": password})
     command = [sys.executable, "-m", "services.users.main", "create-admin"]
     done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)  # noqa: S603
-    last = json.loads((done.stdout.strip() or done.stderr.strip()).splitlines()[-1])
+    result = json.loads(done.stdout or "{}")
     if done.returncode:
-        sys.exit(last["error"])
-    typer.echo(f"{email} is an administrator: {last['user_id']}")
+        sys.exit(result.get("error") or done.stderr)
+    typer.echo(f"{email} is an administrator: {result['user_id']}")
 
 
 @app.command()

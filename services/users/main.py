@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
+from functools import partial
+from typing import TextIO
 
 import services.users
 from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, user_pb2_grpc
@@ -21,6 +24,7 @@ from services.users import caching, jobs, registration
 from services.users.hashing import Hasher
 from services.users.servicer import AuthServicer, UserServicer
 from services.users.throttling import Throttle
+from services.users.user import User
 
 NAME = "users"
 
@@ -57,18 +61,29 @@ def migrate(settings: Settings) -> None:
     migrations.upgrade(settings.services[NAME].db_url, services.users)
 
 
-def create_admin(settings: Settings) -> None:
-    """Make an admin of `{"email", "full_name", "password"}` on standard input; the last line out is `{"user_id"}`."""
-    wanted = _read_admin(sys.stdin.read())
+def create_admin(settings: Settings, result: TextIO) -> None:
+    """Make an admin of `{"email", "full_name", "password"}` on standard input.
+
+    `result` gets `{"user_id"}`, or `{"error"}` when nobody was made.
+    """
+    try:
+        admin = _make_admin(settings, _read_admin(sys.stdin.read()))
+    except ValueError as error:
+        print(json.dumps({"error": str(error)}), file=result, flush=True)
+        raise
+    print(json.dumps({"user_id": ids.encode("usr", admin.id)}), file=result, flush=True)
+
+
+def _make_admin(settings: Settings, wanted: dict[str, str]) -> User:
+    """`ValueError` when it is refused."""
     database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-create-admin")
     database.open()
     try:
-        admin = registration.create_admin(database, now=datetime.now(UTC), **wanted)
+        return registration.create_admin(database, now=datetime.now(UTC), **wanted)
     except DomainError as error:
         raise ValueError(f"no admin was created: {error.message}") from error
     finally:
         database.close()
-    print(json.dumps({"user_id": ids.encode("usr", admin.id)}))
 
 
 def _read_admin(text: str) -> dict[str, str]:
@@ -83,6 +98,15 @@ def _read_admin(text: str) -> dict[str, str]:
     return wanted
 
 
+def _standard_output_for_result() -> TextIO:
+    """Standard output for a result alone: what else would go there, the log, goes to standard error from now on."""
+    result = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return result
+
+
 if __name__ == "__main__":
-    verbs: dict[str, process.Verb] = {"create-admin": create_admin}  # a name that no keyword can have
+    result = _standard_output_for_result() if sys.argv[1:] == ["create-admin"] else sys.stdout
+    # A name that no keyword can have.
+    verbs: dict[str, process.Verb] = {"create-admin": partial(create_admin, result=result)}
     process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate, **verbs)

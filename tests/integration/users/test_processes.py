@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def test_first_admin_is_made_by_a_command_and_can_log_in(environment: dict[str, 
     made = run("create-admin", environment, json.dumps(ADMIN))
     assert made.returncode == 0, made.stdout + made.stderr
     assert PASSWORD not in made.stdout + made.stderr
-    user_id = json.loads(made.stdout.splitlines()[-1])["user_id"]
+    user_id = json.loads(made.stdout)["user_id"]
+    assert any(json.loads(line)["message"] == "admin_created" for line in made.stderr.splitlines())
     with running("serve", environment):
         target = json.loads(environment["BAZARUTO_SERVICES"])["users"]["listen"]
         with grpc.insecure_channel(target) as channel:
@@ -105,7 +107,29 @@ def test_address_of_an_account_makes_no_second_admin(environment: dict[str, str]
     database.close()
     refused = run("create-admin", environment, json.dumps({**ADMIN, "email": "root@example.com"}))
     assert refused.returncode == 1
-    assert "belongs to an account already" in refused.stdout + refused.stderr
+    assert "belongs to an account already" in json.loads(refused.stdout)["error"]
+    assert json.loads(refused.stderr.splitlines()[-1])["level"] == "error"
+
+
+def test_result_of_the_command_is_there_wherever_the_log_goes(environment: dict[str, str], tmp_path: Path) -> None:
+    elsewhere = {**environment, "BAZARUTO_LOG_FILE": str(tmp_path / "app.log")}
+    made, refused = (run("create-admin", elsewhere, json.dumps(ADMIN)) for _ in range(2))
+    assert (set(json.loads(made.stdout)), made.stderr) == ({"user_id"}, "")
+    assert (set(json.loads(refused.stdout)), refused.stderr) == ({"error"}, "")
+    assert "admin_created" in (tmp_path / "app.log").read_text()
+
+
+def test_command_line_tells_people_who_became_an_administrator_and_who_did_not(environment: dict[str, str]) -> None:
+    def ask(**variables: str) -> subprocess.CompletedProcess[str]:
+        words = [Path(sys.executable).with_name("bazarutod"), "create-admin", "ops@example.com", "--password", PASSWORD]
+        own = {**environment, **variables}
+        return subprocess.run(words, env=own, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+    assert re.fullmatch(r"ops@example.com is an administrator: usr_\w+\n", ask().stdout)
+    assert "belongs to an account already" in ask().stderr
+    wrong = ask(BAZARUTO_LOG_LEVEL="loud")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "log_level" in wrong.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"email": 1, "full_name": "x", "password": "y"}', "nonsense"])
