@@ -78,6 +78,7 @@ def test_addresses_of_runbooks_answer(monitoring: Monitoring, platform: Platform
         "localhost:9187": monitoring.exporters["postgres"],
         "localhost:9101": services["users"].metrics,
         "localhost:9104": services["payments"].metrics,
+        "localhost:9114": services["payments"].worker_metrics,
     }
     asked = sorted({url for line in _lines("curl") for url in re.findall(r"http://[^\s'|]+", line)})
     assert asked
