@@ -27,6 +27,7 @@ from tests.support.platform import Platform, running_platform
 
 # What nobody retries: a test asks for exactly what it counts.
 TIMEOUT = 30.0
+_GATHERED = 0.15  # seconds; three times what libs/telemetry/sink.py waits
 
 
 class Redis:
@@ -71,13 +72,13 @@ class Operated:
 
     def lines_of(self, path: Path, *, after: int = 0) -> list[dict[str, Any]]:
         """The same of a log that was moved."""
-        time.sleep(0.2)  # lines are written together, a moment later
+        _settle(path)
         text = path.read_bytes()[after:].decode()
         return [json.loads(line) for line in text.splitlines()]
 
     def mark(self) -> int:
         """Where the log ends now."""
-        time.sleep(0.2)
+        _settle(self.log_file)
         return self.log_file.stat().st_size
 
     def pids(self) -> list[int]:
@@ -162,6 +163,15 @@ class Operated:
             for process in frozen:
                 process.send_signal(signal.SIGCONT)
             self.restart_workers()
+
+
+def _settle(log: Path) -> None:
+    """Return when a log has not grown for longer than a process gathers lines before it writes them."""
+    size, since = log.stat().st_size, time.monotonic()
+    while time.monotonic() - since < _GATHERED:
+        time.sleep(0.02)
+        if (now := log.stat().st_size) != size:
+            size, since = now, time.monotonic()
 
 
 def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:

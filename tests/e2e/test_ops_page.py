@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import httpx
 import pytest
 
 from libs.stack import PROCESSES
+from tests.support.admins import make_admin
 from tests.support.browser import Page, running_browser
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
@@ -27,10 +25,7 @@ PICTURES = "TEST_PICTURES"  # a folder in which pictures of the page are wanted
 @pytest.fixture(scope="module")
 def operator(platform: Platform) -> str:
     """The e-mail address of an administrator."""
-    wanted = json.dumps({"email": EMAIL, "full_name": "Operator", "password": PASSWORD})
-    command = [sys.executable, "-m", "services.users.main", "create-admin"]
-    subprocess.run(command, input=wanted, env=platform.environment, capture_output=True, text=True, check=True)
-    return EMAIL
+    return make_admin(platform.environment, EMAIL, PASSWORD)
 
 
 @pytest.fixture

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.admins import PASSWORD, admin_headers
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
 
 ELSEWHERE = "127.0.0.7"  # an address that no other test of the run calls from
-PASSWORD = "baobab-carrinha-47"
 
 
 @pytest.fixture
@@ -32,15 +29,7 @@ def http(platform: Platform) -> Iterator[httpx.Client]:
 @pytest.fixture
 def admin(platform: Platform, http: httpx.Client) -> dict[str, str]:
     """The headers of an admin."""
-    email = f"{secrets.token_hex(6)}@example.com"
-    account = {"email": email, "full_name": "Root", "password": PASSWORD}
-    command = [sys.executable, "-m", "services.users.main", "create-admin"]
-    subprocess.run(
-        command, input=json.dumps(account), env=platform.environment, text=True, check=True, capture_output=True
-    )
-    # Other tests of the run guess passwords from the same address, so that this log-in may have to wait.
-    tokens = Buyer(http).call("POST", "/v1/auth/login", {"email": email, "password": PASSWORD})
-    return {"authorization": f"Bearer {tokens['accessToken']}"}
+    return admin_headers(platform.environment, http)
 
 
 def test_a_purchase_is_in_three_audit_logs_under_its_trace(
