@@ -61,8 +61,12 @@ def parse(raw: bytes, root: str = "body") -> tuple[Any, bool]:
         if len(made) != len(pairs):
             doubtful = True
             twice = _Twice(made)
-            keys = [key for key, _ in pairs]
-            twice.key = next(key for key in keys if keys.count(key) > 1)
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    twice.key = key
+                    break
+                seen.add(key)
             return twice
         if not doubtful and any("_" in key for key in made):
             doubtful = True  # a field may be given by both of its names
