@@ -50,10 +50,11 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 class Request:
     """One HTTP request, before anything of it is believed."""
 
-    __slots__ = ("headers", "method", "path", "peer", "query", "raw", "scheme", "url_size", "wrong")
+    __slots__ = ("headers", "is_http1", "method", "path", "peer", "query", "raw", "scheme", "url_size", "wrong")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
+        self.is_http1 = scope["http_version"] != "2"
         raw_path: bytes = scope["raw_path"]
         raw_query: bytes = scope["query_string"]
         self.path = raw_path.decode("latin-1")
@@ -117,8 +118,10 @@ async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
     length = request.get("content-length")
     if length.isdigit() and int(length) > limit:
         raise problems.too_large(limit)
-    if length == "0" or (not length and not request.get("transfer-encoding")):
+    if length == "0":
         return b""
+    if request.is_http1 and not length and not request.get("transfer-encoding"):
+        return b""  # HTTP/2 knows neither: there a body may come without being announced
     parts: list[bytes] = []
     size = 0
     try:

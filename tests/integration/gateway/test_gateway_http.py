@@ -390,3 +390,23 @@ def test_a_request_cannot_be_smuggled_in_a_body(gateway: Any) -> None:
 def test_http2_is_spoken_too(gateway: Any) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
     assert gateway.raw(preface, wait=1)[3:4] == b"\x04"  # the server's SETTINGS frame
+
+
+def test_body_without_a_length_is_read_over_http2(gateway: Any) -> None:
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def header(name: bytes, value: bytes) -> bytes:  # a literal of HPACK that nobody needs to remember
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    sent = {b":method": b"POST", b":scheme": b"http", b":path": b"/v1/books", b":authority": b"a"}
+    head = b"".join(header(*each) for each in (sent | {b"content-type": b"application/json"}).items())
+    settings, headers, data, end = b"\x04", b"\x01", b"\x00", 0x1
+    answer = gateway.raw(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + frame(settings[0], 0, 0, b"")
+        + frame(headers[0], 0x4, 1, head)
+        + frame(data[0], end, 1, b'{"title": "Ulysses"}'),
+        wait=2,
+    )
+    assert b'"title":"Ulysses"' in answer

@@ -13,14 +13,17 @@ from gateway.exchange import Request, read_body
 from gateway.problems import Problem
 
 
-def read(*parts: Any, limit: int = 10, length: str = "") -> bytes:
+def read(*parts: Any, limit: int = 10, length: str = "", version: str = "1.1", chunked: bool = True) -> bytes:
     """Read a body that arrives in parts; a part that is None never comes, and one that is False breaks it off."""
-    headers = [(b"content-length", length.encode())] if length else [(b"transfer-encoding", b"chunked")]
+    headers = [(b"content-length", length.encode())] if length else []
+    if chunked and not length and version != "2":
+        headers = [(b"transfer-encoding", b"chunked")]
     scope: dict[str, Any] = {
         "method": "POST",
         "raw_path": b"/",
         "query_string": b"",
         "scheme": "http",
+        "http_version": version,
         "client": None,
         "headers": headers,
     }
@@ -57,6 +60,13 @@ def test_a_body_without_a_length_is_counted() -> None:
 
 def test_no_body_is_not_waited_for() -> None:
     assert read(None, length="0") == b""
+
+
+def test_unannounced_body_is_read_over_http2_and_not_waited_for_over_http1() -> None:
+    assert read(b"12345", b"67890", version="2") == b"1234567890"
+    assert read(b"", version="2") == b""
+    assert status(b"12345", b"67890", b"1", version="2") == 413
+    assert read(None, chunked=False) == b""
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:

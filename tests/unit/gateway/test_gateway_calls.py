@@ -21,6 +21,7 @@ def request(*headers: tuple[str, str], path: str = "/v1/books/b", peer: str = "1
         "raw_path": path.encode("latin-1"),
         "query_string": b"",
         "scheme": "http",
+        "http_version": "1.1",
         "client": (peer, 1),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }

@@ -58,6 +58,7 @@ def request(path: str, query: str = "", peer: str = "127.0.0.1", *headers: tuple
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "scheme": "http",
+        "http_version": "1.1",
         "client": (peer, 1),
         "headers": headers,
     }

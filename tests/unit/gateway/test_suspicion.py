@@ -26,6 +26,7 @@ def request(path: str, *headers: tuple[str, str], query: str = "") -> Request:
         "raw_path": path.encode("latin-1"),
         "query_string": query.encode("latin-1"),
         "scheme": "http",
+        "http_version": "1.1",
         "client": ("203.0.113.9", 1),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }
