@@ -103,6 +103,13 @@ def test_what_nobody_catches_is_told_of_threads_and_of_the_process(lines: Lines)
     assert "RuntimeError: the end" in of_process["exception"]
 
 
+@pytest.mark.parametrize(("level", "details"), [("info", False), ("debug", True)])
+def test_details_are_told_when_the_file_asks_for_them(tmp_path: Path, level: str, details: bool) -> None:
+    (tmp_path / "config.yaml").write_text(f"log_level: {level}\n")
+    said = all_said(CONFIG=str(tmp_path / "config.yaml"))
+    assert any(line["level"] == "debug" for line in said) is details
+
+
 def test_details_are_told_when_the_environment_asks_for_them(lines: Lines, tmp_path: Path) -> None:
     assert not [line for line in lines if line["level"] == "debug"]
     (tmp_path / "config.yaml").write_text("log_level: info\n")

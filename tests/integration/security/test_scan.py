@@ -130,6 +130,17 @@ def test_list_of_what_is_shipped_holds_every_package_of_the_lock_file(tmp_path: 
     assert verdicts.sbom(str(report), lock) == 1
 
 
+@pytest.mark.skipif(
+    not (ROOT / ".venv/security/bin/cyclonedx-py").exists(), reason="make .venv/.security installs the scanners"
+)
+def test_list_of_what_is_shipped_is_made_by_the_real_program(programs: Path) -> None:
+    code, printed = scan(programs, "sbom")
+    assert code == 0, printed
+    made = json.loads((programs.parent / "reports/sbom.cdx.json").read_text())
+    assert made["bomFormat"] == "CycloneDX"
+    assert {component["name"] for component in made["components"]} >= {"grpcio", "sqlalchemy"}
+
+
 def test_scanner_that_breaks_off_fails_its_part(programs: Path) -> None:
     stand_in(programs, "cyclonedx-py", "exit 5")
     assert scan(programs, "sbom")[0] != 0

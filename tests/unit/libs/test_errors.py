@@ -13,7 +13,8 @@ from google.rpc import error_details_pb2
 import libs
 import services
 from bazaruto.common.v1 import error_reason_pb2
-from libs.errors import DomainError, FieldInvalid, Refused, ResourceNotFound
+from gateway import problems
+from libs.errors import ConcurrentChange, DomainError, FieldInvalid, Refused, ResourceNotFound
 from libs.rpc.errors import CODES, RemoteError, code_of, to_status
 
 REASONS = {value.name for value in error_reason_pb2.ErrorReason.DESCRIPTOR.values}
@@ -70,6 +71,14 @@ def test_unknown_error_leaves_without_its_text() -> None:
     status = to_status(RuntimeError("password is hunter2"))
     assert code_of(status) is grpc.StatusCode.INTERNAL
     assert b"hunter2" not in status.SerializeToString()
+
+
+def test_lost_race_is_for_the_client_to_try_again() -> None:
+    status = to_status(ConcurrentChange())
+    again = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(again) for detail in status.details)
+    assert again.retry_delay.ToTimedelta().total_seconds() > 0
+    assert problems.CODES[status.code][1] == 409
 
 
 def test_wrong_fields_are_listed_one_by_one() -> None:
