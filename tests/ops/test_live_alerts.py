@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import httpx
+import psycopg
 import pytest
 
 from libs.db import embedded
+from libs.jobs import operating
 from tests.ops.live import Keeper, ask_in_vain, stopped
 from tests.ops.monitoring import Monitoring, wait_until
 from tests.ops.sinks import Received
@@ -96,6 +98,33 @@ def test_attacks_that_were_refused_are_told(platform: Platform, monitoring: Moni
 
     assert alert["labels"]["severity"] == "warning"
     _arrivals(monitoring, "SuspiciousActivity", ("slack",))
+
+
+def test_payment_whose_outcome_nobody_knows_is_told_until_the_provider_is_asked(
+    platform: Platform, monitoring: Monitoring, buyer: Buyer
+) -> None:
+    invoice = buyer.invoice_of(buyer.issue())
+    paid = buyer.pay(invoice, "pm_card_timeout")
+    assert paid["state"] == "STATE_PROCESSING"
+    with psycopg.connect(platform.postgres.url("bazaruto_payments"), autocommit=True) as connection:
+        # As if the first look of the janitor had failed, and the payment had been there for twenty minutes.
+        jobs = connection.execute(
+            "UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 h'"
+            " WHERE task_name = 'payments.settle' AND status = 'todo' RETURNING id"
+        ).fetchall()
+        connection.execute("UPDATE payments SET created_at = created_at - interval '20 min' WHERE completed_at IS NULL")
+
+        alert = monitoring.wait_firing("PaymentUnknownStuck", state="processing")
+        assert "was begun 20m" in alert["annotations"]["description"]
+        _arrivals(monitoring, "PaymentUnknownStuck", ("slack",))
+
+        waiting = [job for (job,) in jobs]
+        operating.cancel(connection, ids=waiting)
+        operating.retry(connection, ids=waiting)
+    buyer.wait(f"/v1/payments/{paid['paymentId']}", lambda found: found["state"] == "STATE_SUCCEEDED")
+    monitoring.wait_over("PaymentUnknownStuck")
+    late = 'slo:events_bad:rate5m{slo="payment_finality"}'
+    wait_until(lambda: (monitoring.value(late) or 0) > 0, "an end after twenty minutes counted as good")
 
 
 def test_dead_process_is_told_by_its_name(keeper: Keeper, monitoring: Monitoring) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from libs.cli.demo import RISK
 from libs.stack import PROCESSES
 from tests.ops import alert_rules
 from tests.ops.dashboards import expressions, metrics_of
@@ -16,6 +17,7 @@ from tests.ops.live import stopped
 from tests.ops.monitoring import Monitoring, wait_until
 from tests.ops.programs import DEPLOY, run
 from tests.support.buyer import Buyer
+from tests.support.people import new_key
 from tests.support.platform import Platform
 
 pytestmark = [pytest.mark.xdist_group("ops"), pytest.mark.timeout(240)]
@@ -105,9 +107,31 @@ def test_reads_of_one_user_mostly_hit_the_cache(monitoring: Monitoring) -> None:
     assert ratio > 0.9
 
 
+@pytest.mark.usefixtures("load")
+def test_quotes_are_drawn_by_product_and_outcome(monitoring: Monitoring) -> None:
+    (drawn,) = (found for found in expressions() if found.panel == "Quotes by Product and Outcome")
+    risen = {
+        (found["metric"]["product_type"], found["metric"]["outcome"])
+        for found in monitoring.query(drawn.text)
+        if float(found["value"][1]) > 0
+    }
+    assert risen >= {("motor", "approved"), ("motor", "referred"), ("motor", "declined")}
+
+
+@pytest.mark.usefixtures("load")
+def test_payments_count_for_their_objective_and_their_age_is_told_by_the_worker(monitoring: Monitoring) -> None:
+    assert (monitoring.value('slo:events_valid:rate5m{slo="payment_finality"}') or 0) > 0
+    age = monitoring.query("bazaruto_payments_oldest_open_seconds")
+    told = {(found["metric"]["process"], found["metric"]["state"]) for found in age}
+    assert told == {("payments-worker", "processing"), ("payments-worker", "requires_action")}
+
+
 def _make_everything_happen(platform: Platform, buyer: Buyer) -> None:
     with stopped(platform, "quotes"):
         assert buyer.http.get("/v1/products", headers={"request-timeout": "0.5"}).status_code in (503, 504)
+    for answers in ({"use": "taxi"}, {"driver_age": 17}):  # referred, declined
+        risk = {**RISK, "answers": {**RISK["answers"], **answers}}
+        buyer.call("POST", "/v1/quotes", {"risk": risk}, key=new_key())
     policy = buyer.issue()
     buyer.pay(buyer.invoice_of(policy))
     buyer.in_force(policy)
