@@ -2,6 +2,8 @@
 
 A worker that stood still for long loses its jobs to another. When it goes on, what it has to say about them comes too
 late, and is dropped; whatever its handlers have done stands, which is why they change nothing the second time.
+
+When the database is gone, nothing here fails: the link hears of it, and whoever runs the worker ends it in order.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from typing import Any, Final
 import structlog
 from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
+from procrastinate.manager import JobManager, NotificationCallback
 
 from libs.jobs import measures
 from libs.jobs.kinds import QUEUES
+from libs.jobs.link import Link
 
 log = structlog.get_logger("jobs")
 
@@ -55,18 +58,61 @@ _RETRY: Final = """
 
 
 class FencedManager(JobManager):
-    """The library's manager with three statements of our own."""
+    """The library's manager with three statements of our own, and with ears for the end of its connections."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link.connector)
+        self._link = link
+        self._left: set[int] = set()  # workers of this process that could not say that they left
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Take the first job that is due from a queue that is not paused."""
-        row = await self.connector.execute_query_one_async(
-            query=_FETCH, queues=list(queues or QUEUES), worker_id=worker_id
-        )
-        if row["id"] is None:
-            return None
-        if row["delay"] is not None:  # the event of its making may be gone
-            measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
-        return Job.from_row(row)
+        with self._link:
+            row = await self.connector.execute_query_one_async(
+                query=_FETCH, queues=list(queues or QUEUES), worker_id=worker_id
+            )
+            if row["id"] is None:
+                return None
+            if row["delay"] is not None:  # the event of its making may be gone
+                measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
+            return Job.from_row(row)
+        return None
+
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        """Hear of new jobs."""
+        with self._link:
+            await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+
+    async def list_jobs_to_abort_async(self, queue: str | None = None) -> Iterable[int]:
+        """The running jobs that somebody wants to end."""
+        with self._link:
+            return await super().list_jobs_to_abort_async(queue)
+        return []
+
+    async def defer_periodic_job(self, job: Job, periodic_id: str, defer_timestamp: int) -> int | None:
+        """Defer a job for its time, unless another worker did; what is missed is made up for by the next worker."""
+        with self._link:
+            return await super().defer_periodic_job(job, periodic_id, defer_timestamp)
+        return None
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life."""
+        with self._link:
+            await super().update_heartbeat(worker_id)
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Take a worker off the list, now or when the database is back."""
+        self._left.add(worker_id)
+        with self._link:
+            await self.unregister_left()
+
+    async def unregister_left(self) -> None:
+        """Take those off the list that left meanwhile: the jobs that they had are free at once."""
+        for worker_id in tuple(self._left):
+            await super().unregister_worker(worker_id)
+            self._left.discard(worker_id)
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Write down how a job ended, unless it was given to somebody else. No job is deleted at once."""
@@ -86,10 +132,14 @@ class FencedManager(JobManager):
 
     async def _tell(self, statement: Any, job: Job, **values: Any) -> bool:
         values |= {"job_id": job.id, "worker_id": job.worker_id}
-        try:
-            told = await self.connector.execute_query_all_async(query=statement, **values)
-        except UniqueViolation:  # the next occurrence of a periodic job came at this very moment: now it is seen
-            told = await self.connector.execute_query_all_async(query=statement, **values)
-        if not told:
+        told = None
+        with self._link:
+            try:
+                told = await self.connector.execute_query_all_async(query=statement, **values)
+            except UniqueViolation:  # the next occurrence of a periodic job came at this very moment: now it is seen
+                told = await self.connector.execute_query_all_async(query=statement, **values)
+        if told is None:
+            log.warning("job ended without its database: it runs again", job=job.task_name, job_id=job.id)
+        elif not told:
             log.warning("job ended too late: it was given to another worker", job=job.task_name, job_id=job.id)
         return bool(told)

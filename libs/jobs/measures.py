@@ -67,6 +67,11 @@ for _queue in QUEUES:  # an increase from nothing to one is seen by nobody; so t
     start_delay.labels(_queue)
 
 
+def database_gauge() -> Gauge:
+    """Whether a worker has its database. A server has no such gauge: its nought would mean nothing."""
+    return Gauge("bazaruto_worker_database_up", "1 while the worker has its database, 0 while it waits for it")
+
+
 def count(session: Session) -> tuple[int, int]:
     """How many jobs wait, and how many failed for good."""
     row = session.execute(
@@ -91,3 +96,9 @@ def show(depths: Iterable[Mapping[str, Any]]) -> None:
     for depth in depths:
         for key, gauge in _gauges.items():
             gauge.labels(depth["queue"]).set(float(depth[key]))
+
+
+def forget() -> None:
+    """Show no depths until they are known again: what was true before does not stand for what is."""
+    for gauge in _gauges.values():
+        gauge.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -42,7 +41,7 @@ _RELEASE: Final = """
 _STALLED: Final = _RELEASE.format(
     condition="worker.id IS NULL OR worker.last_heartbeat < now() - %(stalled_after)s * interval '1 s'"
 )
-_NAMED: Final = _RELEASE.format(condition="job.worker_id = %(worker_id)s AND job.id = ANY(%(ids)s)")
+_NAMED: Final = _RELEASE.format(condition="job.worker_id = %(worker_id)s AND job.id = %(job_id)s")
 
 
 class Rescuer:
@@ -58,10 +57,9 @@ class Rescuer:
             _STALLED, "its worker is dead", counted=1, stalled_after=self._settings.stalled_after.total_seconds()
         )
 
-    async def take(self, worker_id: int, ids: Sequence[int], why: str, *, counted: bool) -> None:
-        """Take these jobs from a living worker."""
-        if ids:
-            await self._release(_NAMED, why, counted=int(counted), worker_id=worker_id, ids=list(ids))
+    async def take(self, worker_id: int, job_id: int, why: str, *, counted: bool) -> None:
+        """Take a job from a living worker."""
+        await self._release(_NAMED, why, counted=int(counted), worker_id=worker_id, job_id=job_id)
 
     async def _release(self, statement: Any, why: str, **values: Any) -> None:
         values |= {

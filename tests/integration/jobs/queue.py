@@ -12,13 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 
 from libs import jobs
 from libs.config import DbSettings
 from libs.db import Database
 from libs.jobs import JobKind
 from tests.integration.jobs import worker
+from tests.support.servers import free_address
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0  # seconds; only a test that fails waits so long
@@ -29,7 +32,8 @@ class Worker:
 
     def __init__(self, url: str, settings: dict[str, float], *, ticking: bool) -> None:
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - closed by `close`
-        wanted = json.dumps({"url": url, "settings": settings, "ticking": ticking})
+        self._metrics = free_address()
+        wanted = json.dumps({"url": url, "settings": settings, "ticking": ticking, "metrics": self._metrics})
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.jobs.worker", wanted],
             cwd=ROOT,
@@ -42,6 +46,15 @@ class Worker:
     def log(self) -> str:
         """Everything that it has said."""
         return Path(self._log.name).read_text()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """What its page shows of a metric now; None when it shows nothing."""
+        page = httpx.get(f"http://{self._metrics}/metrics", timeout=10).text
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return float(sample.value)
+        return None
 
     def tell(self, number: int) -> None:
         """Send a signal."""
@@ -69,6 +82,11 @@ class Queue:
         self._connection.execute(worker.EFFECTS)
         self._workers: list[Worker] = []
 
+    def connect(self) -> None:
+        """Look at the database by a new connection: the server of the one before was away."""
+        self._connection.close()
+        self._connection = psycopg.connect(self.url, autocommit=True)
+
     def defer(self, kind: JobKind, *names: str, **arguments: Any) -> list[int]:
         """Defer a job for each name, in one transaction. Returns their numbers."""
         with self._database.transaction() as session:
@@ -80,9 +98,14 @@ class Queue:
         """Start a worker, and wait until it listens, or has died of a job."""
         newest = "SELECT coalesce(max(id), 0) FROM procrastinate_workers"
         before = self.rows(newest)
+        started = self.begin_worker(ticking=ticking, **settings)
+        self.wait_for(lambda: self.rows(newest) > before or started.process.poll() is not None, started)
+        return started
+
+    def begin_worker(self, *, ticking: bool = False, **settings: float) -> Worker:
+        """Start a worker, and wait for nothing."""
         started = Worker(self.url, settings, ticking=ticking)
         self._workers.append(started)
-        self.wait_for(lambda: self.rows(newest) > before or started.process.poll() is not None, started)
         return started
 
     def run_due(self, **settings: float) -> None:

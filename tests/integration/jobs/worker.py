@@ -12,8 +12,8 @@ import psycopg
 
 from libs import telemetry
 from libs.config import JobSettings, Settings
-from libs.jobs import GiveUp, JobKind, JobRunner
-from libs.jobs import runner as runner_module
+from libs.jobs import GiveUp, JobKind, JobRunner, loop
+from libs.telemetry import pages
 
 NOTE = JobKind("test.note")
 URGENT = JobKind("test.urgent", priority=20)
@@ -105,7 +105,8 @@ def quick(**changes: float) -> JobSettings:
 if __name__ == "__main__":
     wanted = json.loads(sys.argv[1])
     telemetry.start(Settings(environment="test"), "test-worker")
-    runner_module._GRACE = wanted["settings"].pop("grace", runner_module._GRACE)
+    pages.serve(wanted["metrics"])
+    loop._GRACE = wanted["settings"].pop("grace", loop._GRACE)
     made = runner(wanted["url"], quick(**wanted["settings"]))
     if wanted["ticking"]:
         made.every("* * * * * *", TICK, Handlers(wanted["url"]).tick)

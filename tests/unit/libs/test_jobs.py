@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from procrastinate.jobs import Job
 
 from libs.config import JobSettings
 from libs.jobs import QUEUES, GiveUp, JobKind, UnknownQueue
+from libs.jobs.link import is_refusal, wait_before
 from libs.jobs.retrying import Retry
 
 
@@ -56,3 +58,40 @@ def test_many_tries_do_not_overflow_the_wait() -> None:
     settings = JobSettings(max_attempts=1000)
     decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(900))
     assert decision is not None
+
+
+def test_waits_for_a_database_double_up_to_five_seconds_and_differ() -> None:
+    for attempt, plain in enumerate((0.5, 1, 2, 4, 5, 5)):
+        assert 0.8 * plain <= wait_before(attempt) <= 1.2 * plain
+    assert wait_before(10_000) <= 6
+    assert len({wait_before(0) for _ in range(10)}) > 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        'FATAL:  password authentication failed for user "users"',
+        'FATAL:  role "users" does not exist',
+        'FATAL:  database "bazaruto_users" does not exist',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "users", database "bazaruto_users", no encryption',
+        "fe_sendauth: no password supplied",
+        "FATAL:  no such database: bazaruto_users",
+    ],
+)
+def test_refusal_is_not_waited_for(told: str) -> None:
+    assert is_refusal(psycopg.OperationalError(told))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "connection refused",
+        "connection timeout expired",
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  sorry, too many clients already",
+        "[Errno -2] Name or service not known",
+    ],
+)
+def test_absence_is_waited_for(told: str) -> None:
+    assert not is_refusal(psycopg.OperationalError(told))
