@@ -95,20 +95,18 @@ def test_one_trace_runs_through_every_process_and_log_of_a_purchase(platform: Pl
         "job payments.confirm_premium",
         "bazaruto.policies.v1.PolicyService/ActivatePolicy",
     }
-    deadline = time.monotonic() + 10
-    while True:  # spans are written a moment after they end
-        spans = waterfall.load(platform.folder / "spans", buyer.trace_id)
-        missing = (names - {span.name for span in spans}) | (wanted - {span.component for span in spans})
-        if not missing or time.monotonic() > deadline:
-            break
-        time.sleep(0.2)
-    assert not missing
-    by_id = {span.span_id for span in spans}
+    _spans(platform, buyer.trace_id, names | wanted)
+    logged = {process: _logged_spans(platform, process, buyer.trace_id) for process in wanted}
+    assert all(logged.values()), logged
+    spans = _spans(platform, buyer.trace_id, set[str]().union(*logged.values()))
+    by_id = {span.span_id: span for span in spans}
+    assert len(by_id) == len(spans)
+    for process, span_ids in logged.items():
+        assert {by_id[span_id].component for span_id in span_ids} == {process}
+    orphans = [span for span in spans if span.parent_id not in by_id]
+    assert {span.component for span in orphans} == {"gateway"}  # their parents are the customer's own
     purchase = [span for span in spans if span.name == "bazaruto.policies.v1.PolicyService/IssuePolicy"]
-    assert all(span.parent_id in by_id for span in purchase)
-    for process in wanted:
-        lines = [json.loads(line) for line in platform.log(process).splitlines() if buyer.trace_id in line]
-        assert any(line.get("trace_id") == buyer.trace_id for line in lines), f"{process} logged nothing of it"
+    assert {by_id[span.parent_id].component for span in purchase} == {"gateway"}
 
 
 def test_trace_id_stands_in_the_answer_and_in_an_error(platform: Platform, buyer: Buyer) -> None:
@@ -128,7 +126,7 @@ def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platfo
     assert len(script) == 1
     done = _run(["bash", "-euo", "pipefail", "-c", script[0]], GATEWAY=platform.url)
     trace_id = re.findall(r"pol_\w+ is in force; the trace: bazarutod trace ([0-9a-f]{32})", done)[0]
-    time.sleep(1)  # spans are written a moment after the answer
+    _spans(platform, trace_id, {"job policies.open_billing", "bazaruto.payments.v1.InvoiceService/OpenBilling"})
     printed = _run([bazarutod(), "trace", trace_id, "--folder", str(platform.folder)])
     for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
         assert name in printed
@@ -168,6 +166,24 @@ def test_every_process_logs_one_json_object_a_line(platform: Platform, buyer: Bu
 def bazarutod() -> str:
     """The command, as it is installed beside the interpreter."""
     return str(Path(sys.executable).with_name("bazarutod"))
+
+
+def _spans(platform: Platform, trace_id: str, wanted: set[str]) -> list[waterfall.Span]:
+    """A trace, as soon as all wanted names, processes and ids are among its spans: they are written a moment later."""
+    deadline = time.monotonic() + 10
+    while True:
+        spans = waterfall.load(platform.folder / "spans", trace_id)
+        missing = wanted - {told for span in spans for told in (span.name, span.component, span.span_id)}
+        if not missing:
+            return spans
+        assert time.monotonic() < deadline, missing
+        time.sleep(0.1)
+
+
+def _logged_spans(platform: Platform, process: str, trace_id: str) -> set[str]:
+    """The spans of a trace within which a process has logged something."""
+    lines = [json.loads(line) for line in platform.log(process).splitlines() if trace_id in line]
+    return {line["span_id"] for line in lines if line.get("trace_id") == trace_id}
 
 
 def _run(command: list[str], **variables: str) -> str:
