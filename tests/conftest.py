@@ -10,6 +10,7 @@ import grpc
 import hypothesis
 import pytest
 
+from libs import ports
 from libs.config import Settings
 from tests.support import postgres, servers
 from tests.support.people import People
@@ -23,13 +24,16 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 def pytest_configure(config: pytest.Config) -> None:
     """The process that begins the run prepares what the parallel ones share."""
     if not hasattr(config, "workerinput"):
-        postgres.begin_run()
+        drawn = postgres.begin_run() / "ports"
+        drawn.mkdir()
+        os.environ[ports.DRAWN] = str(drawn)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """And it tidies up after them."""
     if not hasattr(config, "workerinput"):
         postgres.end_run()
+        del os.environ[ports.DRAWN]
 
 
 @pytest.fixture(scope="session")
