@@ -6,6 +6,7 @@ without a call. Services sign short-lived tokens for each other with a secret th
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from cachetools import LRUCache
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -28,7 +29,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from libs import ids
 from libs.config import AuthSettings
-from libs.errors import Denied, FieldInvalid, Unauthenticated
+from libs.errors import Denied, DomainError, FieldInvalid, Unauthenticated
 
 _INTERNAL_AUDIENCE = "bazaruto-internal"
 _INTERNAL_LIFETIME = 60  # seconds
@@ -36,6 +37,9 @@ _LEEWAY = 30  # seconds that clocks may differ
 _BEARER = "Bearer "
 _CACHED_TOKENS = 10_000
 _REFETCH_AFTER = 10.0  # seconds between two looks for a key that was not there
+KEYS_TRUSTED = 300.0  # seconds until the keys are fetched anew: so long a removed one is still good
+
+log = structlog.get_logger("auth")
 
 
 class TokenInvalid(Unauthenticated):
@@ -77,14 +81,19 @@ PublicKeys = Callable[[], Mapping[str, Ed25519PublicKey]]
 
 
 class TokenVerifier:
-    """Turns an `authorization` value into a caller. A verified token is remembered until it expires."""
+    """Turns an `authorization` value into a caller. A verified token is remembered until it expires.
+
+    All threads that answer calls share it. What they read is read without a lock, as every call pays for that.
+    """
 
     def __init__(self, settings: AuthSettings, public_keys: PublicKeys) -> None:
         self._settings = settings
         self._fetch_keys = public_keys
         self._keys: Mapping[str, Ed25519PublicKey] = {}
         self._fetched_at = float("-inf")
-        self._known: LRUCache[str, Caller] = LRUCache(_CACHED_TOKENS)
+        self._refetch_at = float("inf")
+        self._known: dict[str, Caller] = {}
+        self._lock = threading.Lock()  # of what changes
 
     @cached_property
     def _internal_secret(self) -> bytes:
@@ -92,7 +101,10 @@ class TokenVerifier:
 
     def verify(self, authorization: str) -> Caller:
         """The caller of a token. `TokenInvalid` when it is malformed, expired, or signed by somebody else."""
-        known = self._known.get(authorization)
+        if time.monotonic() > self._refetch_at:
+            self._refetch()
+        remembered = self._known  # those of before, when the keys change meanwhile: then nobody looks there again
+        known = remembered.get(authorization)
         if known is not None and known.expires_at > time.time():
             return known
         if not authorization.startswith(_BEARER):
@@ -101,7 +113,10 @@ class TokenVerifier:
             caller = self._verify(authorization)
         except (jwt.InvalidTokenError, FieldInvalid, ValueError, KeyError) as error:
             raise TokenInvalid("the access token is malformed, expired or not signed by this platform") from error
-        self._known[authorization] = caller
+        with self._lock:
+            if len(remembered) >= _CACHED_TOKENS:
+                del remembered[next(iter(remembered))]  # the oldest: it expires before most others
+            remembered[authorization] = caller
         return caller
 
     def is_service(self, authorization: str, name: str) -> bool:
@@ -140,9 +155,35 @@ class TokenVerifier:
     def _key(self, key_id: str) -> Ed25519PublicKey:
         """The key of that id; an unknown one may be new, so the keys are fetched again, though not too often."""
         if key_id not in self._keys and time.monotonic() - self._fetched_at > _REFETCH_AFTER:
-            self._keys = self._fetch_keys()
-            self._fetched_at = time.monotonic()
+            self._fetch()
         return self._keys[key_id]
+
+    def _refetch(self) -> None:
+        """Fetch the keys again, in the background: no call waits for it, and while it fails the last ones are good."""
+        with self._lock:
+            if time.monotonic() <= self._refetch_at:
+                return  # another call was faster
+            self._refetch_at = time.monotonic() + _REFETCH_AFTER
+
+        def fetch() -> None:
+            try:
+                self._fetch()
+            except (DomainError, ValueError) as error:
+                log.warning(
+                    "the keys of access tokens cannot be fetched anew, the last ones are used", error=str(error)
+                )
+
+        threading.Thread(target=fetch, name="keys", daemon=True).start()
+
+    def _fetch(self) -> None:
+        keys = self._fetch_keys()
+        with self._lock:
+            changed = keys != self._keys
+            self._keys = keys
+            self._fetched_at = time.monotonic()
+            self._refetch_at = self._fetched_at + KEYS_TRUSTED
+            if changed:
+                self._known = {}  # some may be signed by a key that is gone
 
 
 class ServiceTokens:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from bazaruto.users.v1 import auth_pb2 as pb
 from bazaruto.users.v1 import auth_pb2_grpc as rpc_pb
 from gateway import problems
-from libs.auth import Caller, TokenInvalid, TokenVerifier, public_key
+from libs.auth import KEYS_TRUSTED, Caller, TokenInvalid, TokenVerifier, public_key
 from libs.config import AuthSettings
 
 _ADMIN = "admin"
@@ -30,13 +30,14 @@ class Admission:
         self._users = rpc_pb.AuthServiceStub(users)
         self._verifier: TokenVerifier | None = None
         self._fetched_at = float("-inf")
+        self._asked_at = float("-inf")
 
     async def admit(self, authorization: str) -> None:
         """401 without a good token, 403 without the role, 503 when the keys cannot be had."""
         if not authorization:
             raise problems.made(401, "UNAUTHENTICATED", "TOKEN_INVALID", "This needs an access token.")
         caller = self._caller(authorization)
-        if caller is None:
+        if caller is None or time.monotonic() - self._fetched_at > KEYS_TRUSTED:
             await self._fetch_keys()
             caller = self._caller(authorization)
         if caller is None:
@@ -52,8 +53,9 @@ class Admission:
             return None
 
     async def _fetch_keys(self) -> None:
-        if time.monotonic() - self._fetched_at < _FETCH_AGAIN:
+        if self._verifier and time.monotonic() - self._asked_at < _FETCH_AGAIN:
             return
+        self._asked_at = time.monotonic()
         try:
             found = await self._users.ListPublicKeys(pb.ListPublicKeysRequest(), timeout=_PATIENCE)
         except grpc.RpcError:

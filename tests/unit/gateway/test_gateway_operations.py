@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
 from datetime import timedelta
 from typing import Any
 
+import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bazaruto.operations.v1 import operations_pb2 as pb
+from bazaruto.users.v1 import auth_pb2 as auth_pb
+from gateway.operations import admission as admission_module
 from gateway.operations import alerts, collecting, page, processes, traces, traffic, workers
+from gateway.operations.admission import Admission
+from gateway.problems import Problem
 from libs.telemetry.metrics import DURATION_BUCKETS
+from tests.support.people import People
 
 OWN = collecting.OWN_PATHS
 
@@ -27,6 +34,31 @@ def span(trace: str, name: str, parent: str = "", begin: int = 0, end: int = 10,
         "end_micros": end,
         **more,
     }
+
+
+def test_administrator_of_a_removed_key_is_let_in_no_longer_than_keys_are_trusted(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published, admin = people.keys.json_web_keys(), people.admin().authorization
+
+    class Users:
+        async def ListPublicKeys(self, _request: Any, timeout: float) -> auth_pb.JsonWebKeySet:
+            return auth_pb.JsonWebKeySet(keys=[auth_pb.JsonWebKey(**key) for key in published])
+
+    async def admit() -> None:
+        async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+            admission = Admission(people.auth, channel)
+            admission._users = Users()  # type: ignore[assignment]
+            await admission.admit(admin)
+            published.clear()
+            await admission.admit(admin)
+            monkeypatch.setattr(admission_module, "KEYS_TRUSTED", -1.0)
+            monkeypatch.setattr(admission_module, "_FETCH_AGAIN", -1.0)
+            with pytest.raises(Problem) as caught:
+                await admission.admit(admin)
+            assert caught.value.status == 401
+
+    asyncio.run(admit())
 
 
 def test_traces_of_the_gateways_own_pages_are_left_out() -> None:

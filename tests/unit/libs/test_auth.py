@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from libs import ids
-from libs.auth import TokenInvalid, public_key
+from libs import auth, ids
+from libs.auth import TokenInvalid, TokenVerifier, public_key
+from libs.errors import Unavailable
 from tests.support.people import People
 
 
@@ -92,6 +97,79 @@ def test_token_of_an_unknown_key_is_refused(people: People, kid: str) -> None:
     token = jwt.encode(_claims(people), Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": kid})
     with pytest.raises(TokenInvalid):
         people.verifier().verify(f"Bearer {token}")
+
+
+class Published:
+    """The keys as the users service publishes them, until it cannot be reached."""
+
+    def __init__(self, people: People) -> None:
+        self.keys = dict(people.keys.public)
+        self.is_away = False
+        self.asked = threading.Semaphore(0)
+
+    def __call__(self) -> dict[str, Ed25519PublicKey]:
+        self.asked.release()
+        if self.is_away:
+            raise Unavailable
+        return self.keys
+
+
+def _verifies(verifier: TokenVerifier, authorization: str) -> bool:
+    try:
+        return bool(verifier.verify(authorization))
+    except TokenInvalid:
+        return False
+
+
+def test_removed_key_is_no_longer_trusted_when_the_keys_are_fetched_anew(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "KEYS_TRUSTED", 0.0)
+    published = Published(people)
+    verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
+    assert _verifies(verifier, known)
+    published.keys = {}
+    deadline = time.monotonic() + 5
+    while _verifies(verifier, known) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not _verifies(verifier, known)
+    assert not _verifies(verifier, people.customer().authorization)
+
+
+def test_last_keys_stay_good_while_the_users_service_is_away(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "KEYS_TRUSTED", 0.0)
+    published = Published(people)
+    verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
+    verifier.verify(known)
+    published.is_away = True
+    verifier.verify(known)
+    assert published.asked.acquire(timeout=5)
+    assert published.asked.acquire(timeout=5)
+    assert verifier.verify(known)
+    assert verifier.verify(people.customer().authorization)
+
+
+def test_keys_are_not_fetched_while_they_are_fresh(people: People) -> None:
+    published = Published(people)
+    verifier = TokenVerifier(people.auth, published)
+    for _ in range(3):
+        verifier.verify(people.customer().authorization)
+    assert published.asked.acquire(blocking=False)
+    assert not published.asked.acquire(timeout=0.05)
+
+
+def test_many_threads_verify_more_tokens_than_are_remembered(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_CACHED_TOKENS", 3)
+    verifier, tokens = people.verifier(), [people.customer() for _ in range(8)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for found in pool.map(lambda n: (verifier.verify(tokens[n % 8].authorization), tokens[n % 8]), range(2000)):
+                assert found[0].user_id == found[1].id
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(verifier._known) == 3
 
 
 def test_published_keys_verify_what_the_private_ones_sign(people: People) -> None:
