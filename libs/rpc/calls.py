@@ -29,6 +29,7 @@ class Call:
     context: grpc.ServicerContext
     caller: Caller = ANONYMOUS
     fingerprint: bytes = b""
+    is_claiming: bool = False  # waits for its idempotency key
     verifier: TokenVerifier | None = None
 
     @property

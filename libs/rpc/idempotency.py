@@ -110,8 +110,9 @@ def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Calla
             except _KeyTaken:
                 stored = keys.find(call)
             except ConcurrentChange as error:
-                # The wait for a lock ended; it was the first call's if that has stored its key by now or will soon.
-                raise IdempotencyKeyInUse from error
+                if not call.is_claiming:
+                    raise
+                raise IdempotencyKeyInUse from error  # the first call's transaction outlasted the wait for its lock
         return _replay(stored, call, reply_class)
 
     return run
@@ -128,7 +129,9 @@ def claim(session: Session) -> None:
         "key": call.idempotency_key,
         "fingerprint": call.fingerprint,
     }
+    call.is_claiming = True
     stored = session.execute(insert(_keys).values(row).on_conflict_do_nothing().returning(_keys.c.key))
+    call.is_claiming = False
     if stored.one_or_none() is None:
         raise _KeyTaken
 

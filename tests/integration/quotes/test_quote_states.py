@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import grpc
+import psycopg
 import pytest
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
@@ -79,6 +80,29 @@ def test_acceptance_of_another_state_of_the_quote_is_refused(house: House, perso
         house.accept(person, made.quote_id, if_match='"other"')
     assert reason_of(caught.value) == "CONCURRENT_CHANGE"
     assert house.accept(person, made.quote_id, if_match=f'"{made.etag}"').state == pb.Quote.STATE_ACCEPTED
+
+
+def test_acceptance_of_another_state_says_so_with_an_idempotency_key_too(house: House, person: Person) -> None:
+    made, key = house.create(person), new_key()
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError) as caught:
+            house.accept(person, made.quote_id, idempotency_key=key, if_match='"other"')
+        assert reason_of(caught.value) == "CONCURRENT_CHANGE"
+    assert house.accept(person, made.quote_id, idempotency_key=key).state == pb.Quote.STATE_ACCEPTED
+
+
+def test_key_whose_first_call_outlasts_the_wait_is_in_use(house: House, person: Person) -> None:
+    made, key = house.create(person), new_key()
+    with psycopg.connect(house.url) as first:
+        first.execute(
+            "INSERT INTO idempotency_keys (subject, method, key, fingerprint) VALUES (%s, %s, %s, '')",
+            (person.user_id, "bazaruto.quotes.v1.QuoteService/AcceptQuote", key),
+        )
+        with pytest.raises(grpc.RpcError) as caught:
+            house.accept(person, made.quote_id, idempotency_key=key)
+        first.rollback()
+    assert reason_of(caught.value) == "IDEMPOTENCY_KEY_IN_USE"
+    assert house.accept(person, made.quote_id, idempotency_key=key).state == pb.Quote.STATE_ACCEPTED
 
 
 def test_referred_quote_cannot_be_accepted(house: House, person: Person) -> None:
