@@ -103,7 +103,9 @@ class HealthMonitor:
         except DomainError as error:
             log.error("health check failed", error=error.message)
             return False
-        except RuntimeError:  # the checks were stopped while this process goes away
+        except Exception as error:  # noqa: BLE001 - a database without its tables, for one: the next look must come
+            if not self._stop.is_set():  # the checks end while this process goes away
+                log.error("health check failed", error=repr(error))
             return False
         return True
 
