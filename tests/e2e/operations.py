@@ -126,7 +126,6 @@ class Operated:
             yield
         finally:
             self.start_postgres()
-            self.restart_workers()
 
     def start_postgres(self) -> None:
         """Start it where it was."""
@@ -142,15 +141,6 @@ class Operated:
                 assert time.monotonic() < end, f"{process.name} does not answer; it said last: {last}"
         until(lambda: self.get("/healthz").status_code == self.get("/readyz").status_code == 200, 30)
 
-    def restart_workers(self) -> None:
-        """A worker ends sooner or later when its database was away, and whoever runs it starts it again: do so now."""
-        supervisor, ended = self.platform.supervisor, self.platform.supervisor.dead()
-        for process in PROCESSES:
-            if process.verb == "work":
-                if process not in ended:
-                    supervisor.kill(process.name)
-                supervisor.spawn(process)
-
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
         """PostgreSQL holds its connections within, and does nothing."""
@@ -162,7 +152,6 @@ class Operated:
         finally:
             for process in frozen:
                 process.send_signal(signal.SIGCONT)
-            self.restart_workers()
 
 
 def _settle(log: Path) -> None:

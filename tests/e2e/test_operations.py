@@ -288,3 +288,19 @@ def test_slow_query_is_logged_and_counted_once(operated: Operated, buyer: Buyer)
     assert len(slow) == operated.sample("policies", "bazaruto_db_slow_queries_total") - before == 1
     assert slow[0]["response_time"] >= 200
     assert buyer.user_id not in str(slow[0])
+
+
+def test_workers_outlive_their_database_and_go_on_with_their_jobs(operated: Operated, buyer: Buyer) -> None:
+    workers = [process.name for process in PROCESSES if process.verb == "work"]
+    pids = operated.pids()
+    with operated.postgres_stopped():
+        until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 0 for name in workers))
+        assert all("bazaruto_jobs_pending{" not in operated.metrics_of(name) for name in workers)
+    until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 1 for name in workers), 30)
+    assert all("bazaruto_jobs_pending{" in operated.metrics_of(name) for name in workers)
+    operated.recover()
+    policy = buyer.issue()
+    buyer.pay(buyer.invoice_of(policy))
+    buyer.in_force(policy)
+    assert operated.pids() == pids
+    assert operated.platform.supervisor.dead() == []

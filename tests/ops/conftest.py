@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.ops.live import Keeper
 from tests.ops.monitoring import Monitoring, watching
 from tests.ops.programs import PACKAGES, need
 from tests.ops.sinks import Inbox, open_inbox
@@ -24,14 +23,6 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def keeper(platform: Platform) -> Iterator[Keeper]:
-    """Who starts again what dies."""
-    keeping = Keeper(platform)
-    yield keeping
-    keeping.end()
-
-
-@pytest.fixture(scope="session")
 def inbox() -> Iterator[Inbox]:
     """Where notifications arrive."""
     with open_inbox() as opened:
@@ -39,9 +30,7 @@ def inbox() -> Iterator[Inbox]:
 
 
 @pytest.fixture(scope="session")
-def monitoring(
-    platform: Platform, keeper: Keeper, inbox: Inbox, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Monitoring]:
+def monitoring(platform: Platform, inbox: Inbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
     """Prometheus, Alertmanager and the exporters."""
     with watching(platform, inbox, tmp_path_factory.mktemp("monitoring")) as watched:
         yield watched

@@ -4,58 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 
+from libs.stack import PROCESSES
 from tests.ops.monitoring import wait_until
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 
 
-class Keeper:
-    """Starts again what dies, as `bazarutod up` and every other place does, except what a test wants dead.
+@contextmanager
+def killed(platform: Platform, name: str) -> Iterator[None]:
+    """A process is dead within, and runs again afterwards."""
+    platform.supervisor.kill(name)
+    try:
+        yield
+    finally:
+        platform.supervisor.spawn(next(process for process in PROCESSES if process.name == name))
+        wait_ready(platform)
 
-    A worker whose database is gone for long ends, for example, and counts on that.
-    """
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._wanted_dead: set[str] = set()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._keep, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Let the platform be stopped."""
-        self._ending.set()
-        self._thread.join()
-
-    @contextmanager
-    def killed(self, name: str) -> Iterator[None]:
-        """A process is dead within, and runs again afterwards."""
-        self._wanted_dead.add(name)
-        self._platform.supervisor.kill(name)
-        try:
-            yield
-        finally:
-            self._wanted_dead.discard(name)
-            wait_until(lambda: not self._platform.supervisor.dead(), f"{name} was not started again")
-            self.wait_ready()
-
-    def wait_ready(self) -> None:
-        """Return when the gateway is ready, and with it every service."""
-        url = f"{self._platform.url}/readyz"
-        wait_until(lambda: httpx.get(url, timeout=10).is_success, "the platform did not come back")
-
-    def _keep(self) -> None:
-        supervisor = self._platform.supervisor
-        while not self._ending.wait(1.0):
-            for process in supervisor.dead():
-                if process.name not in self._wanted_dead:
-                    supervisor.spawn(process)
+def wait_ready(platform: Platform) -> None:
+    """Return when the gateway is ready, and with it every service."""
+    url = f"{platform.url}/readyz"
+    wait_until(lambda: httpx.get(url, timeout=10).is_success, "the platform did not come back")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from libs.db import embedded
 from libs.jobs import operating
-from tests.ops.live import Keeper, ask_in_vain, stopped
+from tests.ops.live import ask_in_vain, killed, stopped, wait_ready
 from tests.ops.monitoring import Monitoring, wait_until
 from tests.ops.sinks import Received
 from tests.support.buyer import Buyer
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.xdist_group("ops"), pytest.mark.timeout(240)]
 ARRIVES_WITHIN = 15.0  # seconds after it began to fire
 
 
-def test_stopped_database_is_told_everywhere(platform: Platform, keeper: Keeper, monitoring: Monitoring) -> None:
+def test_stopped_database_is_told_everywhere(platform: Platform, monitoring: Monitoring) -> None:
     port = platform.postgres.port
     platform.postgres.stop()
     try:
@@ -42,13 +42,12 @@ def test_stopped_database_is_told_everywhere(platform: Platform, keeper: Keeper,
     assert "Description: PostgreSQL database is not responding" in mail["text"]
     assert "Runbook: docs/runbooks/DatabaseDown.md" in mail["text"]
     monitoring.wait_over("DatabaseDown")
-    keeper.wait_ready()
+    wait_ready(platform)
+    assert platform.supervisor.dead() == []
 
 
-def test_errors_of_a_dead_service_are_told(
-    platform: Platform, keeper: Keeper, monitoring: Monitoring, buyer: Buyer
-) -> None:
-    with keeper.killed("policies"):
+def test_errors_of_a_dead_service_are_told(platform: Platform, monitoring: Monitoring, buyer: Buyer) -> None:
+    with killed(platform, "policies"):
         ask_in_vain(platform, buyer, times=5)
         monitoring.settle()
         ask_in_vain(platform, buyer, times=100)
@@ -127,8 +126,8 @@ def test_payment_whose_outcome_nobody_knows_is_told_until_the_provider_is_asked(
     wait_until(lambda: (monitoring.value(late) or 0) > 0, "an end after twenty minutes counted as good")
 
 
-def test_dead_process_is_told_by_its_name(keeper: Keeper, monitoring: Monitoring) -> None:
-    with keeper.killed("quotes-worker"):
+def test_dead_process_is_told_by_its_name(platform: Platform, monitoring: Monitoring) -> None:
+    with killed(platform, "quotes-worker"):
         _arrivals(monitoring, "TargetDown", ("slack", "mail"), text="quotes-worker at", process="quotes-worker")
     monitoring.wait_over("TargetDown", process="quotes-worker")
 
