@@ -108,8 +108,11 @@ def test_status_names_who_is_in_the_way_of_a_lock(ground: Ground) -> None:
         holder.execute("LOCK TABLE seats")
         waiting = threading.Thread(target=waiter.execute, args=("SELECT * FROM seats",))
         waiting.start()
-        time.sleep(0.3)
         try:
+            with ground.admin("payments") as watcher:
+                deadline = time.monotonic() + 10
+                while not watcher.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                    assert time.monotonic() < deadline
             (lock,) = ground.json("status")["services"]["payments"]["locks"]
             printed = ground.run("status", "--login", "postgres").stdout
         finally:

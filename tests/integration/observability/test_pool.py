@@ -91,9 +91,12 @@ def test_connections_are_renewed_after_their_lifetime(url: str) -> None:
     with opened(url, min_connections=1, max_connections=1, max_lifetime=timedelta(seconds=1)) as database:
         database.ping()
         first = backends(url)
-        time.sleep(1.2)
-        database.ping()  # the old one is given back, and is too old
-        until(lambda: bool(backends(url)) and not backends(url) & first)
+
+        def renewed() -> bool:
+            database.ping()  # once it is given back too old, another one takes its place
+            return bool(backends(url)) and not backends(url) & first
+
+        until(renewed)
 
 
 def test_idle_connections_are_closed_down_to_the_least(url: str) -> None:
@@ -159,9 +162,9 @@ def test_connections_that_the_server_closed_are_replaced_before_anybody_notices(
         with held(database, 3):
             pass
         with psycopg.connect(url, autocommit=True) as connection:
-            for pid in backends(url):
+            for pid in (ended := backends(url)):
                 connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        time.sleep(0.2)
+        until(lambda: not backends(url) & ended)
         for _ in range(6):
             database.ping()
 

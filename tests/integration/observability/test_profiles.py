@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from libs import profiling
 from libs.telemetry import pages
 from tests.support.servers import free_address
 from tests.unit.gateway.test_gateway_profiling import profile_type
@@ -99,7 +100,7 @@ def test_planted_allocator_ranks_first(url: str, tmp_path: Path) -> None:
 
 
 def test_planted_task_of_another_thread_is_seen(url: str) -> None:
-    stop = threading.Event()
+    stop, planted = threading.Event(), threading.Event()
 
     async def planted_task() -> None:
         while not stop.is_set():
@@ -107,11 +108,12 @@ def test_planted_task_of_another_thread_is_seen(url: str) -> None:
 
     async def run() -> None:
         left = [asyncio.create_task(planted_task()) for _ in range(5)]
+        asyncio.get_running_loop().call_soon(planted.set)  # after each has come to its first wait
         await asyncio.gather(*left)
 
     loop = threading.Thread(target=asyncio.run, args=(run(),))
     loop.start()
-    time.sleep(0.1)
+    assert planted.wait(5)
     try:
         binary = httpx.get(f"{url}goroutine", timeout=30).content
         text = httpx.get(f"{url}goroutine?debug=1", timeout=30).text
@@ -126,7 +128,10 @@ def test_planted_task_of_another_thread_is_seen(url: str) -> None:
 def test_one_profile_at_a_time(url: str) -> None:
     running = threading.Thread(target=httpx.get, args=(f"{url}profile?seconds=1",), kwargs={"timeout": 30})
     running.start()
-    time.sleep(0.3)
+    end = time.monotonic() + 5
+    while not profiling._busy.locked():
+        assert time.monotonic() < end
+        time.sleep(0.01)
     assert httpx.get(f"{url}heap?seconds=1", timeout=30).status_code == 429
     running.join()
 

@@ -77,6 +77,12 @@ def running(verb: str, environment: dict[str, str]) -> Iterator[subprocess.Popen
         process.wait()
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has said what to do on a signal, as Linux tells."""
+    (mask,) = re.findall(r"^SigCgt:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def database_at(url: str) -> Database:
     database = Database(url, DbSettings(), "test")
     database.open()
@@ -157,7 +163,9 @@ def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str])
             assert worker.poll() is None
             assert time.monotonic() < until
             time.sleep(0.1)
-        time.sleep(0.5)  # it listens to signals a moment after it says that it is there
+        while not catches(worker.pid, signal.SIGTERM):  # a moment after it says that it is there
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
