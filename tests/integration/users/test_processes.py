@@ -127,7 +127,13 @@ def test_result_of_the_command_is_there_wherever_the_log_goes(environment: dict[
 
 def test_command_line_tells_people_who_became_an_administrator_and_who_did_not(environment: dict[str, str]) -> None:
     def ask(**variables: str) -> subprocess.CompletedProcess[str]:
-        words = [Path(sys.executable).with_name("bazarutod"), "create-admin", "ops@example.com", "--password", PASSWORD]
+        words = [
+            str(Path(sys.executable).with_name("bazarutod")),
+            "create-admin",
+            "ops@example.com",
+            "--password",
+            PASSWORD,
+        ]
         own = {**environment, **variables}
         return subprocess.run(words, env=own, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
