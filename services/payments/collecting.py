@@ -32,7 +32,6 @@ CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments")
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
 _LEAST = 1.0  # seconds; with less left than this, no payment is begun
-_FIRST_INSTALLMENT = 1
 
 _outcomes = Counter("bazaruto_payments_total", "Payments by what became of them", ["outcome"])
 for _state in State:
@@ -53,12 +52,20 @@ log = structlog.get_logger("collecting")
 Answer = TypeVar("Answer")
 
 
-def begin(session: Session, billed: Invoice, expected: Money | None, provider: str, now: datetime) -> Payment:
+def begin(
+    session: Session,
+    billed: Invoice,
+    expected: Money | None,
+    provider: str,
+    now: datetime,
+    *,
+    agreed_before: bool = False,
+) -> Payment:
     """Put a payment of a locked invoice in the books as under way, with the job that will look after it.
 
-    `expected` is what the payer thinks is due, if they said so.
+    `expected` is what the payer thinks is due, if they said so; `agreed_before` that they agreed with the contract.
     """
-    invoice.check_payable(billed, expected)
+    invoice.check_payable(billed, expected, now, agreed_before=agreed_before)
     if under_way := store.payments.find_open(session, billed.id):
         raise PaymentInProgress(payment_id=ids.encode("pay", under_way))
     left = calls.seconds_left()
@@ -141,9 +148,10 @@ def _count(before: Payment, after: Payment) -> None:
 def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
     store.invoices.save(session, invoice.pay(billed, now))
-    journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, now.date())
+    day = invoice.day_of(now, billed.time_zone)
+    journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, day)
     store.ledger.post(session, journal, now)
-    if billed.installment.number == _FIRST_INSTALLMENT:
+    if billed.installment.number == invoice.FIRST:
         defer(session, CONFIRM_PREMIUM, payment_id=str(paid.id))
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from libs.errors import AlreadyExists, Refused
 from libs.money import AmountInvalid, CurrencyMismatch, Money
 
 BILLED_AHEAD = timedelta(days=7)
 """How long before an installment falls due its invoice is issued."""
+FIRST = 1
+"""The number of the installment whose payment puts the policy in force."""
 
 
 class InvoiceAlreadyPaid(Refused):
@@ -25,7 +28,7 @@ class InvoiceAlreadyPaid(Refused):
 
 
 class InvoiceNotPayable(Refused):
-    """The invoice is void and cannot be paid."""
+    """The invoice is void, or its time is over."""
 
     reason = "INVOICE_NOT_PAYABLE"
 
@@ -81,6 +84,8 @@ class Billing:
     payment_method: str
     """Token with which the first invoice is collected; empty where the policyholder pays it."""
     installments: tuple[Installment, ...]
+    time_zone: str = "UTC"
+    """Where its days begin and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,9 @@ class Invoice:
     state: State = State.OPEN
     paid_at: datetime | None = None
     version: int = 1
+    time_zone: str = "UTC"
+    payable_until: datetime | None = None
+    """From when on it cannot be paid; None where there is no such moment."""
 
     @property
     def amount_due(self) -> Money:
@@ -149,31 +157,72 @@ def open_billing(
     issued_at: datetime,
     premium: Premium,
     payment_method: str,
+    time_zone: str = "UTC",
 ) -> Billing:
     """Lay out the installments of an issued policy. `AmountInvalid` when one of them would be of nothing."""
     parts = split(premium, count)
     if any(part.total.minor <= 0 for part in parts):
         raise AmountInvalid(f"{premium.total} cannot be paid in {count} installments")
-    days = due_dates(issued_at.date(), starts_on, count)
+    days = due_dates(day_of(issued_at, time_zone), starts_on, count)
     installments = tuple(
         Installment(number, day, part) for number, (day, part) in enumerate(zip(days, parts, strict=True), 1)
     )
     return Billing(
-        policy_id, user_id, transaction_id, plan_code, starts_on, issued_at, premium, payment_method, installments
+        policy_id,
+        user_id,
+        transaction_id,
+        plan_code,
+        starts_on,
+        issued_at,
+        premium,
+        payment_method,
+        installments,
+        time_zone,
     )
 
 
 def bill(billing: Billing, installment: Installment, now: datetime, *, invoice_id: UUID, number: str) -> Invoice:
     """The invoice of an installment."""
-    return Invoice(invoice_id, number, billing.user_id, billing.policy_id, installment, now)
+    until = payable_until(installment.number, billing.starts_on, billing.time_zone)
+    return Invoice(
+        invoice_id,
+        number,
+        billing.user_id,
+        billing.policy_id,
+        installment,
+        now,
+        time_zone=billing.time_zone,
+        payable_until=until,
+    )
 
 
-def check_payable(invoice: Invoice, expected: Money | None) -> None:
-    """Raise what keeps the invoice from being paid. `expected` is what the payer thinks is due, if they said so."""
+def day_of(moment: datetime, time_zone: str) -> date:
+    """The day that a moment is part of where the policy is."""
+    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+
+def payable_until(number: int, starts_on: date, time_zone: str) -> datetime | None:
+    """The end of the first day of cover, for the installment that puts the policy in force.
+
+    Cover begins with that day, whenever it is paid for: later, it could be bought by those who know what happened.
+    """
+    if number != FIRST:
+        return None
+    return datetime.combine(starts_on + timedelta(days=1), time.min, ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def check_payable(invoice: Invoice, expected: Money | None, now: datetime, *, agreed_before: bool = False) -> None:
+    """Raise what keeps the invoice from being paid. `expected` is what the payer thinks is due, if they said so.
+
+    A payment that was agreed on with the contract, before anybody could know more, does not depend on when it is made.
+    """
     if invoice.state is State.PAID:
         raise InvoiceAlreadyPaid
     if invoice.state is not State.OPEN:
         raise InvoiceNotPayable(state=invoice.state)
+    until = invoice.payable_until
+    if until and now >= until and not agreed_before:
+        raise InvoiceNotPayable(state=invoice.state, payable_until_time=until.isoformat())
     due = invoice.amount_due
     if expected is None:
         return
@@ -186,3 +235,8 @@ def check_payable(invoice: Invoice, expected: Money | None) -> None:
 def pay(invoice: Invoice, paid_at: datetime) -> Invoice:
     """The invoice, paid in full."""
     return replace(invoice, state=State.PAID, paid_at=paid_at, version=invoice.version + 1)
+
+
+def void(invoice: Invoice) -> Invoice:
+    """The invoice, withdrawn."""
+    return replace(invoice, state=State.VOID, version=invoice.version + 1)

@@ -1,16 +1,17 @@
-"""Opening the billing of a policy and issuing invoices, for the call that asks for it and for the job that follows."""
+"""Opening the billing of a policy, issuing invoices and withdrawing them, for the calls and the jobs that do it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from libs import ids
+from libs import audit, ids
 from libs.jobs import JobKind, defer
 from services.payments import invoice, ledger, store
-from services.payments.invoice import Billing, BillingConflict, Installment, Invoice
+from services.payments.invoice import Billing, BillingConflict, Installment, Invoice, State
 
 COLLECT = JobKind("payments.collect", "payments")
 
@@ -22,11 +23,14 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
     """
     if not store.billing.add(session, billing):
         found = store.billing.find(session, billing.policy_id)
-        if found is None or found[0] != billing:
+        if found is None or not _is_same(found[0], billing):
             raise BillingConflict
         return
     journal = ledger.policy_issued(
-        ids.encode("ptx", billing.transaction_id), billing.policy_id, billing.premium, billing.issued_at.date()
+        ids.encode("ptx", billing.transaction_id),
+        billing.policy_id,
+        billing.premium,
+        invoice.day_of(billing.issued_at, billing.time_zone),
     )
     store.ledger.post(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
@@ -43,15 +47,51 @@ def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datet
     billing, billed = found
     if number not in billed:
         issue_invoice(session, billing, billing.installments[number - 1], now)
+    store.billing.strike(session, policy_id, number)
+
+
+def void_unpaid_invoice(session: Session, invoice_id: UUID, now: datetime) -> None:
+    """Withdraw the first invoice of a policy that was not paid in time, and take the whole price out of the books.
+
+    Nothing when it was paid in the meantime, or when a payment of it is under way.
+    """
+    unpaid = store.invoices.lock(session, invoice_id)
+    found = store.billing.find(session, unpaid.policy_id) if unpaid else None
+    if unpaid is None or found is None:
+        raise LookupError(f"there is no invoice {invoice_id}")
+    if unpaid.state is not State.OPEN or store.payments.find_open(session, invoice_id):
+        return
+    billing = found[0]
+    named, day = ids.encode("inv", invoice_id), invoice.day_of(now, billing.time_zone)
+    store.invoices.save(session, invoice.void(unpaid))
+    amount = unpaid.installment.premium.total
+    store.ledger.post(session, ledger.invoice_voided(named, billing.policy_id, amount, day), now)
+    whole = ledger.policy_not_taken(ids.encode("ptx", billing.transaction_id), billing.policy_id, billing.premium, day)
+    store.ledger.post(session, whole, now)
+    audit.record(
+        session,
+        "invoice_voided",
+        named,
+        before={"state": State.OPEN},
+        after={"state": State.VOID},
+        policy_id=ids.encode("pol", billing.policy_id),
+        user_id=ids.encode("usr", billing.user_id),
+    )
 
 
 def issue_invoice(session: Session, billing: Billing, installment: Installment, now: datetime) -> Invoice:
     """Bill an installment, and post that."""
-    number = invoice.number_for(now.year, store.invoices.next_number(session, now.year))
+    day = invoice.day_of(now, billing.time_zone)
+    number = invoice.number_for(day.year, store.invoices.next_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
     store.invoices.add(session, issued)
-    journal = ledger.invoice_issued(
-        ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, now.date()
-    )
+    journal = ledger.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)
     store.ledger.post(session, journal, now)
     return issued
+
+
+def _is_same(found: Billing, asked: Billing) -> bool:
+    """Whether a billing was asked for before. One that was opened before time zones were sent has its days in UTC."""
+    if len(found.installments) != len(asked.installments):
+        return False
+    return found == replace(asked, time_zone=found.time_zone, installments=found.installments)

@@ -17,6 +17,7 @@ from services.payments.invoicing import COLLECT
 from services.payments.provider import Provider
 
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", "payments")
+VOID_UNPAID_INVOICES = JobKind("payments.void_unpaid_invoices", "payments")
 REAP_KEYS = JobKind("payments.reap_idempotency_keys")
 _BATCH = 100
 
@@ -32,7 +33,7 @@ class Handlers:
         self._policies = policies
 
     def collect(self, invoice_id: str) -> None:
-        """Collect the first invoice with the token that the policyholder gave when buying.
+        """Collect the first invoice with the token that the policyholder gave when buying, however late it becomes.
 
         When an earlier run of this job died on the way, its payment is under way: this one fails with
         `PaymentInProgress` and is tried again, until that payment has come to its end.
@@ -45,7 +46,7 @@ class Handlers:
                 raise LookupError(f"there is no invoice {invoice_id}")
             if billed.state is not invoice.State.OPEN:
                 return
-            begun = collecting.begin(session, billed, None, self._provider.name, now)
+            begun = collecting.begin(session, billed, None, self._provider.name, now, agreed_before=True)
         outcome = collecting.charge(self._provider, begun, found[0].payment_method)
         with self._database.transaction() as session:
             done = collecting.record(session, begun.id, outcome, datetime.now(UTC))
@@ -78,6 +79,18 @@ class Handlers:
             if len(due) < _BATCH:
                 return
 
+    def void_unpaid_invoices(self) -> None:
+        """Withdraw the first invoices that were not paid in time, each in a transaction of its own."""
+        now = datetime.now(UTC)
+        while True:
+            with self._database.reading() as session:
+                unpaid = store.invoices.list_unpaid(session, now, _BATCH)
+            for invoice_id in unpaid:
+                with self._database.transaction() as session:
+                    invoicing.void_unpaid_invoice(session, invoice_id, now)
+            if len(unpaid) < _BATCH:
+                return
+
     def reap_keys(self) -> None:
         """Forget idempotency keys that nobody repeats any more."""
         with self._database.transaction() as session:
@@ -90,4 +103,5 @@ def register(runner: JobRunner, handlers: Handlers) -> None:
     runner.handle(SETTLE, handlers.settle)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
     runner.every("23 3 * * *", ISSUE_DUE_INVOICES, handlers.issue_due_invoices)
+    runner.every("37 * * * *", VOID_UNPAID_INVOICES, handlers.void_unpaid_invoices)
     runner.every("17 * * * *", REAP_KEYS, handlers.reap_keys)

@@ -146,6 +146,23 @@ def invoice_issued(source_id: str, policy_id: UUID, amount: Money, day: date) ->
     return _journal("invoice_issued", source_id, policy_id, day, debit=(("1100", amount),), credit=(("1105", amount),))
 
 
+def invoice_voided(source_id: str, policy_id: UUID, amount: Money, day: date) -> Journal:
+    """What was billed is owed as if it had not been: the reverse of `invoice_issued`."""
+    return _journal("invoice_voided", source_id, policy_id, day, debit=(("1105", amount),), credit=(("1100", amount),))
+
+
+def policy_not_taken(source_id: str, policy_id: UUID, premium: Premium, day: date) -> Journal:
+    """Nothing is owed for a contract that never took effect: the reverse of `policy_issued`."""
+    return _journal(
+        "policy_not_taken",
+        source_id,
+        policy_id,
+        day,
+        debit=(("2000", premium.net), ("2100", premium.tax), ("4100", premium.fees)),
+        credit=(("1105", premium.total),),
+    )
+
+
 def payment_captured(source_id: str, policy_id: UUID, amount: Money, day: date) -> Journal:
     """What was billed is with the payment provider."""
     return _journal(

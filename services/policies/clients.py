@@ -65,6 +65,7 @@ class Payments:
                 premium=premium_to_proto(policy.term.premium),
                 issue_time=values.time_to_proto(policy.issued_at),
                 payment_method=payment_method,
+                time_zone=policy.time_zone,
             )
         )
 

@@ -51,6 +51,7 @@ class State(StrEnum):
 
     PENDING = "pending"
     IN_FORCE = "in_force"
+    NOT_TAKEN = "not_taken"
     EXPIRED = "expired"
 
 
@@ -167,9 +168,10 @@ class Policy:
 
     def state(self, now: datetime) -> State:
         """How the policy stands at a moment."""
-        if self.activated_at is None:
-            return State.PENDING
         today = now.astimezone(ZoneInfo(self.time_zone)).date()
+        if self.activated_at is None:
+            # Payments takes the first premium until the end of this day, and no longer.
+            return State.PENDING if today <= self.term.starts_on else State.NOT_TAKEN
         return State.EXPIRED if today >= self.term.ends_on else State.IN_FORCE
 
 
@@ -226,7 +228,10 @@ def issue(
 def activate(
     policy: Policy, sequence: int, payment: str, paid_at: datetime, *, transaction_id: UUID
 ) -> tuple[Policy, Transaction]:
-    """Put a pending policy in force because its first premium is paid. `PolicyStateInvalid` when it is not pending."""
+    """Put a policy in force because its first premium is paid. `PolicyStateInvalid` when another payment did before.
+
+    Whether it was paid in time is decided by payments, before any money moves: here it would be too late to refuse.
+    """
     if policy.activated_at is not None:
         raise PolicyStateInvalid(state=State.IN_FORCE)
     nothing = Money.zero(policy.term.premium.net.currency)

@@ -43,6 +43,7 @@ _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 _STATES = {
     State.PENDING: pb.Policy.STATE_PENDING,
     State.IN_FORCE: pb.Policy.STATE_IN_FORCE,
+    State.NOT_TAKEN: pb.Policy.STATE_NOT_TAKEN,
     State.EXPIRED: pb.Policy.STATE_EXPIRED,
 }
 _TYPES = {

@@ -46,6 +46,7 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
             issued_at=values.time_from_proto(request.issue_time),
             premium=premium,
             payment_method=request.payment_method,
+            time_zone=request.time_zone or "UTC",
         )
         with self._database.transaction() as session:
             invoicing.open_billing(session, billing, datetime.now(UTC))
@@ -124,6 +125,7 @@ def invoice_to_proto(billed: Invoice) -> pb.Invoice:
         issue_time=values.time_to_proto(billed.issued_at),
         paid_time=values.time_to_proto(billed.paid_at) if billed.paid_at else None,
         etag=f"{billed.version}-{billed.state}",
+        payable_until_time=values.time_to_proto(billed.payable_until) if billed.payable_until else None,
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from libs.money import Money
 from services.payments.invoice import Billing, Installment, Premium
-from services.payments.store.rows import BillingRow, InstallmentRow, InvoiceRow
+from services.payments.store.rows import BillingRow, InstallmentRow, InvoiceRow, UnbilledRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Billed:
 
 
 _billings = BillingRow.__table__
-_parts = InstallmentRow.__table__
+_unbilled = UnbilledRow.__table__
 
 # A billing with its installments: one statement, one row an installment.
 _BY_POLICY = (
@@ -90,18 +90,22 @@ def lock(session: Session, policy_id: UUID) -> None:
 
 
 def list_unbilled(session: Session, due_until: date, limit: int) -> Sequence[tuple[UUID, int]]:
-    """Policies and numbers of the installments that fall due until a day and have no invoice, earliest first."""
+    """Policies and numbers of the installments that fall due until a day and have no invoice, earliest first.
+
+    Only of policies whose first premium is paid: nobody owes for one that is not in force.
+    """
     query = (
-        sa.select(_parts.c.policy_id, _parts.c.number)
-        .outerjoin(
-            InvoiceRow,
-            (InvoiceRow.policy_id == _parts.c.policy_id) & (InvoiceRow.installment_number == _parts.c.number),
-        )
-        .where(_parts.c.due_on <= due_until, InvoiceRow.id.is_(None))
-        .order_by(_parts.c.due_on, _parts.c.policy_id, _parts.c.number)
+        sa.select(*_unbilled.c)
+        .where(_unbilled.c.due_on <= due_until)
+        .order_by(_unbilled.c.due_on, _unbilled.c.policy_id, _unbilled.c.number)
         .limit(limit)
     )
     return [(row.policy_id, row.number) for row in session.execute(query)]
+
+
+def strike(session: Session, policy_id: UUID, number: int) -> None:
+    """Take an installment off the list of those without an invoice, should it still be there."""
+    session.execute(sa.delete(UnbilledRow).where(_unbilled.c.policy_id == policy_id, _unbilled.c.number == number))
 
 
 def values_from_billing(billing: Billing) -> dict[str, Any]:
@@ -118,6 +122,7 @@ def values_from_billing(billing: Billing) -> dict[str, Any]:
         "tax": billing.premium.tax.minor,
         "fees": billing.premium.fees.minor,
         "payment_method": billing.payment_method,
+        "time_zone": billing.time_zone,
     }
 
 
@@ -133,6 +138,7 @@ def billing_from_rows(rows: Sequence[Any]) -> Billing:
         issued_at=first.issued_at,
         premium=premium_from(first.net, first.tax, first.fees, first.currency),
         payment_method=first.payment_method,
+        time_zone=first.time_zone,
         installments=tuple(
             Installment(row.number, row.due_on, premium_from(row.part_net, row.part_tax, row.part_fees, first.currency))
             for row in rows

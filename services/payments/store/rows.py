@@ -31,6 +31,7 @@ class BillingRow(Row):
     tax: Mapped[int]
     fees: Mapped[int]
     payment_method: Mapped[str]
+    time_zone: Mapped[str]
 
 
 class InstallmentRow(Row):
@@ -44,6 +45,16 @@ class InstallmentRow(Row):
     net: Mapped[int]
     tax: Mapped[int]
     fees: Mapped[int]
+
+
+class UnbilledRow(Row):
+    """An installment of a policy in force that has no invoice yet. Triggers put it here and take it away."""
+
+    __tablename__ = "unbilled_installments"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    due_on: Mapped[date]
 
 
 class NumberRow(Row):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +114,7 @@ class House:
             "transaction_id": ids.encode("ptx", ids.new()),
             "plan_code": "annual",
             "installments": 1,
-            "start_date": values.date_to_proto(date(2026, 12, 1)),
+            "start_date": values.date_to_proto(datetime.now(UTC).date() + timedelta(days=7)),
             "premium": premium(1200_00, 204_00, 25_00),
             "issue_time": values.time_to_proto(ISSUED_AT),
             **changes,
@@ -169,6 +169,11 @@ class House:
             billed = store.invoices.lock(session, ids.decode("inv", invoice_id))
             assert billed is not None
             return collecting.begin(session, billed, None, self.provider.name, now)
+
+    def pay_at(self, invoice_id: str, moment: datetime) -> Payment:
+        """A payment that was made at some moment."""
+        begun = self.begin(invoice_id, moment)
+        return self.record(begun.id, collecting.charge(self.provider, begun, "pm_card_ok"), moment)
 
     def record(self, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
         """The last step of a payment."""

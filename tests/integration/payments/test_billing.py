@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import grpc
 import psycopg
@@ -15,6 +16,7 @@ from bazaruto.payments.v1 import invoice_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
+from services.payments.provider import Charged
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People
@@ -22,7 +24,8 @@ from tests.support.people import People
 
 def test_opened_billing_has_its_installments_and_a_first_invoice(house: House, people: People) -> None:
     person = people.customer()
-    billing = house.open(person, plan_code="monthly", installments=12)
+    starts_on = values.date_to_proto(date(2026, 12, 1))
+    billing = house.open(person, plan_code="monthly", installments=12, start_date=starts_on)
     states = [part.state for part in billing.installments]
     assert states == [pb.Installment.STATE_INVOICED] + [pb.Installment.STATE_PLANNED] * 11
     assert sum(values.money_from_proto(part.premium.total).minor for part in billing.installments) == 1429_00
@@ -199,9 +202,14 @@ def test_page_token_of_another_list_is_refused(house: House, people: People) -> 
 
 def test_installments_are_billed_a_week_before_they_fall_due_and_once(house: House, people: People) -> None:
     person = people.customer()
-    started = datetime.now(UTC).date() - timedelta(days=62)
-    issued = values.time_to_proto(datetime.now(UTC) - timedelta(days=62))
-    billing = house.open(person, installments=12, start_date=values.date_to_proto(started), issue_time=issued)
+    then = datetime.now(UTC) - timedelta(days=62)
+    billing = house.open(
+        person,
+        installments=12,
+        start_date=values.date_to_proto(then.date()),
+        issue_time=values.time_to_proto(then),
+    )
+    house.pay_at(billing.installments[0].invoice_id, then)
     house.open(people.customer(), installments=1)
     for _ in range(2):
         house.handlers.issue_due_invoices()
@@ -210,13 +218,104 @@ def test_installments_are_billed_a_week_before_they_fall_due_and_once(house: Hou
             values.date_from_proto(part.due_date, "") <= datetime.now(UTC).date() + timedelta(days=7)
             for part in again.installments
         ]
-        assert [part.state == pb.Installment.STATE_INVOICED for part in again.installments] == due
+        assert [bool(part.invoice_id) for part in again.installments] == due
         assert sum(due) == 3
     assert house.rows("SELECT count(*) FROM journals WHERE rule = 'invoice_issued'") == [(4,)]
     house.pay(person, again.installments[2].invoice_id)
     house.work()
-    assert house.policies.activated == []
+    assert len(house.policies.activated) == 1
+    assert house.rows("SELECT count(*) FROM unbilled_installments") == [(9,)]
     house.check_money()
+
+
+def test_installments_of_a_policy_that_is_not_in_force_are_not_billed(house: House, people: People) -> None:
+    then = datetime.now(UTC) - timedelta(days=62)
+    start = values.date_to_proto(then.date())
+    house.open(people.customer(), installments=12, start_date=start, issue_time=values.time_to_proto(then))
+    house.handlers.issue_due_invoices()
+    assert house.rows("SELECT count(*) FROM invoices") == [(1,)]
+    assert house.rows("SELECT count(*) FROM unbilled_installments") == [(0,)]
+
+
+def test_first_premium_can_be_paid_until_the_end_of_the_first_day_of_cover(house: House, people: People) -> None:
+    person = people.customer()
+    zone = "Pacific/Auckland"
+    today = datetime.now(ZoneInfo(zone)).date()
+    in_time = house.invoice_of(person, start_date=values.date_to_proto(today), time_zone=zone)
+    until = house.get_invoice(person, in_time).payable_until_time.ToDatetime(UTC)
+    assert until.astimezone(ZoneInfo(zone)) == datetime.combine(today + timedelta(days=1), time(), ZoneInfo(zone))
+    house.pay(person, in_time)
+
+    late = house.invoice_of(person, start_date=values.date_to_proto(today - timedelta(days=1)), time_zone=zone)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.pay(person, late)
+    assert reason_of(refused.value) == "INVOICE_NOT_PAYABLE"
+    assert len(house.provider.asked) == 1
+
+
+def test_first_invoice_that_was_not_paid_in_time_is_voided_and_leaves_the_books(house: House, people: People) -> None:
+    person = people.customer()
+    yesterday = values.date_to_proto(datetime.now(UTC).date() - timedelta(days=1))
+    late = house.invoice_of(person, start_date=yesterday, installments=2)
+    house.invoice_of(person)
+    before = house.trial_balance()
+    for _ in range(2):
+        house.handlers.void_unpaid_invoices()
+        voided = house.get_invoice(person, late)
+        assert voided.state == pb.Invoice.STATE_VOID
+        assert voided.amount_due.units == 0
+    assert house.rows("SELECT status, count(*) FROM invoices GROUP BY status ORDER BY status") == [
+        ("open", 1),
+        ("void", 1),
+    ]
+    assert house.rows("SELECT action FROM audit_events WHERE action = 'invoice_voided'") == [("invoice_voided",)]
+    house.check_money()
+    sums = {line.account_code: values.money_from_proto(line.balance).minor for line in before.accounts}
+    left = {line.account_code: values.money_from_proto(line.balance).minor for line in house.trial_balance().accounts}
+    assert (sums["2000"], left["2000"]) == (2400_00, 1200_00)
+    assert (left["1100"], left["1105"]) == (1429_00, 0)
+    with pytest.raises(grpc.RpcError) as refused:
+        house.pay(person, late)
+    assert reason_of(refused.value) == "INVOICE_NOT_PAYABLE"
+
+
+def test_payment_under_way_keeps_the_first_invoice_from_being_voided(house: House, people: People) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    invoice_id = house.invoice_of(people.customer(), start_date=values.date_to_proto(yesterday.date()))
+    begun = house.begin(invoice_id, yesterday)
+    house.handlers.void_unpaid_invoices()
+    house.record(begun.id, Charged("reference", begun.amount), datetime.now(UTC))
+    house.handlers.void_unpaid_invoices()
+    assert house.rows("SELECT status FROM invoices") == [("paid",)]
+
+
+def test_payment_agreed_on_with_the_contract_may_come_late(house: House, people: People) -> None:
+    yesterday = values.date_to_proto(datetime.now(UTC).date() - timedelta(days=1))
+    house.open(people.customer(), start_date=yesterday, payment_method="pm_card_ok")
+    house.open(people.customer(), start_date=yesterday, payment_method="pm_card_declined")
+    house.handlers.void_unpaid_invoices()
+    house.work()
+    house.handlers.void_unpaid_invoices()
+    assert house.rows("SELECT status FROM invoices ORDER BY id") == [("paid",), ("void",)]
+
+
+def test_billing_counts_days_where_the_policy_is(house: House, people: People) -> None:
+    at = datetime(2026, 12, 31, 22, 30, tzinfo=UTC)  # half past midnight in Maputo
+    billing = house.open(
+        people.customer(),
+        issue_time=values.time_to_proto(at),
+        start_date=values.date_to_proto(date(2027, 1, 1)),
+        time_zone="Africa/Maputo",
+    )
+    assert values.date_from_proto(billing.installments[0].due_date, "") == date(2027, 1, 1)
+    assert house.rows("SELECT effective_on FROM journals WHERE rule = 'policy_issued'") == [(date(2027, 1, 1),)]
+
+
+def test_billing_that_was_opened_before_time_zones_were_sent_can_be_repeated(house: House, people: People) -> None:
+    request = house.request(people.customer(), issue_time=values.time_to_proto(datetime(2026, 12, 1, 23, tzinfo=UTC)))
+    first = house.invoices.OpenBilling(request, metadata=house.worker.metadata())
+    request.time_zone = "Africa/Maputo"
+    assert house.invoices.OpenBilling(request, metadata=house.worker.metadata()) == first
 
 
 def test_installments_that_do_not_add_up_are_refused_at_commit(house: House, people: People) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -40,6 +40,7 @@ class FakeQuotes(Quotes):
         """An accepted quote of somebody."""
         assert owner.id is not None
         eur = "EUR"
+        today = datetime.now(UTC).date()
         quote = Quote(
             id=ids.new(),
             user_id=owner.id,
@@ -48,8 +49,8 @@ class FakeQuotes(Quotes):
             time_zone="Africa/Maputo",
             state="accepted",
             valid_until=datetime.now(UTC) + timedelta(days=30),
-            starts_on=date(2026, 12, 1),
-            ends_on=date(2027, 12, 1),
+            starts_on=today + timedelta(days=7),
+            ends_on=today + timedelta(days=372),
             premium=Premium(Money(120000, eur), Money(20400, eur), Money(2500, eur)),
             coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
             plans={"annual": 1, "monthly": 12},
@@ -238,6 +239,19 @@ def test_activation_by_a_second_payment_is_refused(house: House, people: People)
     with pytest.raises(grpc.RpcError) as refused:
         house.stub.ActivatePolicy(request, metadata=service.metadata())
     assert reason_of(refused.value) == "POLICY_STATE_INVALID"
+
+
+def test_policy_whose_first_premium_is_not_paid_on_the_first_day_is_not_taken(house: House, people: People) -> None:
+    person = people.customer()
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    quote_id = house.quotes.add(person, starts_on=yesterday, time_zone="UTC")
+    issued = house.issue(person, quote_id)
+    assert issued.state == pb.Policy.STATE_NOT_TAKEN
+    # A payment that was begun in time may be known late.
+    request = pb.ActivatePolicyRequest(policy_id=issued.policy_id, payment_id=ids.encode("pay", ids.new()))
+    request.paid_time.FromDatetime(datetime.now(UTC))
+    service = people.service("payments-worker").metadata()
+    assert house.stub.ActivatePolicy(request, metadata=service).state == pb.Policy.STATE_IN_FORCE
 
 
 def test_customer_cannot_activate_a_policy(house: House, people: People) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -174,15 +174,27 @@ def test_whole_price_is_accepted() -> None:
         ({}, Money(125, "USD"), CurrencyMismatch),
         ({"state": State.PAID, "paid_at": NOW}, None, InvoiceAlreadyPaid),
         ({"state": State.VOID}, None, InvoiceNotPayable),
+        ({"payable_until": NOW + timedelta(microseconds=1)}, None, None),
+        ({"payable_until": NOW}, None, InvoiceNotPayable),
     ],
 )
 def test_what_may_be_paid(changes: dict[str, object], expected: Money | None, error: type[Exception] | None) -> None:
     found = bill(premium(100, 20, 5), **changes)
     if error is None:
-        invoice.check_payable(found, expected)
+        invoice.check_payable(found, expected, NOW)
         return
     with pytest.raises(error):
-        invoice.check_payable(found, expected)
+        invoice.check_payable(found, expected, NOW)
+
+
+def test_payment_agreed_on_with_the_contract_may_be_made_late() -> None:
+    invoice.check_payable(bill(premium(100), payable_until=NOW), None, NOW, agreed_before=True)
+
+
+def test_only_the_first_invoice_has_an_end_and_that_is_midnight_where_the_policy_is() -> None:
+    day = date(2026, 12, 1)
+    assert invoice.payable_until(1, day, "Africa/Maputo") == datetime(2026, 12, 1, 22, tzinfo=UTC)
+    assert invoice.payable_until(2, day, "Africa/Maputo") is None
 
 
 def test_paid_invoice_owes_nothing() -> None:

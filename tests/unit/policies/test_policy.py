@@ -92,6 +92,18 @@ def test_quote_is_good_until_its_last_moment() -> None:
     assert a_policy(a_quote(valid_until=NOW)).state(NOW) is State.PENDING
 
 
+@pytest.mark.parametrize(
+    ("moment", "state"),
+    [
+        # The first day of cover, 1 December, ends in Maputo two hours before it does in UTC.
+        (datetime(2026, 12, 1, 21, 59, 59, tzinfo=UTC), State.PENDING),
+        (datetime(2026, 12, 1, 22, 0, 0, tzinfo=UTC), State.NOT_TAKEN),
+    ],
+)
+def test_unpaid_policy_is_not_taken_once_its_first_day_is_over(moment: datetime, state: State) -> None:
+    assert a_policy().state(moment) is state
+
+
 def test_paid_policy_is_in_force() -> None:
     policy, transaction = activate(a_policy(), 2, "pay_1", NOW, transaction_id=ids.new())
     assert policy.state(NOW) is State.IN_FORCE
