@@ -160,6 +160,12 @@ class MailSettings(Section):
         return self
 
 
+class PaymentSettings(Section):
+    """Who collects money. Outside production the sandbox need not be named."""
+
+    provider: Literal["", "sandbox"] = ""
+
+
 class RedisSettings(Section):
     """Redis; without a URL each process keeps to itself."""
 
@@ -197,6 +203,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     jobs: JobSettings = JobSettings()
     mail: MailSettings = MailSettings()
+    payments: PaymentSettings = PaymentSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     gateway: GatewaySettings = GatewaySettings()
     services: dict[str, ServiceSettings] = Field(default_factory=dict, validate_default=True)

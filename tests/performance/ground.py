@@ -185,6 +185,7 @@ def _variables() -> dict[str, str]:
     """Everything on, as in production."""
     found = {
         "BAZARUTO_ENVIRONMENT": "production",
+        "BAZARUTO_PAYMENTS__PROVIDER": "sandbox",
         "BAZARUTO_LOG_LEVEL": "info",
         "BAZARUTO_TELEMETRY__SAMPLING": "0.1",
         "BAZARUTO_GATEWAY__LISTEN": free_address(),
