@@ -16,6 +16,7 @@ from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
 from services.payments import jobs, watching
 from services.payments.clients import Policies
+from services.payments.provider import Provider, ProviderMissing
 from services.payments.sandbox import Sandbox
 from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
 
@@ -30,7 +31,8 @@ def serve(settings: Settings) -> None:
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
-    server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, PaymentServicer(database, Sandbox(database)))
+    payments = PaymentServicer(database, choose_provider(settings, database))
+    server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
     server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)
     server.run()
@@ -43,10 +45,17 @@ def work(settings: Settings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     policies = Policies(connect(settings.services["policies"].target, tokens))
-    jobs.register(runner, jobs.Handlers(database, Sandbox(database), policies))
+    jobs.register(runner, jobs.Handlers(database, choose_provider(settings, database), policies))
     with watching.shown(database):
         runner.run()
     database.close()
+
+
+def choose_provider(settings: Settings, database: Database) -> Provider:
+    """The provider that is configured; `ProviderMissing` in production when none is."""
+    if settings.environment == "production" and settings.payments.provider != Sandbox.name:
+        raise ProviderMissing
+    return Sandbox(database)
 
 
 def migrate(settings: Settings) -> None:

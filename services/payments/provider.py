@@ -55,6 +55,16 @@ class Unknown:
 Outcome = Charged | Declined | ActionRequired | MethodUnknown | Canceled | Unknown
 
 
+class ProviderMissing(ValueError):
+    """Nobody said who collects money."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "payments.provider: production needs to be told one. `sandbox`, the only one there is, takes cards that"
+            " everybody knows and collects no money: for trying out"
+        )
+
+
 class Provider(Protocol):
     """A payment provider. No method is called while a transaction is open; an answer that fails is `Unknown`."""
 
