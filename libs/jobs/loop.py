@@ -56,6 +56,7 @@ class WorkerLoop:
         self._stopping = asyncio.Event()
         self._retired: set[asyncio.Task[None]] = set()  # workers that lost the database while they had jobs
         self._gone_since: float | None = None
+        self._refused = False
         self._attempt = 0
         self._up: Gauge | None = None
 
@@ -221,6 +222,9 @@ class WorkerLoop:
         if self._gone_since is None:
             self._gone_since = time.monotonic()
             log.warning("database gone", error=_told(error))
+        elif isinstance(error, psycopg.Error) and is_refusal(error) and not self._refused:
+            self._refused = True  # it may be mended, as after a restore; if not, somebody has to know
+            log.error("database refuses this worker", error=_told(error))
         else:
             log.debug("database still gone", error=_told(error))
 
@@ -229,6 +233,7 @@ class WorkerLoop:
         if self._gone_since is not None:
             log.info("database back", seconds=round(time.monotonic() - self._gone_since, 1))
             self._gone_since = None
+            self._refused = False
 
     def _show(self, *, up: bool) -> None:
         if self._up:

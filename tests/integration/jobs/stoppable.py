@@ -40,6 +40,17 @@ class StoppableServer:
         self._create(name, template)
         return self.url(name)
 
+    @contextmanager
+    def taken_out(self, url: str) -> Iterator[None]:
+        """A database does not exist within, and afterwards there is a fresh one, as when it is restored."""
+        name = url.rpartition("/")[2]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+        try:
+            yield
+        finally:
+            self._create(name, _TEMPLATE)
+
     def require_passwords(self, role: str, password: str) -> None:
         """Make a role that must give its password."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -171,6 +171,18 @@ def test_worker_waits_for_a_database_that_is_not_there_yet(server: StoppableServ
     queue.wait_for(lambda: queue.states() == {"a": "succeeded"})
 
 
+def test_worker_waits_through_a_restore_and_says_that_it_was_refused(server: StoppableServer, queue: Queue) -> None:
+    started = queue.start_worker()
+    with server.taken_out(queue.url):
+        queue.wait_for(lambda: '"database refuses this worker"' in started.log, started)
+        time.sleep(1.5)  # for further tries, which nobody should hear of
+    queue.connect()
+    queue.rows(worker.EFFECTS)
+    queue.defer(worker.NOTE, "a")
+    queue.wait_for(lambda: queue.states() == {"a": "succeeded"})
+    assert started.log.count('"database refuses this worker"') == started.log.count('"database gone"') == 1
+
+
 def test_database_that_says_nothing_is_given_up_and_taken_up_again(server: StoppableServer, queue: Queue) -> None:
     started = queue.start_worker()
     queue.wait_for(lambda: started.metric(UP) == 1)
