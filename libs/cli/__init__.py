@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Annotated
 import typer
 
 from libs.cli import db, jobs
+from libs.cli.masking import without_passwords
+from libs.cli.running import RUN_FOLDER, RunFolder, use_running
 from libs.config import ConfigError, load
 from libs.stack import SERVICES
 from libs.version import VERSION
 
 app = typer.Typer(help="Run, inspect and try the Bazaruto insurance platform.", no_args_is_help=True)
 app.add_typer(db.app, name="db")
-RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
-RUN_FOLDER = Path(".run")
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(jobs.queues, name="queues")
 
@@ -177,22 +176,14 @@ def drill(
 @app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
-    # The password of a database URL is the only secret that a configuration can hold; the others are in files.
-    typer.echo(re.sub(r"(://[^:/@\"]+):[^@\"]*@", r"\1:***@", load().model_dump_json(indent=2)))
+    # Passwords of URLs are the only secrets that a configuration can hold; the others are in files.
+    typer.echo(without_passwords(load().model_dump_json(indent=2)))
 
 
 @app.command()
 def version(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Print the version."""
     typer.echo(json.dumps({"version": VERSION}) if as_json else VERSION)
-
-
-def use_running(folder: Path) -> None:
-    """Work on the platform that runs in `folder`, if one does, where the configuration names no other."""
-    state = folder / "state.json"
-    if state.exists():
-        for name, value in json.loads(state.read_text())["environment"].items():
-            os.environ.setdefault(name, value)
 
 
 def _become(service: str, verb: str, known: tuple[str, ...]) -> None:

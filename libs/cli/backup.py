@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,17 +10,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
 from rich.table import Table
 
 from libs.backup import BackupError, Tell, drill, dumping, restoring
 from libs.backup.manifest import Manifest
+from libs.cli.masking import without_passwords
+from libs.cli.running import SUPERUSER, FolderInUse, alone, embedded_urls, with_role
 from libs.config import load
 from libs.db import embedded
 from libs.stack import SERVICES
-
-_SUPERUSER = "postgres"  # of the embedded server
 
 
 def back_up(folder: Path, to: Path | None, login: str, as_json: bool) -> None:
@@ -81,35 +79,24 @@ def _url(folder: Path, service: str, login: str) -> str:
     url = load().services[service].db_url
     if not url:
         raise BackupError(f"services.{service}.db_url is not set, and no platform runs in {folder}")
-    if not login and url in _embedded_urls(folder):
-        login = _SUPERUSER  # reads what the service's own role may not
-    return _as(url, login) if login else url
-
-
-def _as(url: str, role: str) -> str:
-    """The same database for another role; the password of the first is not its own."""
-    options = {name: value for name, value in conninfo_to_dict(url).items() if name != "password"}
-    return make_conninfo("", **options | {"user": role})
-
-
-def _embedded_urls(folder: Path) -> set[str]:
-    """The databases that the platform in `folder` brought along."""
-    state = folder / "state.json"
-    if not state.exists():
-        return set()
-    return {value for key, value in json.loads(state.read_text())["environment"].items() if key.endswith("__DB_URL")}
+    if not login and url in embedded_urls(folder):
+        login = SUPERUSER  # reads what the service's own role may not
+    return with_role(url, login) if login else url
 
 
 def _restore_embedded(backup: Path, folder: Path, tell: Tell) -> Manifest:
-    if (folder / "state.json").exists():
-        raise BackupError(f"the platform of {folder} is running: stop it first, or name a server with --server")
     restoring.check(backup)  # before a server is set up for it
-    tell("Starting PostgreSQL")
-    server = embedded.start(folder.absolute() / "pg")
     try:
-        return restoring.restore(backup, server.url("postgres"), tell)
-    finally:
-        server.stop()
+        with alone(folder):
+            tell("Starting PostgreSQL")
+            server = embedded.start(folder.absolute() / "pg")
+            try:
+                return restoring.restore(backup, server.url("postgres"), tell)
+            finally:
+                server.stop()
+    except FolderInUse:
+        told = f"the platform of {folder} is running: stop it first, or name a server with --server"
+        raise BackupError(told) from None
 
 
 def _summary(backup: Manifest) -> dict[str, Any]:
@@ -169,5 +156,4 @@ def _told_errors() -> Iterator[None]:
     try:
         yield
     except (BackupError, embedded.EmbeddedError) as error:
-        # Passwords of a URL must not get into a log by way of a driver's message.
-        sys.exit(re.sub(r"(://[^:/@\s]+):[^@\s]*@", r"\1:***@", str(error)))
+        sys.exit(without_passwords(str(error)))  # a driver's message may hold a URL

@@ -10,15 +10,15 @@ from typing import Any
 
 import psycopg
 import typer
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 from rich.table import Table
 
+from libs.cli.running import SUPERUSER, embedded_urls, use_running, with_role
 from libs.config import Settings, load
 from libs.db import reports
 from libs.stack import SERVICES
 
-_SUPERUSER = "postgres"  # of the embedded server
 _TABLES = (
     ("Connections", "connections", ("service", "application", "state", "connections", "longest_seconds")),
     (
@@ -82,8 +82,6 @@ def change_logging(folder: Path, login: str, as_json: bool, on: bool, slower_tha
 
 
 def _settings(folder: Path) -> Settings:
-    from libs.cli import use_running  # the package registers this command
-
     use_running(folder)
     return load()
 
@@ -108,25 +106,15 @@ def _each(
         if once_a_server and server in servers:
             continue
         servers.add(server)
-        role = login or (_SUPERUSER if url in _embedded_urls(folder) else "")
+        role = login or (SUPERUSER if url in embedded_urls(folder) else "")
         if role:
-            url = make_conninfo(
-                "", **{key: value for key, value in options.items() if key != "password"} | {"user": role}
-            )
+            url = with_role(url, role)
         try:
             with reports.connect(url) as connection:
                 found[name] = ask(connection)
         except (psycopg.Error, reports.StatementsUnknown) as error:
             sys.exit(f"{name}: {str(error).strip()}")
     return found
-
-
-def _embedded_urls(folder: Path) -> set[str]:
-    """The databases that the platform in `folder` brought along; their server trusts its own machine."""
-    state = folder / "state.json"
-    if not state.exists():
-        return set()
-    return {value for key, value in json.loads(state.read_text())["environment"].items() if key.endswith("__DB_URL")}
 
 
 def _print_json(value: object) -> None:

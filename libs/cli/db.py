@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from libs.cli.running import RUN_FOLDER, RunFolder
 
 app = typer.Typer(
     help="Look at the databases: what is slow, who is connected, who waits for whom.", no_args_is_help=True
@@ -13,8 +14,6 @@ app = typer.Typer(
 
 Login = Annotated[str, typer.Option(help="Role to ask with, when the services' own may not see all.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
-_FOLDER = Path(".run")
 
 
 @app.command()
@@ -22,7 +21,7 @@ def slow(
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many statements.")] = 10,
     login: Login = "",
     as_json: AsJson = False,
-    folder: RunFolder = _FOLDER,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """The statements that take longest, by their mean, over all services."""
     from libs.cli.databases import show_slow
@@ -31,7 +30,7 @@ def slow(
 
 
 @app.command()
-def status(login: Login = "", as_json: AsJson = False, folder: RunFolder = _FOLDER) -> None:
+def status(login: Login = "", as_json: AsJson = False, folder: RunFolder = RUN_FOLDER) -> None:
     """Connections by state, the pools' settings, locks that are waited for with who is in the way, replicas."""
     from libs.cli.databases import show_status
 
@@ -44,7 +43,7 @@ def logging(
     slower_than: Annotated[int, typer.Option(min=0, help="Log the time of statements slower than this, in ms.")] = 1000,
     login: Login = "",
     as_json: AsJson = False,
-    folder: RunFolder = _FOLDER,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Have the servers log every statement while somebody looks for a fault, and take it back."""
     from libs.cli.databases import change_logging

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from libs.cli.running import RUN_FOLDER, RunFolder, use_running
 from libs.stack import SERVICES
 
 if TYPE_CHECKING:
@@ -19,11 +20,9 @@ Queue = Annotated[str, typer.Option(help="One queue; all of them by default.")]
 QueueName = Annotated[str, typer.Argument(help="mailers, notifications, payments, processing or default.")]
 Service = Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}; all of them by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Folder = Annotated[Path, typer.Option(help="Where the running platform keeps its data.")]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="A job, as users:42; can be given several times.")]
 All = Annotated[bool, typer.Option("--all", help="Every job that fits, of --queue if that is given.")]
 Status = Annotated[str, typer.Option(help="pending, processing, completed, failed or cancelled; all by default.")]
-RUN = Path(".run")
 
 
 @jobs.command("list")
@@ -33,7 +32,7 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many of each service.")] = 50,
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """List jobs, newest first."""
     _backlog(folder, service, as_json).list_jobs(queue, status, limit)
@@ -41,7 +40,9 @@ def list_jobs(
 
 @jobs.command()
 def show(
-    job: Annotated[str, typer.Argument(help="The job, as users:42.")], as_json: AsJson = False, folder: Folder = RUN
+    job: Annotated[str, typer.Argument(help="The job, as users:42.")],
+    as_json: AsJson = False,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Show one job with its arguments and everything that happened to it."""
     _backlog(folder, "", as_json).show(job)
@@ -54,7 +55,7 @@ def retry(
     all_: All = False,
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Put jobs that failed back into their queue, with all their tries. By id, also those that were cancelled."""
     _backlog(folder, service, as_json).change("retry", ids or [], queue, everything=all_)
@@ -67,7 +68,7 @@ def cancel(
     all_: All = False,
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Take jobs that wait out of their queue. By id, also those that failed; one that runs ends its run."""
     _backlog(folder, service, as_json).change("cancel", ids or [], queue, everything=all_)
@@ -79,7 +80,7 @@ def stats(
     duration: Annotated[str, typer.Option(help="How far to look back: 15m, 1h, 7d.")] = "1h",
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Count jobs: what waits now, and what became of those that ended."""
     _backlog(folder, service, as_json).stats(queue, duration)
@@ -93,26 +94,26 @@ def cleanup(
     failed: Annotated[bool, typer.Option("--failed", help="Delete failed jobs too.")] = False,
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Delete jobs that succeeded or were cancelled long ago. Workers do so by themselves after `jobs.kept`."""
     _backlog(folder, service, as_json).cleanup(older_than, queue, failed=failed, dry_run=dry_run)
 
 
 @queues.command("list")
-def list_queues(service: Service = "", as_json: AsJson = False, folder: Folder = RUN) -> None:
+def list_queues(service: Service = "", as_json: AsJson = False, folder: RunFolder = RUN_FOLDER) -> None:
     """List queues with the jobs in them, and workers with the time of their last sign of life."""
     _backlog(folder, service, as_json).list_queues()
 
 
 @queues.command()
-def pause(queue: QueueName, service: Service = "", as_json: AsJson = False, folder: Folder = RUN) -> None:
+def pause(queue: QueueName, service: Service = "", as_json: AsJson = False, folder: RunFolder = RUN_FOLDER) -> None:
     """Let workers take no more jobs from a queue. Jobs under way end, new ones wait."""
     _backlog(folder, service, as_json).pause(queue)
 
 
 @queues.command()
-def resume(queue: QueueName, service: Service = "", as_json: AsJson = False, folder: Folder = RUN) -> None:
+def resume(queue: QueueName, service: Service = "", as_json: AsJson = False, folder: RunFolder = RUN_FOLDER) -> None:
     """Let workers take jobs from a queue again."""
     _backlog(folder, service, as_json).resume(queue)
 
@@ -123,14 +124,13 @@ def monitor(
     duration: Annotated[str, typer.Option(help="When to end; by default, with Ctrl-C.")] = "",
     service: Service = "",
     as_json: AsJson = False,
-    folder: Folder = RUN,
+    folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Watch queues and workers."""
     _backlog(folder, service, as_json).monitor(interval, duration)
 
 
 def _backlog(folder: Path, service: str, as_json: bool) -> Backlog:
-    from libs.cli import use_running
     from libs.cli.backlog import Backlog  # with the queue and its database; the other commands start without
     from libs.config import load
 

@@ -1,0 +1,76 @@
+"""The platform that runs in a folder, as the commands find it: its lock, what it tells, and its database server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from libs.config import PREFIX, Settings, load
+
+RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
+RUN_FOLDER = Path(".run")
+SUPERUSER = "postgres"  # of the embedded server
+
+_STATE = "state.json"  # stays behind when the platform is killed
+_LOCK = "lock"
+
+
+class FolderInUse(Exception):
+    """Another process runs the platform of the folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Have the folder to oneself. `FolderInUse` when another process has it; one that was killed has nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderInUse from None
+        yield
+
+
+def use_running(folder: Path) -> None:
+    """Work on the platform that runs in `folder`, if one does, where the configuration names no other."""
+    told = _environment(folder)
+    if told:
+        settings = load()
+        os.environ.update({name: value for name, value in told.items() if not is_configured(settings, name)})
+
+
+def is_configured(settings: Settings, variable: str) -> bool:
+    """Whether the file or the environment gives the key of a variable another value than the default."""
+    *path, last = variable.removeprefix(PREFIX).lower().split("__")
+    section: Any = settings
+    for name in path:
+        section = section[name] if isinstance(section, dict) else getattr(section, name)
+    return bool(getattr(section, last) != type(section).model_fields[last].default)
+
+
+def embedded_urls(folder: Path) -> set[str]:
+    """The databases that the platform in `folder` brought along; their server trusts its own machine."""
+    return {value for name, value in _environment(folder).items() if name.endswith("__DB_URL")}
+
+
+def with_role(url: str, role: str) -> str:
+    """The same database for another role; the password of the first is not its own."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # 80 ms that few commands need
+
+    options = {name: value for name, value in conninfo_to_dict(url).items() if name != "password"}
+    return make_conninfo("", **options | {"user": role})
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    state = folder / _STATE
+    if not state.exists():
+        return {}
+    found: dict[str, str] = json.loads(state.read_text())["environment"]
+    return found
