@@ -18,6 +18,7 @@ from libs.backup import BackupError, Tell, fingerprint, manifest, programs
 from libs.backup.manifest import Dump, Manifest
 
 _SUFFIX = "_restoring"
+_ASIDE = "_empty"
 
 
 def restore(folder: Path, server_url: str, tell: Tell, *, jobs: int = 2) -> Manifest:
@@ -111,12 +112,29 @@ def _restore(dump: Dump, file: Path, url: str, jobs: int) -> None:
 
 
 def _give_names(server: psycopg.Connection, backup: Manifest) -> None:
-    """Put the restored databases in the place of the empty ones."""
-    for dump in backup.dumps.values():
-        name, temporary = sql.Identifier(dump.database), sql.Identifier(dump.database + _SUFFIX)
-        # Not by force: who is connected to the empty database would be surprised.
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
-        server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(temporary, name))
+    """Put the restored databases in the place of the empty ones: all of them, or none.
+
+    The server does not rename several in one transaction. So the empty ones are set aside first, which it refuses for
+    one that somebody is connected to; then every name goes back to where it was.
+    """
+    wanted = [dump.database for dump in backup.dumps.values()]
+    empty = [name for name in wanted if _exists(server, name)]
+    moves = [(name, name + _ASIDE) for name in empty] + [(name + _SUFFIX, name) for name in wanted]
+    moved: list[tuple[str, str]] = []
+    try:
+        for old, new in moves:
+            _rename(server, old, new)
+            moved.append((old, new))
+    except psycopg.Error:
+        for old, new in reversed(moved):
+            _rename(server, new, old)
+        raise
+    for name in empty:
+        server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name + _ASIDE)))
+
+
+def _rename(server: psycopg.Connection, old: str, new: str) -> None:
+    server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
 
 
 def _exists(server: psycopg.Connection, database: str) -> bool:

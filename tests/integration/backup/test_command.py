@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -136,6 +137,43 @@ def test_a_restore_that_is_not_the_same_leaves_nothing(suite: Suite, spare_serve
     with pytest.raises(BackupError, match=r"public\.postings has 10 rows instead of 11"):
         restoring.restore(backup, spare_server.url("postgres"), lambda _: None)
     assert _databases(spare_server) == set()
+
+
+def test_databases_get_their_names_all_or_none(suite: Suite, spare_server: embedded.Server) -> None:
+    backup, names = suite.back_up(), sorted(suite.names())
+    last = list(manifest.read(backup).dumps.values())[-1].database
+    with psycopg.connect(spare_server.url("postgres"), autocommit=True) as server:
+        for name in names:
+            server.execute(f'CREATE DATABASE "{name}"'.encode())
+
+    def told(step: str) -> None:
+        if step == "Giving the databases their names":
+            clients.append(psycopg.connect(spare_server.url(last)))
+
+    clients: list[psycopg.Connection] = []
+    with pytest.raises(BackupError, match="is being accessed by other users"):
+        restoring.restore(backup, spare_server.url("postgres"), told)
+    clients[0].close()
+    assert _databases(spare_server) == set(names)
+    for name in names:
+        assert content(spare_server.url(name)).rows == 0
+
+    restoring.restore(backup, spare_server.url("postgres"), lambda _: None)
+    assert _databases(spare_server) == set(names)
+    assert content(spare_server.url(last)).tables
+
+
+def test_a_platform_that_runs_is_not_restored_over_and_one_that_was_killed_is(suite: Suite, open_folder: Path) -> None:
+    backup, folder = suite.back_up(), open_folder / "run"
+    folder.mkdir()
+    (folder / "state.json").write_text('{"pid": 1, "environment": {}}')
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = suite.run("restore", backup, "--folder", folder)
+        assert done.returncode == 1
+        assert "is running: stop it first" in done.stderr
+    done = suite.run("restore", backup, "--folder", folder)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_backup_is_never_written_over_another_one(suite: Suite) -> None:
