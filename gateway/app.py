@@ -71,6 +71,7 @@ class Endpoint:
     transcoder: Transcoder
     call: Callable[..., Any]
     longest: float
+    checks_token: bool
     headers: tuple[tuple[bytes, bytes], ...]
 
 
@@ -107,7 +108,7 @@ class Gateway:
         page = self._pages.get(request.path)
         endpoint, segments = (None, []) if page is not None else self._find(request)
         name = request.path if page is not None else endpoint.route.name if endpoint else UNMATCHED
-        watch = Watch(request, name)
+        watch = Watch(request, name, token_checked=endpoint is not None and endpoint.checks_token)
         status = 500
         self._in_flight += 1
         try:
@@ -318,4 +319,4 @@ def _endpoint(route: Route, registry: Registry, channel: grpc.aio.Channel) -> En
     name = full_name(route.rpc)
     call: Callable[..., Any] = channel.unary_stream(name) if route.streaming else channel.unary_unary(name)
     headers = (_DEPRECATION,) if route.rpc.deprecated else ()
-    return Endpoint(route, Transcoder(route, registry), call, calls.longest(route), headers)
+    return Endpoint(route, Transcoder(route, registry), call, calls.longest(route), not route.is_public, headers)
