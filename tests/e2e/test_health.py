@@ -103,8 +103,7 @@ def test_stopped_redis_is_unhealthy_and_the_process_lives(operated: Operated) ->
         assert operated.get("/livez").status_code == operated.get("/readyz").status_code == 200
     finally:
         operated.redis.start()
-    until(lambda: operated.get("/healthz").status_code == 200)
-    assert ended_curl(operated) == 0
+    until(lambda: ended_curl(operated) == 0)  # the workers of the gateway notice one after the other
 
 
 def test_version_is_the_same_wherever_it_is_asked_for(operated: Operated) -> None:
