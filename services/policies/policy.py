@@ -178,9 +178,14 @@ class Policy:
 DEFAULT_PLAN = "annual"
 
 
+def prefix_of(product_code: str) -> str:
+    """What the numbers of a product's policies begin with. Products that begin alike count together."""
+    return product_code[:3].upper()
+
+
 def number_for(product_code: str, year: int, sequence: int) -> str:
     """The number that people read: `MOT-2026-000042`."""
-    return f"{product_code[:3].upper()}-{year}-{sequence:06d}"
+    return f"{prefix_of(product_code)}-{year}-{sequence:06d}"
 
 
 def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:

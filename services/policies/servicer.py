@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import grpc
 import sqlalchemy as sa
@@ -69,8 +70,9 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 if issued := store.find_policy_of_quote(session, quote.id):
                     raise PolicyAlreadyIssued(policy_id=ids.encode("pol", issued))
                 policy.check_issuable(quote, plan_code, now)
-                sequence = store.next_number(session, quote.product_code, now.year)
-                number = policy.number_for(quote.product_code, now.year, sequence)
+                year = now.astimezone(ZoneInfo(quote.time_zone)).year
+                sequence = store.next_number(session, policy.prefix_of(quote.product_code), year)
+                number = policy.number_for(quote.product_code, year, sequence)
                 contract, transaction = policy.issue(
                     quote, plan_code, now, policy_id=ids.new(), transaction_id=ids.new(), number=number
                 )

@@ -41,11 +41,11 @@ class PolicyRow(Row):
 
 
 class NumberRow(Row):
-    """The last policy number of a product and a year."""
+    """The last policy number of a prefix and a year."""
 
     __tablename__ = "policy_numbers"
 
-    product_code: Mapped[str] = mapped_column(primary_key=True)
+    prefix: Mapped[str] = mapped_column("product_code", primary_key=True)  # the column keeps its first name
     year: Mapped[int] = mapped_column(primary_key=True)
     last: Mapped[int]
 
@@ -183,9 +183,9 @@ def list_transactions(session: Session, policy_id: UUID, after: int, limit: int)
     return [transaction_from_row(row) for row in session.execute(query)]
 
 
-def next_number(session: Session, product_code: str, year: int) -> int:
+def next_number(session: Session, prefix: str, year: int) -> int:
     """Take the next policy number. The row stays locked until the transaction ends, so that none is skipped."""
-    statement = insert(NumberRow).values(product_code=product_code, year=year, last=1)
+    statement = insert(NumberRow).values(product_code=prefix, year=year, last=1)
     statement = statement.on_conflict_do_update(
         index_elements=["product_code", "year"], set_={"last": NumberRow.last + 1}
     )

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import grpc
 import psycopg
@@ -99,10 +100,36 @@ def test_policy_issued_from_an_accepted_quote_is_pending_and_numbered(house: Hou
     person = people.customer()
     issued = house.issue(person)
     assert issued.state == pb.Policy.STATE_PENDING
-    assert issued.policy_number == f"MOT-{datetime.now(UTC).year}-000001"
+    assert issued.policy_number == f"MOT-{datetime.now(ZoneInfo('Africa/Maputo')).year}-000001"
     assert issued.user_id == person.user_id
     assert issued.term.premium.total.units == 1429
     assert len(issued.coverages) == 2
+
+
+def test_products_whose_codes_begin_alike_share_their_numbers(house: House, people: People) -> None:
+    person = people.customer()
+    issued = [
+        house.issue(person, house.quotes.add(person, product_code=code)) for code in ("motor", "motorbike", "home")
+    ]
+    assert [policy.policy_number[:3] + policy.policy_number[8:] for policy in issued] == [
+        "MOT-000001",
+        "MOT-000002",
+        "HOM-000001",
+    ]
+
+
+def test_programs_that_count_by_product_take_no_number_twice(house: House, people: People) -> None:
+    person = people.customer()
+    year = datetime.now(ZoneInfo("Africa/Maputo")).year
+    taken = [int(house.issue(person).policy_number[-6:])]
+    for _ in range(2):
+        count = (
+            f"INSERT INTO policy_numbers (product_code, year, last) VALUES ('motor', {year}, 1)"
+            " ON CONFLICT (product_code, year) DO UPDATE SET last = policy_numbers.last + 1 RETURNING last"
+        )
+        ((last,),) = house.rows(count)
+        taken += [int(str(last)), int(house.issue(person).policy_number[-6:])]
+    assert taken == sorted(set(taken))
 
 
 def test_issued_policy_and_its_jobs_are_stored_together(house: House, people: People) -> None:

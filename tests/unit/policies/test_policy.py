@@ -28,6 +28,7 @@ from services.policies.policy import (
     activate,
     issue,
     number_for,
+    prefix_of,
 )
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -137,4 +138,4 @@ def test_price_of_a_term_is_the_sum_of_its_segments() -> None:
 
 
 def test_numbers_name_product_and_year() -> None:
-    assert number_for("travel", 2026, 42) == "TRA-2026-000042"
+    assert number_for("travel", 2026, 42) == f"{prefix_of('travel')}-2026-000042" == "TRA-2026-000042"
