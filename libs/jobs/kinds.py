@@ -23,12 +23,14 @@ class GiveUp(Exception):
 class JobKind:
     """A kind of job: its name (`policies.open_billing`), the queue it waits in, and who goes first there.
 
-    Nobody looks into a queue that is not on the list, so a kind with such a queue cannot be made.
+    One that is `endless` is tried until it succeeds or gives up: for what has to come about, however long a neighbour
+    is away. Nobody looks into a queue that is not on the list, so a kind with such a queue cannot be made.
     """
 
     name: str
     queue: str = "default"
     priority: int = 0  # higher goes first
+    endless: bool = False
 
     def __post_init__(self) -> None:
         check_queue(self.queue)

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -45,14 +46,20 @@ class WorkerLoop:
     """Works on what an app knows to do."""
 
     def __init__(
-        self, app: procrastinate.App, manager: FencedManager, link: Link, settings: JobSettings, under_way: UnderWay
+        self,
+        app: procrastinate.App,
+        manager: FencedManager,
+        link: Link,
+        settings: JobSettings,
+        under_way: UnderWay,
+        endless: Collection[str],
     ) -> None:
         self._app = app
         self._manager = manager
         self._link = link
         self._settings = settings
         self._under_way = under_way
-        self._rescuer = Rescuer(link.connector, settings)
+        self._rescuer = Rescuer(link.connector, settings, endless)
         self._stopping = asyncio.Event()
         self._retired: set[asyncio.Task[None]] = set()  # workers that lost the database while they had jobs
         self._gone_since: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import structlog
@@ -26,7 +27,7 @@ _RELEASE: Final = """
     SET attempts = job.attempts + %(counted)s, worker_id = NULL, abort_requested = false,
         status = CASE
             WHEN job.abort_requested THEN 'aborted'
-            WHEN job.attempts + %(counted)s >= %(max_attempts)s THEN 'failed'
+            WHEN job.attempts + %(counted)s >= %(max_attempts)s AND job.task_name <> ALL(%(endless)s::text[]) THEN 'failed'
             WHEN EXISTS (
                 SELECT 1 FROM procrastinate_jobs AS other
                 WHERE other.queueing_lock = job.queueing_lock AND other.status = 'todo'
@@ -47,9 +48,11 @@ _NAMED: Final = _RELEASE.format(condition="job.worker_id = %(worker_id)s AND job
 class Rescuer:
     """Takes jobs from workers. Those that were begun and not ended by themselves count as tried."""
 
-    def __init__(self, connector: BaseAsyncConnector, settings: JobSettings) -> None:
+    def __init__(self, connector: BaseAsyncConnector, settings: JobSettings, endless: Collection[str]) -> None:
+        """`endless` are the names of kinds that are never parked as failed; it may grow."""
         self._connector = connector
         self._settings = settings
+        self._endless = endless
 
     async def rescue(self) -> None:
         """Take the jobs of dead workers."""
@@ -64,6 +67,7 @@ class Rescuer:
     async def _release(self, statement: Any, why: str, **values: Any) -> None:
         values |= {
             "max_attempts": self._settings.max_attempts,
+            "endless": list(self._endless),
             "retry_wait": self._settings.retry_wait.total_seconds(),
             "retry_cap": self._settings.retry_cap.total_seconds(),
         }

@@ -43,18 +43,21 @@ class JobRunner:
         self._url = url
         self._settings = settings
         self._name = name
-        self._retry = Retry(settings)
+        self._endless: set[str] = set()  # names of the kinds that are tried until they succeed
+        self._retry = Retry(settings, self._endless)
         self._link = Link(url, name)
         self._app = procrastinate.App(connector=self._link.connector)
         self._app.job_manager = manager = FencedManager(self._link)
         self._under_way = UnderWay()
-        self._loop = WorkerLoop(self._app, manager, self._link, settings, self._under_way)
+        self._loop = WorkerLoop(self._app, manager, self._link, settings, self._under_way, self._endless)
         forget = self._scheduled(DELETE_OLD, self._delete_old)
         if housekeeping:
             self._app.periodic(cron="7 * * * *")(forget)
 
     def handle(self, kind: JobKind, handler: Callable[..., None]) -> None:
         """Run `handler` with the arguments that the job was deferred with; retry it when it raises."""
+        if kind.endless:
+            self._endless.add(kind.name)
         self._app.task(name=kind.name, queue=kind.queue, retry=self._retry, pass_context=True)(
             self._told(kind, handler)
         )
@@ -128,6 +131,8 @@ class JobRunner:
                     told["response_time"] = _ms_since(begun)
                     if self._retry.is_over(error, context.job):
                         log.error("job failed for good", exc_info=True, **told)
+                    elif self._retry.is_worrying(context.job):
+                        log.error("job still fails", exc_info=True, **told)
                     else:
                         log.warning("job failed", exc_info=True, **told)
                     if not isinstance(error, Exception):

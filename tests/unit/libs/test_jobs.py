@@ -54,6 +54,16 @@ def test_job_that_gives_up_is_not_tried_again() -> None:
     assert Retry(JobSettings()).get_retry_decision(exception=GiveUp(), job=job(0)) is None
 
 
+def test_endless_job_is_tried_after_its_last_try_unless_it_gives_up() -> None:
+    settings = JobSettings(retry_cap=timedelta(minutes=5), max_attempts=3)
+    retry = Retry(settings, {"test.job"})
+    decision = retry.get_retry_decision(exception=OSError(), job=job(500))
+    assert decision is not None
+    assert decision.retry_at is not None
+    assert (decision.retry_at - datetime.now(UTC)).total_seconds() <= 301
+    assert retry.get_retry_decision(exception=GiveUp(), job=job(0)) is None
+
+
 def test_many_tries_do_not_overflow_the_wait() -> None:
     settings = JobSettings(max_attempts=1000)
     decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(900))
