@@ -6,6 +6,10 @@
 #   BACKUP_BUCKET          where they are uploaded (s3://bazaruto-backups/); empty: nowhere
 #   S3_ENDPOINT_URL        another S3 than Amazon's. An option of the command, because old ones ignore the variable.
 #   BACKUP_KEEP_DAYS       days that a local copy is kept (30)
+#   DB_PASSWORD_FILE       the password of DB_USER. For files that PGPASSFILE refuses because others may read them, as
+#                          those of mounted secrets
+#   PG_FOLDER              instead of DB_HOST and DB_PORT: the data folder of a server on this machine, which knows its
+#                          port, as that of `bazarutod up`
 #   AGE_RECIPIENTS_FILE    public keys: seal with age. This machine then cannot open what it has written.
 #   AGE_IDENTITY_FILE      the private key, only where backups are opened
 #   GPG_PASSPHRASE_FILE    without age: seal with gpg and this passphrase
@@ -24,10 +28,20 @@ fail() {
   exit 1
 }
 
+if [ -n "${PG_FOLDER:-}" ]; then
+  export DB_HOST=127.0.0.1 DB_PORT
+  DB_PORT=$(sed -n 4p "$PG_FOLDER/postmaster.pid" 2>/dev/null) || fail "no server runs on $PG_FOLDER"
+fi
+
 # A program of PostgreSQL: from PG_BIN when it is set, because a dump needs a client as new as its server.
 pg() {
   local program=$1
   shift
+  if [ -n "${DB_PASSWORD_FILE:-}" ]; then
+    local PGPASSWORD # for this program alone
+    PGPASSWORD=$(<"$DB_PASSWORD_FILE") || fail "there is no password in $DB_PASSWORD_FILE"
+    export PGPASSWORD
+  fi
   "${PG_BIN:+$PG_BIN/}$program" "$@"
 }
 

@@ -15,11 +15,17 @@ random internal
 random grafana-admin-password
 random db-password-postgres
 random db-password-monitor
+random db-password-backup
+random backup-passphrase # without it no backup can be opened: keep it elsewhere too
 for service in users quotes policies payments; do
   random "db-password-$service"
   printf 'postgresql://bazaruto_%s:%s@%s:5432/bazaruto_%s' "$service" "$(cat "$folder/db-password-$service")" "$host" "$service" \
     >"$folder/db-url-$service.new"
   mv -f "$folder/db-url-$service.new" "$folder/db-url-$service"
+done
+# Yours to fill in: the password of mail.username, and the credentials file of the store that backups are uploaded to.
+for name in mail-password backup-aws; do
+  [ -e "$folder/$name" ] || : >"$folder/$name"
 done
 compgen -G "$folder/keys/*.pem" >/dev/null || openssl genpkey -algorithm ed25519 -out "$folder/keys/$(date -u +%Y%m%d%H%M%S).pem"
 

@@ -41,7 +41,10 @@ def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
 def pods(overlay: str) -> dict[str, Manifest]:
     """The pod templates of everything that runs, by name."""
     kinds = ("Deployment", "StatefulSet", "Job")
-    return {name: m["spec"]["template"] for (kind, name), m in manifests(overlay).items() if kind in kinds}
+    found = {name: m["spec"]["template"] for (kind, name), m in manifests(overlay).items() if kind in kinds}
+    for name, schedule in of_kind(overlay, "CronJob").items():
+        found[name] = schedule["spec"]["jobTemplate"]["spec"]["template"]
+    return found
 
 
 def deployment_name(process: str) -> str:

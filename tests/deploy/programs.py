@@ -16,6 +16,7 @@ REQUIRED = "DEPLOY_TESTS_REQUIRED"  # set by `make test-deploy`: then a missing 
 # Of requirements/deploy.lock, in an environment of their own; the others are Debian's.
 _LOCKED = ROOT / ".venv" / "deploy" / "bin"
 _INSTALL = {
+    "age": "apt-get install age",
     "buildah": "apt-get install --no-install-recommends buildah crun",
     "debootstrap": "apt-get install debootstrap",
     "systemd-analyze": "apt-get install systemd",

@@ -19,6 +19,7 @@ CONTAINERS: dict[str, dict[str, Any]] = COMPOSITION["services"]
 MIGRATIONS = {f"migrate-{name}" for name in SERVICES}
 SUPPLIES = {
     "postgres", "redis", "postgres-exporter", "redis-exporter", "otel-collector", "prometheus", "grafana",
+    "backup", "backup-metrics",
 }  # fmt: skip
 
 by_process = pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
@@ -48,6 +49,7 @@ def test_container_starts_after_what_it_needs(process: Process) -> None:
 def test_container_knows_only_its_own_secrets(process: Process) -> None:
     container = CONTAINERS[process.name]
     own = set() if process.name == "gateway" else {f"db-url-{process.service}"}
+    own |= {"mail-password"} if process.name == "users-worker" else set()
     assert set(container["secrets"]) == {"internal"} | own
     keys = [volume for volume in container["volumes"] if "secrets/keys" in volume]
     assert bool(keys) == (process.name == "users")
@@ -83,7 +85,7 @@ def test_container_tells_whether_it_is_well(name: str) -> None:
 def test_no_password_stands_in_an_environment(name: str) -> None:
     for key, value in CONTAINERS[name].get("environment", {}).items():
         secret = any(word in key for word in ("PASSWORD", "PASS", "SECRET", "DB_URL"))
-        assert not secret or (key.endswith(("_FILE", "__FILE")) and value.startswith("/run/secrets/"))
+        assert not secret or (key.endswith("_FILE") and resolved(value, MAIL_USERNAME="a").startswith("/run/secrets/"))
 
 
 def test_ports_are_open_on_this_machine_only() -> None:
@@ -94,7 +96,7 @@ def test_ports_are_open_on_this_machine_only() -> None:
 def test_only_those_who_talk_to_the_world_are_on_the_edge() -> None:
     assert COMPOSITION["networks"]["inside"]["internal"] is True
     outside = {name for name, container in CONTAINERS.items() if "edge" in container["networks"]}
-    assert outside == {"gateway", "users-worker", "otel-collector", "prometheus", "grafana"}
+    assert outside == {"gateway", "users-worker", "otel-collector", "prometheus", "grafana", "backup"}
 
 
 def test_mounted_files_exist() -> None:
@@ -138,15 +140,69 @@ def where_metrics_are(process: Process, settings: Any) -> str:
     return f"{process.name}:{address.rpartition(':')[2]}"
 
 
+def test_secrets_that_a_container_names_are_given_to_it() -> None:
+    for name, container in CONTAINERS.items():
+        named = set(re.findall(r"/run/secrets/([\w-]+)", str(container)))
+        assert named - {"keys"} <= set(container.get("secrets", [])) <= COMPOSITION["secrets"].keys(), name
+
+
+@pytest.mark.parametrize("given", [{}, {"MAIL_HOST": "smtp.example.com", "MAIL_USERNAME": "no-reply@example.com"}])
+def test_letters_are_sent_when_a_server_is_named(
+    given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = CONTAINERS["users-worker"]["environment"]
+    mail = {name: resolved(value, **given) for name, value in environment.items() if name.startswith("BAZARUTO_MAIL")}
+    settings = settings_of(DEPLOY / "docker" / "config.yaml", monkeypatch, **mail).mail
+    assert (settings.host, settings.username) == (given.get("MAIL_HOST", ""), given.get("MAIL_USERNAME", ""))
+    assert settings.password_file == ("/run/secrets/mail-password" if given else "")
+
+
+def resolved(text: str, **variables: str) -> str:
+    """Text as compose reads it, with these variables set and no others."""
+    text = re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda found: found[2] if variables.get(found[1]) else "", text)
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1]) or found[2], text)
+
+
+def test_grafana_shows_every_dashboard_from_a_source_that_it_has() -> None:
+    mounted = dict(volume.split(":")[:2][::-1] for volume in CONTAINERS["grafana"]["volumes"])
+    (source,) = yaml.safe_load(
+        (ROOT / mounted["/etc/grafana/provisioning"] / "datasources/prometheus.yaml").read_text()
+    )["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert "prometheus" in CONTAINERS
+    (provider,) = yaml.safe_load(
+        (ROOT / mounted["/etc/grafana/provisioning"] / "dashboards/bazaruto.yaml").read_text()
+    )["providers"]
+    dashboards = list((ROOT / mounted[provider["options"]["path"]]).glob("*.json"))
+    assert len(dashboards) >= 7
+    for path in dashboards:
+        asked = re.findall(r'"uid": "([^"]+)"', json.dumps(json.loads(path.read_text()).get("panels")))
+        assert set(asked) <= {source["uid"], "-- Grafana --"}, path.name
+
+
+def test_prometheus_has_every_file_that_it_is_configured_with() -> None:
+    volumes = CONTAINERS["prometheus"]["volumes"]
+    assert volumes[:2] == [
+        "./deploy/prometheus:/etc/prometheus:ro",
+        "./deploy/docker/targets:/etc/prometheus/targets:ro",
+    ]
+    configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    assert all((DEPLOY / "prometheus" / name).exists() for name in configuration["rule_files"])
+    for name in re.findall(r"targets/\S+\.yml", str(configuration)):
+        targets = yaml.safe_load((DEPLOY / "docker" / name).read_text())
+        hosts = {target.partition(":")[0] for group in targets for target in group["targets"]}
+        assert hosts <= CONTAINERS.keys() | {"127.0.0.1"}, name
+
+
 @pytest.mark.parametrize("path", ["docker-compose.yml", "deploy/logging/docker-compose.logging.yml"])
 def test_composition_follows_the_specification(path: str, tmp_path: Path) -> None:
     # With every variable at its default, as compose reads it where none is set.
-    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / path).read_text())
-    resolved = tmp_path / "composition.json"
-    resolved.write_text(json.dumps(yaml.safe_load(text)))
+    text = resolved((ROOT / path).read_text())
+    composition = tmp_path / "composition.json"
+    composition.write_text(json.dumps(yaml.safe_load(text)))
     check = (
         "import pathlib, sys, compose_spec\n"
         "composition = compose_spec.PyCompose.from_json(pathlib.Path(sys.argv[1]).read_text())\n"
         "composition.validate(), composition.to_spec()"
     )
-    run("python", "-c", check, resolved)
+    run("python", "-c", check, composition)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gateway.exchange import networks
 from libs.stack import DEFAULT_SERVICES, PROCESSES, SERVICES, Process
 from tests.deploy.configuring import settings_of
 from tests.deploy.manifests import OVERLAYS, Manifest, deployment_name, manifests, of_kind, pods, rendered
-from tests.deploy.programs import DEPLOY, run
+from tests.deploy.programs import DEPLOY, ROOT, run
 
 in_every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 by_process = pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
@@ -48,7 +50,9 @@ def test_everything_is_in_the_namespace_and_the_namespace_takes_confined_pods_on
 
 @in_every_overlay
 def test_every_process_is_a_deployment_of_its_own(overlay: str) -> None:
-    wanted = {deployment_name(process.name) for process in PROCESSES} | {"redis"}
+    wanted = {deployment_name(process.name) for process in PROCESSES}
+    wanted |= {"redis", "redis-exporter", "postgres-exporter"}
+    wanted |= set() if overlay == "development" else {"backup-metrics"}
     assert of_kind(overlay, "Deployment").keys() == wanted
     assert of_kind(overlay, "StatefulSet").keys() == {"postgres"}
 
@@ -62,6 +66,7 @@ def test_pod_runs_its_process_with_its_own_secrets(process: Process) -> None:
     keys = [item["key"] for part in volumes["secrets"]["projected"]["sources"] for item in part["secret"]["items"]]
     assert keys == ["internal"] + ([] if front == "gateway" else [f"db-url-{front}"])
     assert ("keys" in volumes) == (process.name == "users")
+    assert ("mail" in volumes) == (process.name == "users-worker")
 
 
 @in_every_overlay
@@ -142,7 +147,7 @@ def test_callers_see_every_pod_of_a_service(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_gateway_finds_what_workers_remember(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {part["name"]: part["value"] for part in container("bazaruto")["env"] if part["name"] != "BAZARUTO_CONFIG"}
+    given = environment_of("bazaruto")
     settings = settings_of(DEPLOY / "kubernetes" / "base" / "config.yaml", monkeypatch, **given)
     host, _, port = settings.services[service].worker_metrics.rpartition(":")
     spec = of_kind("production", "Service")[host]["spec"]
@@ -178,6 +183,8 @@ def test_what_is_applied_first_is_all_that_the_migration_needs(overlay: str) -> 
         spec = pods(overlay)[name]["spec"]
         needed |= {("ServiceAccount", spec["serviceAccountName"])}
         needed |= {("ConfigMap", v["configMap"]["name"]) for v in spec["volumes"] if "configMap" in v}
+        claims = [v["persistentVolumeClaim"] for v in spec["volumes"] if "persistentVolumeClaim" in v]
+        needed |= {("PersistentVolumeClaim", claim["claimName"]) for claim in claims}
     assert first == needed
 
 
@@ -199,6 +206,56 @@ def test_hotfix_changes_the_image_and_nothing_else() -> None:
         assert fixed["image"] != shipped["image"]
         shipped["image"] = fixed["image"]
         assert after[key] == before[key]
+
+
+def test_production_believes_the_address_that_the_ingress_tells_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = environment_of("bazaruto")
+    trusted = settings_of(DEPLOY / "kubernetes" / "base" / "config.yaml", monkeypatch, **given).gateway.trusted_proxies
+    assert trusted
+    assert all(network.is_private and network.prefixlen >= 8 for network in networks(trusted))
+
+
+def test_worker_of_production_sends_letters_with_a_password_from_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = environment_of("users-worker")
+    url = tmp_path / "db-url"
+    url.write_text("postgresql://somewhere/else")
+    given["BAZARUTO_SERVICES__USERS__DB_URL_FILE"] = str(url)
+    mail = settings_of(DEPLOY / "kubernetes" / "base" / "config.yaml", monkeypatch, **given).mail
+    assert mail.host
+    assert mail.username
+    mounted = {one["name"]: one["mountPath"] for one in container("users-worker")["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pods("production")["users-worker"]["spec"]["volumes"]}
+    assert volumes["mail"]["secret"]["secretName"] == "bazaruto-mail"
+    assert mail.password_file == f"{mounted['mail']}/mail-password"
+    world = [
+        rule["ports"]
+        for rule in of_kind("production", "NetworkPolicy")["users-worker"]["spec"]["egress"]
+        if "ipBlock" in rule["to"][0]
+    ]
+    assert mail.port in [one["port"] for ports in world for one in ports]
+
+
+@in_every_overlay
+def test_every_secret_that_is_mounted_is_one_that_the_deployment_page_creates(overlay: str) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    created = set(re.findall(r"create secret generic (\S+) ", page))
+    mounted = set()
+    for template in pods(overlay).values():
+        for volume in template["spec"]["volumes"] if "volumes" in template["spec"] else []:
+            parts = [volume, *volume.get("projected", {}).get("sources", [])]
+            mounted |= {
+                part["secret"].get("secretName", part["secret"].get("name")) for part in parts if "secret" in part
+            }
+    assert mounted <= created
+
+
+def environment_of(name: str) -> dict[str, str]:
+    """The variables of a pod's container but the place of its configuration."""
+    return {part["name"]: part["value"] for part in container(name)["env"] if part["name"] != "BAZARUTO_CONFIG"}
 
 
 def test_base_and_composition_configure_the_same_but_for_places() -> None:

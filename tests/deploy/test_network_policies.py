@@ -63,7 +63,9 @@ def documented() -> set[Edge]:
     # /ops of the gateway reads what workers remember, beside their metrics.
     for service, listens in DEFAULT_SERVICES.items():
         found.add(("gateway", f"{service}-worker", int(listens["worker_metrics"].rpartition(":")[2])))
-    return found | {(name, "redis", 6379) for name in ("gateway", "users", "users-worker")}
+    found |= {("backup", "postgres", 5432), ("postgres-exporter", "postgres", 5432), ("redis-exporter", "redis", 6379)}
+    # The cache of users, and the health of the gateway; jobs of users need neither.
+    return found | {(name, "redis", 6379) for name in ("gateway", "users")}
 
 
 def test_what_may_be_sent_is_the_documented_call_graph() -> None:
@@ -95,16 +97,32 @@ def test_prometheus_reaches_the_metrics_and_only_those(process: Process) -> None
     assert open_to == {port}
 
 
-def test_only_the_worker_that_sends_letters_reaches_the_world() -> None:
-    found = of_kind(OVERLAY, "NetworkPolicy")
+def test_only_letters_and_backups_reach_the_world_and_the_cloud_tells_them_no_credentials() -> None:
     outward = {
-        name
-        for name, policy in found.items()
+        (name, port["port"])
+        for name, policy in of_kind(OVERLAY, "NetworkPolicy").items()
         for rule in policy["spec"].get("egress", [])
         for peer in rule["to"]
         if "ipBlock" in peer
+        for port in rule["ports"]
+        if peer["ipBlock"]["except"] == ["169.254.0.0/16"]
     }
-    assert outward == {"users-worker"}
+    assert outward == {("users-worker", 587), ("users-worker", 465), ("backup", 443)}
+    everywhere = str(of_kind(OVERLAY, "NetworkPolicy"))
+    assert everywhere.count("ipBlock") == everywhere.count("169.254.0.0/16") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("postgres-exporter", 9187), ("redis-exporter", 9121), ("backup-metrics", 9100)]
+)
+def test_prometheus_reaches_the_exporters(name: str, port: int) -> None:
+    (rule,) = of_kind(OVERLAY, "NetworkPolicy")[name]["spec"]["ingress"]
+    assert rule == {
+        "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        "ports": [{"protocol": "TCP", "port": port}],
+    }
+    (container,) = pods(OVERLAY)[name]["spec"]["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": port}]
 
 
 def test_only_the_gateway_is_reached_from_the_ingress() -> None:

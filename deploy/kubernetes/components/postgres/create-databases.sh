@@ -1,6 +1,7 @@
 #!/bin/sh
-# Gives every service a database and a role of its own, and the exporter one that may only look. The image of
-# PostgreSQL runs it once, when its data folder is empty; running it again changes the passwords to those of the files.
+# Gives every service a database and a role of its own, the exporter one that may only look, and the backups one that
+# may read everything and copy the server. The image of PostgreSQL runs it once, when its data folder is empty; running
+# it again makes what is missing and changes the passwords to those of the files.
 set -eu
 secrets=${SECRETS:-/run/secrets}
 
@@ -22,11 +23,16 @@ REVOKE CONNECT ON DATABASE :"name" FROM PUBLIC;
 SQL
 }
 
+role bazaruto_backup "$secrets/db-password-backup"
 for service in users quotes policies payments; do
   role "bazaruto_$service" "$secrets/db-password-$service"
   database "bazaruto_$service"
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres \
+    --command "GRANT CONNECT ON DATABASE bazaruto_$service TO bazaruto_backup"
 done
 
 role bazaruto_monitor "$secrets/db-password-monitor"
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres \
-  --command 'GRANT pg_monitor TO bazaruto_monitor' --command 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements'
+  --command 'GRANT pg_monitor TO bazaruto_monitor' \
+  --command 'ALTER ROLE bazaruto_backup REPLICATION' --command 'GRANT pg_read_all_data TO bazaruto_backup' \
+  --command 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements'
