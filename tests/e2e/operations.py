@@ -89,6 +89,10 @@ class Operated:
         """The page of one process."""
         return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).text
 
+    def _is_well(self) -> bool:
+        """Whether the gateway says so again and again: each of its workers, by connections of their own."""
+        return all(self.get("/healthz").status_code == self.get("/readyz").status_code == 200 for _ in range(8))
+
     def _shows_metrics(self, name: str) -> bool:
         try:
             return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).is_success
@@ -139,7 +143,7 @@ class Operated:
             while not self._shows_metrics(process.name):
                 last = [line for line in self.lines() if line["component"] == process.name][-5:]
                 assert time.monotonic() < end, f"{process.name} does not answer; it said last: {last}"
-        until(lambda: self.get("/healthz").status_code == self.get("/readyz").status_code == 200, 30)
+        until(self._is_well, 30)
 
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
