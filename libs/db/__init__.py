@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from libs.config import DbSettings
 from libs.db import spans
-from libs.db.pool import Pool
+from libs.db.pool import Pool, check_configured
 from libs.db.replica import Replica
 from libs.errors import ConcurrentChange, Exhausted, Unavailable
 from libs.telemetry import metrics
@@ -62,6 +62,7 @@ class Database:
 
         With a `replica_url`, reads go there while the replica is well; that is looked at by `look_at_replica`.
         """
+        check_configured(url)
         self._slow = settings.slow_query.total_seconds()
         self.url = url
         self.pool = Pool(url, settings, name)
@@ -157,7 +158,7 @@ class Database:
         """Turn what the driver says into what the callers of the platform are told."""
         try:
             yield
-        except (psycopg.OperationalError, sa.exc.DBAPIError) as error:
+        except (psycopg.OperationalError, pg.ReadOnlySqlTransaction, sa.exc.DBAPIError) as error:
             # What the pool says on the way to a session comes wrapped as well.
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             if isinstance(cause, psycopg_pool.TooManyRequests):
@@ -169,6 +170,10 @@ class Database:
             if cause is not None and (kind := _LOST_RACES.get(type(cause))):
                 metrics.db_lost_races.labels(kind).inc()
                 raise ConcurrentChange from error
+            if isinstance(cause, pg.ReadOnlySqlTransaction):
+                # The server has become a standby. New connections find the new primary, where there is one.
+                self.pool.drain()
+                raise DatabaseUnavailable from error
             if isinstance(cause, psycopg.OperationalError):
                 raise DatabaseUnavailable from error
             raise

@@ -7,12 +7,15 @@ from types import ModuleType
 
 import sqlalchemy as sa
 
+from libs.db.pool import check_configured
+
 # Any constant: it keeps two migrating processes of one service from running at once.
 _LOCK = 4_711_001
 
 
 def upgrade(url: str, service: ModuleType) -> None:
     """Apply what is missing of `<service>/migrations/versions`. Two callers at once do no harm."""
+    check_configured(url)
     # Imported here: only this verb needs it, and it costs every other process 15 MiB and a tenth of a second.
     from alembic import command
     from alembic.config import Config

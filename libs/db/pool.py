@@ -13,6 +13,13 @@ from libs.config import DbSettings
 _RECONNECT_SECONDS = 2.0  # then the next caller tries anew: waits that grow for minutes would outlast an outage
 
 
+class DatabaseNotConfigured(ValueError):
+    """The service's `services.*.db_url` is not set, and neither is its `db_url_file`."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
 class PoolTooLarge(ValueError):
     """The server does not allow as many connections as the configuration asks for."""
 
@@ -74,12 +81,19 @@ class Pool(psycopg_pool.ConnectionPool[psycopg.Connection]):
         super().putconn(conn)
 
 
+def check_configured(url: str) -> None:
+    """`DatabaseNotConfigured` for an empty URL. libpq would take it for the database of its own variables."""
+    if not url:
+        raise DatabaseNotConfigured
+
+
 def check_capacity(url: str, settings: DbSettings, processes: int) -> None:
     """`PoolTooLarge` when the server cannot hold the pools of so many processes.
 
     A server that does not answer is not asked again: the process starts, and is ready when the server is. Without
     prepared statements PgBouncer is in between, and shares few connections among many.
     """
+    check_configured(url)
     if not settings.prepare_threshold:
         return
     try:

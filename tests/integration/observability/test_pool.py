@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
+import services.users
 from libs.config import DbSettings
-from libs.db import Database, DatabaseUnavailable, PoolExhausted, when_committed
+from libs.db import Database, DatabaseUnavailable, PoolExhausted, migrations, when_committed
 from libs.db.pool import PoolTooLarge, check_capacity
 from libs.errors import ConcurrentChange
 from libs.telemetry import metrics
@@ -229,3 +230,26 @@ def test_what_was_not_committed_is_not_counted(url: str) -> None:
             when_committed(session, lambda: done.append("committed"))
             assert done == []
     assert done == ["committed"]
+
+
+def test_empty_url_is_refused_by_the_name_of_its_key() -> None:
+    for use in (
+        lambda: check_capacity("", DbSettings(prepare_threshold=0), 1),
+        lambda: Database("", DbSettings(), "test-pool"),
+        lambda: migrations.upgrade("", services.users),
+    ):
+        with pytest.raises(ValueError, match=r"services\.\*\.db_url"):
+            use()
+
+
+def test_server_that_has_become_a_standby_is_unavailable_and_left(make_database: MakeDatabase) -> None:
+    with opened(make_database("users")) as database:
+        before = backends(database.url)
+        with database.reading() as session:
+            session.execute(sa.text("SELECT set_config('default_transaction_read_only', 'on', false)"))
+        write = sa.text("CREATE TABLE things (id int)")
+        with pytest.raises(DatabaseUnavailable), database.transaction() as session:
+            session.execute(write)
+        with database.transaction() as session:
+            session.execute(write)
+        assert not before & backends(database.url)
