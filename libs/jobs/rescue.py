@@ -27,7 +27,8 @@ _RELEASE: Final = """
     SET attempts = job.attempts + %(counted)s, worker_id = NULL, abort_requested = false,
         status = CASE
             WHEN job.abort_requested THEN 'aborted'
-            WHEN job.attempts + %(counted)s >= %(max_attempts)s AND job.task_name <> ALL(%(endless)s::text[]) THEN 'failed'
+            WHEN job.attempts + %(counted)s >= %(max_attempts)s
+                AND job.task_name <> ALL (%(endless)s::text[]) THEN 'failed'
             WHEN EXISTS (
                 SELECT 1 FROM procrastinate_jobs AS other
                 WHERE other.queueing_lock = job.queueing_lock AND other.status = 'todo'

@@ -26,8 +26,8 @@ from services.payments.invoice import Invoice
 from services.payments.payment import Payment, PaymentInProgress, State
 from services.payments.provider import Outcome, Provider, Unknown
 
-SETTLE = JobKind("payments.settle", "payments")
-CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments")
+SETTLE = JobKind("payments.settle", "payments", endless=True)
+CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments", endless=True)
 
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome

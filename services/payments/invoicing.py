@@ -13,7 +13,7 @@ from libs.jobs import JobKind, defer
 from services.payments import invoice, ledger, store
 from services.payments.invoice import Billing, BillingConflict, Installment, Invoice, State
 
-COLLECT = JobKind("payments.collect", "payments")
+COLLECT = JobKind("payments.collect", "payments", endless=True)
 
 
 def open_billing(session: Session, billing: Billing, now: datetime) -> None:

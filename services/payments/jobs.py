@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 
 from libs.db import Database
-from libs.jobs import JobKind, JobRunner
-from libs.rpc import idempotency
+from libs.jobs import GiveUp, JobKind, JobRunner
+from libs.rpc import giving_up, idempotency
 from services.payments import collecting, invoice, invoicing, payment, store
 from services.payments.clients import Policies
 from services.payments.collecting import CONFIRM_PREMIUM, SETTLE
@@ -43,7 +43,7 @@ class Handlers:
             billed = store.invoices.lock(session, UUID(invoice_id))
             found = store.billing.find(session, billed.policy_id) if billed else None
             if billed is None or found is None:
-                raise LookupError(f"there is no invoice {invoice_id}")
+                raise GiveUp(f"there is no invoice {invoice_id}")
             if billed.state is not invoice.State.OPEN:
                 return
             begun = collecting.begin(session, billed, None, self._provider.name, now, agreed_before=True)
@@ -64,8 +64,9 @@ class Handlers:
             paid = store.payments.find(session, UUID(payment_id))
             billed = store.invoices.find(session, paid.invoice_id) if paid else None
         if paid is None or billed is None or paid.completed_at is None:
-            raise LookupError(f"there is no payment {payment_id} that came to its end")
-        self._policies.activate_policy(billed.policy_id, paid.id, paid.completed_at)
+            raise GiveUp(f"there is no payment {payment_id} that came to its end")
+        with giving_up.when_refused():
+            self._policies.activate_policy(billed.policy_id, paid.id, paid.completed_at)
 
     def issue_due_invoices(self) -> None:
         """Bill the installments that fall due, each in a transaction of its own."""

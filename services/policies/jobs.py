@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.db import Database
-from libs.jobs import JobKind, JobRunner
-from libs.rpc import idempotency
+from libs.jobs import GiveUp, JobKind, JobRunner
+from libs.rpc import giving_up, idempotency
 from services.policies import store
 from services.policies.clients import Payments, Quotes
 from services.policies.policy import Policy
 
-OPEN_BILLING = JobKind("policies.open_billing", "payments")
-BIND_QUOTE = JobKind("policies.bind_quote", "processing")
+OPEN_BILLING = JobKind("policies.open_billing", "payments", endless=True)
+BIND_QUOTE = JobKind("policies.bind_quote", "processing", endless=True)
 REAP_KEYS = JobKind("policies.reap_idempotency_keys")
 
 
@@ -24,17 +24,19 @@ def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Pa
         with database.reading() as session:
             found = store.find_policy(session, UUID(policy_id))
         if found is None:
-            raise LookupError(f"there is no policy {policy_id}")
+            raise GiveUp(f"there is no policy {policy_id}")
         return found
 
     def open_billing(policy_id: str, installments: int, payment_method: str) -> None:
         contract = load(policy_id)
         with database.reading() as session:
             first = store.list_transactions(session, contract.id, 0, 1)[0]
-        payments.open_billing(contract, first, installments, payment_method)
+        with giving_up.when_refused():
+            payments.open_billing(contract, first, installments, payment_method)
 
     def bind_quote(policy_id: str) -> None:
-        quotes.bind_quote(load(policy_id))
+        with giving_up.when_refused():
+            quotes.bind_quote(load(policy_id))
 
     def reap_keys() -> None:
         with database.transaction() as session:

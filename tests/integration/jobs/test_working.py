@@ -65,6 +65,15 @@ def test_job_that_kills_its_worker_is_rescued_and_parked_in_the_end(queue: Queue
     assert survivor.process.poll() is None
 
 
+def test_endless_job_that_kills_its_worker_is_put_back_every_time(queue: Queue) -> None:
+    queue.defer(worker.DIE_AND_RETURN, "killer")
+    for _ in range(3):
+        started = queue.start_worker(max_attempts=1, concurrency=1)
+        queue.wait_for(lambda: started.process.poll() is not None)  # noqa: B023
+        assert started.process.returncode == 9
+    assert queue.rows("SELECT attempts FROM procrastinate_jobs") == [(2,)]
+
+
 def test_job_that_never_ends_costs_its_worker_and_is_parked(queue: Queue) -> None:
     queue.defer(worker.NEVER_END, "endless")
     queue.defer(worker.NOTE, "a")

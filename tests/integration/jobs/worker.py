@@ -23,6 +23,7 @@ RAISE = JobKind("test.raise")
 GIVE_UP = JobKind("test.give_up")
 EXIT = JobKind("test.exit")
 DIE = JobKind("test.die")
+DIE_AND_RETURN = JobKind("test.die_and_return", endless=True)
 NEVER_END = JobKind("test.never_end")
 TICK = JobKind("test.tick")
 
@@ -88,6 +89,7 @@ def runner(url: str, settings: JobSettings) -> JobRunner:
         (GIVE_UP, handlers.give_up),
         (EXIT, handlers.exit),
         (DIE, handlers.die),
+        (DIE_AND_RETURN, handlers.die),
         (NEVER_END, handlers.never_end),
     ):
         made.handle(kind, handler)
