@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import grpc.aio
 import redis.asyncio
@@ -28,6 +28,21 @@ _REDIS_SECONDS = 0.25
 
 log = structlog.get_logger("gateway.health")
 
+Found = TypeVar("Found")
+
+
+class _Shared(Generic[Found]):
+    """A round of questions. Those who ask while one runs share it: anybody may ask, as often as they like."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Found]]) -> None:
+        self._ask = ask
+        self._running: asyncio.Task[Found] | None = None
+
+    async def __call__(self) -> Found:
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._ask())
+        return await asyncio.shield(self._running)
+
 
 class Health:
     """Asks the services, and Redis where there is one."""
@@ -41,22 +56,20 @@ class Health:
             if redis_url
             else None
         )
-        self._running: asyncio.Task[dict[str, Any]] | None = None
+        self._answering = _Shared(self._ask_whether_serving)
+        self._reporting = _Shared(self._report)
         self.stopping = False
 
     async def ready(self) -> dict[str, Any]:
         """Which services can be called. Ready means all of them, and that this process is not going away."""
-        names = list(self._checks)
-        serving = await asyncio.gather(*(self._serving(name) for name in names))
-        services = {name: "healthy" if is_up else "unhealthy" for name, is_up in zip(names, serving, strict=True)}
-        ready = all(serving) and not self.stopping
-        return {"status": "healthy" if ready else "unhealthy", "version": VERSION, "services": services}
+        serving = await self._answering()
+        ready = all(serving.values()) and not self.stopping
+        services = {name: _word(is_up) for name, is_up in serving.items()}
+        return {"status": _word(ready), "version": VERSION, "services": services}
 
     async def report(self) -> dict[str, Any]:
-        """The health document of the operations guide. Those who ask at the same time share one round of checks."""
-        if self._running is None or self._running.done():
-            self._running = asyncio.ensure_future(self._report())
-        return await asyncio.shield(self._running)
+        """The health document of the operations guide."""
+        return await self._reporting()
 
     async def close(self) -> None:
         """Let go of Redis."""
@@ -101,6 +114,10 @@ class Health:
         except (grpc.RpcError, TimeoutError, ValueError) as error:
             log.warning("health check failed", target=name, error=_reason(error))
             return None
+
+    async def _ask_whether_serving(self) -> dict[str, bool]:
+        names = list(self._checks)
+        return dict(zip(names, await asyncio.gather(*map(self._serving, names)), strict=True))
 
     async def _serving(self, name: str) -> bool:
         try:
