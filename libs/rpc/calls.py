@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 from urllib.parse import unquote
+from uuid import UUID
 
 import grpc
 
 from libs.auth import ANONYMOUS, Caller, TokenVerifier
-from libs.errors import ConcurrentChange
+from libs.errors import ConcurrentChange, ResourceNotFound
 from libs.rpc.methods import Method
 
 GATEWAY = "gateway"  # the service whose word about addresses counts
@@ -57,7 +59,16 @@ class Call:
             raise ConcurrentChange
 
 
+class Owned(Protocol):
+    """Something of somebody."""
+
+    @property
+    def user_id(self) -> UUID:
+        """Whose it is."""
+
+
 _current: ContextVar[Call] = ContextVar("call")
+Thing = TypeVar("Thing", bound=Owned)
 
 
 def current() -> Call:
@@ -74,6 +85,20 @@ def caller() -> Caller:
     """Who calls; nobody in particular outside of a call."""
     call = _current.get(None)
     return call.caller if call else ANONYMOUS
+
+
+def visible(found: Thing | None, resource: str) -> Thing:
+    """What was found, if the caller may see it; what they may not see does not exist for them."""
+    if found is None or not caller().may_see(found.user_id):
+        raise ResourceNotFound(resource=resource)
+    return found
+
+
+def owned(found: Thing | None, resource: str) -> Thing:
+    """What was found, if it is the caller's own: who only sees it, as admins and services do, cannot act on it."""
+    if found is None or found.user_id != caller().user_id:
+        raise ResourceNotFound(resource=resource)
+    return found
 
 
 def seconds_left() -> float | None:
