@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opentelemetry import context as otel_context
@@ -27,6 +27,7 @@ from libs.version import VERSION
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FILE_LIMIT = 16 << 20  # bytes; the file before the current one is kept, older ones are dropped
+_LEFT_BEHIND = 4  # files of processes that have ended, which are kept for each component: the newest
 
 tracer = trace.get_tracer("bazaruto", VERSION)
 
@@ -38,6 +39,7 @@ class FileSpanExporter(SpanExporter):
         folder.mkdir(parents=True, exist_ok=True)
         self._component = component
         self._path = folder / f"{component}-{os.getpid()}.jsonl"
+        _prune(folder, component)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if self._path.exists() and self._path.stat().st_size > _FILE_LIMIT:
@@ -60,6 +62,28 @@ class FileSpanExporter(SpanExporter):
             "failed": not span.status.is_ok and not span.status.is_unset,
             "attributes": dict(span.attributes or {}),
         }
+
+
+def _prune(folder: Path, component: str) -> None:
+    """Drop what processes of a component have left behind, except for the newest files."""
+    left: list[tuple[float, Path]] = []
+    for path in folder.glob(f"{component}-*.jsonl"):
+        pid = path.name.removeprefix(f"{component}-").partition(".")[0]
+        if pid.isdecimal() and not _is_alive(int(pid)):  # another component's name may begin with this one's
+            with suppress(FileNotFoundError):  # another process of the component prunes too
+                left.append((path.stat().st_mtime, path))
+    for _, path in sorted(left)[:-_LEFT_BEHIND]:
+        path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
 
 
 def start(component: str, settings: Settings) -> None:

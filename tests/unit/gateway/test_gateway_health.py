@@ -31,7 +31,7 @@ def test_those_who_ask_for_readiness_at_the_same_time_share_one_round(people: Pe
         async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
             health = Health({"users": channel}, ServiceTokens(people.auth, "gateway"))
             checks = Checks()
-            health._checks = {"users": checks}  # type: ignore[assignment]
+            health._checks = {"users": checks}
             asking = [asyncio.ensure_future(health.ready()) for _ in range(20)]
             await asyncio.sleep(0)
             asking[0].cancel()
