@@ -84,12 +84,15 @@ class InRedis(Generic[Value]):
         self._encode = encode
         self._decode = decode
         self._owed: dict[str, tuple[int, Value]] = {}
+        self._lock = threading.Lock()  # of what is owed, when it changes
 
     def find(self, key: str) -> Value | None:
         for owed in list(self._owed):
             if told := self._owed.get(owed):
                 self._write(owed, *told)
-                self._owed.pop(owed, None)
+                with self._lock:
+                    if self._owed.get(owed) is told:  # and not a newer one that came while this one was written
+                        del self._owed[owed]
         kept: bytes | None = self._link(lambda client: client.get(self._prefix + key))
         try:
             return self._decode(kept.partition(b":")[2]) if kept else None
@@ -100,8 +103,10 @@ class InRedis(Generic[Value]):
         try:
             self._write(key, version, value)
         except RedisAway:
-            if len(self._owed) < _MOST_OWED:
-                self._owed[key] = (version, value)
+            with self._lock:
+                owed = self._owed.get(key)
+                if owed[0] < version if owed else len(self._owed) < _MOST_OWED:
+                    self._owed[key] = (version, value)
             raise
 
     def _write(self, key: str, version: int, value: Value) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -143,6 +144,41 @@ def test_without_redis_reads_go_to_the_source_and_it_is_told_once() -> None:
     assert source.asked == 5
     assert count("errors") - before == 6
     assert [line["event"] for line in lines] == ["redis is away, going on without it"]
+
+
+def test_newer_change_stays_owed_while_an_older_one_is_told() -> None:
+    is_away = True
+    written: list[int] = []
+    meanwhile: list[Callable[[], None]] = []
+
+    class Client:
+        def eval(self, _script: str, _keys: int, _key: str, version: int, *_: object) -> None:
+            written.append(version)
+            while meanwhile:
+                meanwhile.pop()()
+
+        def get(self, _key: str) -> None:
+            return None
+
+    def link(ask: Any) -> Any:
+        if is_away:
+            raise RedisAway
+        return ask(Client())
+
+    def change(version: int) -> None:
+        nonlocal is_away
+        is_away = True
+        with pytest.raises(RedisAway):
+            store.keep("a", version, (version, "changed"))
+        is_away = False
+
+    store = InRedis[Thing](link, "t:", lambda t: t[1].encode(), lambda kept: (1, kept.decode()))  # type: ignore[arg-type]
+    change(3)
+    change(2)  # told late, and older
+    meanwhile.append(lambda: change(4))
+    for _ in range(3):
+        store.find("b")
+    assert written == [3, 4]
 
 
 def test_link_that_failed_rests_before_it_asks_again() -> None:
