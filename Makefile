@@ -56,11 +56,12 @@ test: protos/gen/.typed ## Run every test but those of the monitoring, in parall
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
 
-test-deploy: protos/gen/.typed .venv/.deploy ## Check deploy/ with the real validators
+test-deploy: protos/gen/.typed .venv/.deploy ## Install the real validators and check deploy/ with them
+	@./tests/install.sh deploy
 	@DEPLOY_TESTS_REQUIRED=1 $(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
 
 test-ops: protos/gen/.typed ## Install real Prometheus, Alertmanager and exporters, break the platform, see the alerts arrive
-	@./tests/ops/install.sh
+	@./tests/install.sh ops
 	@OPS_TESTS_REQUIRED=1 $(BIN)/pytest tests/ops
 
 lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts

@@ -73,10 +73,10 @@ def test_checkov_finds_nothing_in_the_dockerfile() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not os.environ.get(REQUIRED), reason="builds for minutes: make test-deploy")
 def test_image_is_built_without_a_registry_and_runs(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("debootstrap needs root: sudo make test-deploy")
     buildah = program("buildah")
     program("debootstrap")
-    if os.geteuid() != 0:
-        pytest.skip("debootstrap needs root")
     work = Path("/var/tmp/bazaruto-image")
     tag = f"bazaruto-test:{os.getpid()}"
     subprocess.run([DEPLOY / "docker" / "build-offline.sh", tag], check=True, env={**os.environ, "WORK": str(work)})

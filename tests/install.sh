@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Install the Debian programs that tests/ops runs. What is there already is left alone; services are not started.
+# Install the Debian programs that a folder of tests runs: install.sh ops|deploy
+# What is there already is left alone; services are not started.
 set -euo pipefail
-packages=(prometheus prometheus-alertmanager prometheus-node-exporter prometheus-postgres-exporter
-  prometheus-redis-exporter redis-server)
+case ${1:-} in
+  ops) packages=(prometheus prometheus-alertmanager prometheus-node-exporter prometheus-postgres-exporter
+    prometheus-redis-exporter redis-server) ;;
+  deploy) packages=(age buildah crun curl debootstrap jq openssl systemd) ;;
+  *) echo "install.sh: ops or deploy?" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
