@@ -61,7 +61,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         self._quotes = quotes
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
-        quote = self._quotes.get_quote(request.quote_id)
+        quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
         plan_code = request.plan_code or policy.DEFAULT_PLAN
         now = datetime.now(UTC)
         try:
@@ -94,9 +94,11 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 return reply
         except sa.exc.IntegrityError as error:
             # Two calls with different keys met; the constraint let one of them through.
-            if violates(error, "policies_quote_unique"):
-                raise PolicyAlreadyIssued from error
-            raise
+            if not violates(error, "policies_quote_unique"):
+                raise
+            with self._database.reading(fresh=True) as session:
+                issued = store.find_policy_of_quote(session, quote.id)
+            raise PolicyAlreadyIssued(policy_id=ids.encode("pol", issued) if issued else "") from error
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         found = self._visible(ids.decode("pol", request.policy_id))
@@ -105,7 +107,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         caller = calls.caller()
         page = Page.of(request, "policies", caller.subject, request.product_code)
-        owner = None if "admin" in caller.roles or caller.service else caller.user_id
+        owner = None if caller.sees_all else caller.user_id
         with self._database.reading() as session:
             found = store.list_policies(session, owner, request.product_code, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
@@ -162,11 +164,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         return policy_to_proto(found, datetime.now(UTC))
 
     def _visible(self, policy_id: UUID) -> Policy:
-        """The policy, if the caller may see it; what they may not see does not exist for them."""
-        found = store.read_policy(self._database, policy_id)
-        if found is None or not calls.caller().may_see(found.user_id):
-            raise ResourceNotFound(resource="policy")
-        return found
+        return calls.visible(store.read_policy(self._database, policy_id), "policy")
 
 
 def _audited(contract: Policy, now: datetime) -> dict[str, object]:

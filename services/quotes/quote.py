@@ -165,7 +165,7 @@ def bind(quote: Quote, policy_id: UUID, issued_at: datetime) -> Quote:
     """
     if quote.policy_id is not None:
         if quote.policy_id != policy_id:
-            raise PolicyAlreadyIssued(policy_id=quote.policy_id)
+            raise PolicyAlreadyIssued
         return quote
     if quote.accepted_at is None:
         raise QuoteStateInvalid(state=quote.state(issued_at))

@@ -201,7 +201,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             address = user.normalise_email(email)
         except FieldInvalid:
             return None, None
-        with self._database.reading() as session:
+        # On a replica, who has just signed up is not known yet, and would be taken for somebody who guesses.
+        with self._database.reading(fresh=True) as session:
             return store.find_credentials(session, address) or (None, None)
 
     def _tokens(self, holder: User, now: datetime, refresh_token: str) -> auth_pb2.Tokens:

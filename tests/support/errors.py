@@ -17,9 +17,18 @@ def status_of(error: Any) -> status_pb2.Status:
 
 def reason_of(error: Any) -> str:
     """The `ErrorReason` of an RPC error."""
+    return str(_info_of(error).reason)
+
+
+def metadata_of(error: Any) -> dict[str, str]:
+    """What an RPC error is about."""
+    return dict(_info_of(error).metadata)
+
+
+def _info_of(error: Any) -> error_details_pb2.ErrorInfo:
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status_of(error).details)
-    return str(info.reason)
+    return info
 
 
 def violations_of(error: Any) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import grpc
+import pytest
 
 from libs.config import DbSettings, JobSettings, Settings
 from libs.db import Database
@@ -34,6 +36,17 @@ def settings_for(people: People, **urls: str) -> Settings:
         db=DbSettings(max_connections=10),
         jobs=JobSettings(concurrency=2, retry_wait=timedelta(milliseconds=10)),
     )
+
+
+def refuse_stale_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test fail that reads what may come from a replica, seconds behind."""
+    reading = Database.reading
+
+    def only_fresh(database: Database, *, fresh: bool = False) -> Any:
+        assert fresh, "what this decides by may be seconds old"
+        return reading(database, fresh=True)
+
+    monkeypatch.setattr(Database, "reading", only_fresh)
 
 
 @contextmanager

@@ -58,31 +58,23 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
     def GetBilling(self, request: pb.GetBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
         with self._database.reading() as session:
             found = store.billing.find(session, ids.decode("pol", request.policy_id))
-        if found is None or not calls.caller().may_see(found[0].user_id):
-            raise ResourceNotFound(resource="billing")
-        return billing_to_proto(*found)
+        billing, billed = found or (None, {})
+        return billing_to_proto(calls.visible(billing, "billing"), billed)
 
     def GetInvoice(self, request: pb.GetInvoiceRequest, context: grpc.ServicerContext) -> pb.Invoice:
         with self._database.reading() as session:
             found = store.invoices.find(session, ids.decode("inv", request.invoice_id))
-        return invoice_to_proto(visible(found))
+        return invoice_to_proto(calls.visible(found, "invoice"))
 
     def ListInvoices(self, request: pb.ListInvoicesRequest, context: grpc.ServicerContext) -> pb.ListInvoicesResponse:
         caller = calls.caller()
         page = Page.of(request, "invoices", caller.subject, request.policy_id)
-        owner = None if "admin" in caller.roles or caller.service else caller.user_id
+        owner = None if caller.sees_all else caller.user_id
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
             found = store.invoices.list_invoices(session, owner, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListInvoicesResponse(invoices=[invoice_to_proto(item) for item in shown], next_page_token=token)
-
-
-def visible(found: Invoice | None) -> Invoice:
-    """The invoice, if the caller may see it; what they may not see does not exist for them."""
-    if found is None or not calls.caller().may_see(found.user_id):
-        raise ResourceNotFound(resource="invoice")
-    return found
 
 
 def billing_to_proto(billing: Billing, billed: Mapping[int, Billed]) -> pb.Billing:

@@ -11,13 +11,11 @@ from bazaruto.payments.v1 import payment_pb2 as pb
 from bazaruto.payments.v1 import payment_pb2_grpc as rpc_pb
 from libs import ids
 from libs.db import Database
-from libs.errors import ResourceNotFound
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.payments import collecting, payment, store
 from services.payments.payment import Payment, State
 from services.payments.provider import Provider, Unknown
-from services.payments.servicer import invoices
 
 _STATES = {
     State.PROCESSING: pb.Payment.STATE_PROCESSING,
@@ -40,7 +38,8 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         expected = values.money_from_proto(amount) if amount else None
         with self._database.transaction() as session:
             idempotency.claim(session)
-            billed = invoices.visible(store.invoices.lock(session, ids.decode("inv", request.invoice_id)))
+            found = store.invoices.lock(session, ids.decode("inv", request.invoice_id))
+            billed = calls.owned(found, "invoice")
             begun = collecting.begin(session, billed, expected, self._provider.name, datetime.now(UTC))
             # Who repeats the call after this process died gets this payment, and never makes another one.
             idempotency.keep(session, payment_to_proto(begun))
@@ -55,8 +54,8 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         return reply
 
     def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: grpc.ServicerContext) -> pb.Payment:
-        with self._database.reading() as session:
-            found = _visible(store.payments.find(session, ids.decode("pay", request.payment_id)))
+        with self._database.reading(fresh=True) as session:
+            found = calls.owned(store.payments.find(session, ids.decode("pay", request.payment_id)), "payment")
         # Confirming twice at the provider does it once, so that the key need only be stored with the outcome.
         waits = found.state is State.REQUIRES_ACTION
         outcome = collecting.confirm(self._provider, found) if waits else Unknown()
@@ -73,24 +72,17 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
     def GetPayment(self, request: pb.GetPaymentRequest, context: grpc.ServicerContext) -> pb.Payment:
         with self._database.reading() as session:
             found = store.payments.find(session, ids.decode("pay", request.payment_id))
-        return payment_to_proto(_visible(found))
+        return payment_to_proto(calls.visible(found, "payment"))
 
     def ListPayments(self, request: pb.ListPaymentsRequest, context: grpc.ServicerContext) -> pb.ListPaymentsResponse:
         caller = calls.caller()
         page = Page.of(request, "payments", caller.subject, request.invoice_id)
-        owner = None if "admin" in caller.roles or caller.service else caller.user_id
+        owner = None if caller.sees_all else caller.user_id
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
             found = store.payments.list_payments(session, owner, invoice_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)
-
-
-def _visible(found: Payment | None) -> Payment:
-    """The payment, if the caller may see it; what they may not see does not exist for them."""
-    if found is None or not calls.caller().may_see(found.user_id):
-        raise ResourceNotFound(resource="payment")
-    return found
 
 
 def payment_to_proto(paid: Payment) -> pb.Payment:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import grpc
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
@@ -20,7 +19,7 @@ from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.quotes import quote, store
 from services.quotes.pricing import Calculation
-from services.quotes.quote import PolicyAlreadyIssued, Quote
+from services.quotes.quote import PolicyAlreadyIssued
 from services.quotes.servicer import measures
 from services.quotes.servicer.catalogue import Catalogue
 from services.quotes.servicer.messages import (
@@ -62,14 +61,15 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         return reply
 
     def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        with self._database.reading() as session:
-            found = _visible(store.find_quote(session, ids.decode("quo", request.quote_id)))
-        return quote_to_proto(found, datetime.now(UTC))
+        # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
+        with self._database.reading(fresh=True) as session:
+            found = store.find_quote(session, ids.decode("quo", request.quote_id))
+        return quote_to_proto(calls.visible(found, "quote"), datetime.now(UTC))
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         caller = calls.caller()
         page = Page.of(request, "quotes", caller.subject, request.state)
-        owner = None if "admin" in caller.roles or caller.service else caller.user_id
+        owner = None if caller.sees_all else caller.user_id
         now = datetime.now(UTC)
         with self._database.reading() as session:
             found = store.list_quotes(
@@ -81,7 +81,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         with self._database.transaction() as session:
             idempotency.claim(session)
-            found = _visible(store.lock_quote(session, ids.decode("quo", request.quote_id)))
+            found = calls.owned(store.lock_quote(session, ids.decode("quo", request.quote_id)), "quote")
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
             now = datetime.now(UTC)
             calls.current().check_etag(etag_of(found, now))
@@ -96,7 +96,15 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         issued_at = values.time_from_proto(request.issue_time)
         try:
             with self._database.transaction() as session:
-                bound = _bind(session, ids.decode("quo", request.quote_id), policy_id, issued_at)
+                found = store.lock_quote(session, ids.decode("quo", request.quote_id))
+                if found is None:
+                    raise ResourceNotFound(resource="quote")
+                try:
+                    bound = quote.bind(found, policy_id, issued_at)
+                except PolicyAlreadyIssued as error:
+                    raise PolicyAlreadyIssued(policy_id=ids.encode("pol", found.policy_id or policy_id)) from error
+                if bound is not found:
+                    store.save_state(session, bound)
         except sa.exc.IntegrityError as error:
             if violates(error, "quotes_policy_unique"):
                 message = "the policy was issued from another quote"
@@ -113,22 +121,3 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             return tariff.calculate(risk, now)
         finally:
             measures.calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)
-
-
-def _bind(session: Session, quote_id: UUID, policy_id: UUID, issued_at: datetime) -> Quote:
-    found = store.lock_quote(session, quote_id)
-    if found is None:
-        raise ResourceNotFound(resource="quote")
-    if found.policy_id not in (None, policy_id):
-        raise PolicyAlreadyIssued(policy_id=ids.encode("pol", found.policy_id))
-    bound = quote.bind(found, policy_id, issued_at)
-    if bound is not found:
-        store.save_state(session, bound)
-    return bound
-
-
-def _visible(found: Quote | None) -> Quote:
-    """The quote, if the caller may see it; what they may not see does not exist for them."""
-    if found is None or not calls.caller().may_see(found.user_id):
-        raise ResourceNotFound(resource="quote")
-    return found

@@ -16,6 +16,7 @@ from libs.rpc import values
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of, status_of
 from tests.support.people import People, Person, new_key
+from tests.support.servers import refuse_stale_reads
 
 
 def refused(house: House, person: Person, invoice_id: str, card: str = "pm_card_ok", **more: object) -> str:
@@ -49,6 +50,28 @@ def test_paid_invoice_is_settled_and_booked_and_the_policy_confirmed(house: Hous
     activated = (ids.decode("pol", billing.policy_id), ids.decode("pay", paid.payment_id))
     assert house.policies.activated == [activated]
     house.check_money()
+
+
+def test_admins_and_services_see_an_invoice_and_cannot_pay_it(house: House, people: People) -> None:
+    owner = people.customer()
+    invoice_id = house.invoice_of(owner)
+    waiting = house.pay(owner, invoice_id, "pm_card_action")
+    for person in (people.admin(), people.service("policies-worker")):
+        assert house.get_invoice(person, invoice_id).invoice_id == invoice_id
+        assert refused(house, person, invoice_id) == "RESOURCE_NOT_FOUND"
+        with pytest.raises(grpc.RpcError) as error:
+            house.confirm(person, waiting.payment_id)
+        assert reason_of(error.value) == "RESOURCE_NOT_FOUND"
+    assert house.get_payment(owner, waiting.payment_id) == waiting
+
+
+def test_confirming_a_payment_looks_at_what_is_so_now(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = people.customer()
+    waiting = house.pay(person, house.invoice_of(person), "pm_card_action")
+    refuse_stale_reads(monkeypatch)
+    assert house.confirm(person, waiting.payment_id).state == pb.Payment.STATE_SUCCEEDED
 
 
 def test_same_key_returns_the_first_payment(house: House, people: People) -> None:

@@ -27,7 +27,7 @@ from libs.rpc.server import Server
 from services.policies.clients import Quotes
 from services.policies.policy import Coverage, Premium, Quote
 from services.policies.servicer import PolicyServicer
-from tests.support.errors import reason_of
+from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key
 
 
@@ -165,12 +165,12 @@ def test_parallel_calls_with_different_keys_issue_one_policy(house: House, peopl
         try:
             house.issue(person, quote_id)
         except grpc.RpcError as error:
-            return reason_of(error)
+            return f"{reason_of(error)} {metadata_of(error)['policy_id'][:4]}"
         return "issued"
 
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(attempt, range(8)))
-    assert sorted(outcomes) == ["POLICY_ALREADY_ISSUED"] * 7 + ["issued"]
+    assert sorted(outcomes) == ["POLICY_ALREADY_ISSUED pol_"] * 7 + ["issued"]
     assert house.rows("SELECT count(*) FROM policies") == [(1,)]
 
 
@@ -224,6 +224,15 @@ def test_quote_of_somebody_else_does_not_exist(house: House, people: People) -> 
     with pytest.raises(grpc.RpcError) as refused:
         house.issue(people.customer(), quote_id)
     assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("who", ["admin", "service"])
+def test_who_only_sees_a_quote_cannot_make_a_contract_of_it(house: House, people: People, who: str) -> None:
+    person = people.admin() if who == "admin" else people.service("payments")
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(person, house.quotes.add(people.customer()))
+    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+    assert house.rows("SELECT count(*) FROM policies") == [(0,)]
 
 
 def test_policy_of_somebody_else_looks_like_one_that_never_existed(house: House, people: People) -> None:

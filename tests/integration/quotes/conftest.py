@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-from google.rpc import error_details_pb2
 
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
@@ -24,7 +23,6 @@ from services.quotes import publishing, quote, store
 from services.quotes.servicer.catalogue import Catalogue
 from services.quotes.servicer.products import ProductServicer
 from services.quotes.servicer.quotes import QuoteServicer
-from tests.support.errors import status_of
 from tests.support.people import People, Person
 from tests.unit.quotes.samples import ANSWERS, calculate
 
@@ -44,13 +42,6 @@ def risk(product_code: str = "motor", ahead: int = AHEAD, coverages: Any = (), *
 def coverage(code: str, **amounts: Any) -> premium_pb2.Coverage:
     """A wanted coverage; `limit` and `deductible` are messages."""
     return premium_pb2.Coverage(coverage_code=code, **amounts)
-
-
-def metadata_of(error: grpc.RpcError) -> dict[str, str]:
-    """What an RPC error is about."""
-    info = error_details_pb2.ErrorInfo()
-    assert any(detail.Unpack(info) for detail in status_of(error).details)
-    return dict(info.metadata)
 
 
 class House:

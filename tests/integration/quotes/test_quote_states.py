@@ -13,9 +13,10 @@ from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.rpc import values
 from services.quotes import jobs
-from tests.integration.quotes.conftest import House, metadata_of, risk
-from tests.support.errors import reason_of
-from tests.support.people import Person, new_key
+from tests.integration.quotes.conftest import House, risk
+from tests.support.errors import metadata_of, reason_of
+from tests.support.people import People, Person, new_key
+from tests.support.servers import refuse_stale_reads
 
 
 def bind(house: House, who: Person, quote_id: str, policy_id: str = "", issued_at: datetime | None = None) -> pb.Quote:
@@ -157,6 +158,24 @@ def test_one_policy_binds_one_quote(house: House, person: Person, policies: Pers
     with pytest.raises(grpc.RpcError) as caught:
         bind(house, policies, second, policy_id)
     assert (reason_of(caught.value), metadata_of(caught.value)) == ("POLICY_ALREADY_ISSUED", {"policy_id": policy_id})
+
+
+def test_who_only_sees_a_quote_cannot_accept_it(house: House, person: Person, people: People, policies: Person) -> None:
+    quote_id = house.create(person).quote_id
+    for other in (people.admin(), policies):
+        assert house.get(other, quote_id).quote_id == quote_id
+        with pytest.raises(grpc.RpcError) as caught:
+            house.accept(other, quote_id)
+        assert reason_of(caught.value) == "RESOURCE_NOT_FOUND"
+
+
+def test_accepted_quote_is_read_as_accepted_at_once(
+    house: House, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quote_id = house.create(person).quote_id
+    refuse_stale_reads(monkeypatch)
+    house.accept(person, quote_id, idempotency_key=new_key())
+    assert house.get(person, quote_id).state == pb.Quote.STATE_ACCEPTED
 
 
 def test_only_services_bind(house: House, person: Person) -> None:

@@ -16,8 +16,8 @@ from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.rpc import values
 from services.quotes import store
-from tests.integration.quotes.conftest import House, coverage, metadata_of, risk
-from tests.support.errors import reason_of, violations_of
+from tests.integration.quotes.conftest import House, coverage, risk
+from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
 from tests.unit.quotes.samples import ANSWERS, tariff
 

@@ -21,6 +21,7 @@ from tests.integration.users.house import PASSWORD, House, bearer
 from tests.integration.users.test_accounts import outcome
 from tests.support.errors import reason_of, status_of
 from tests.support.people import People
+from tests.support.servers import refuse_stale_reads
 
 REASONS = ("unknown_email", "wrong_password", "user_disabled", "refresh_invalid", "refresh_reused")
 
@@ -48,6 +49,11 @@ def test_log_in_gives_a_token_of_the_user_for_15_minutes(house: House, people: P
     assert (
         claims["jti"] != jwt.decode(house.log_in(user.email).access_token, options={"verify_signature": False})["jti"]
     )
+
+
+def test_who_has_just_signed_up_can_log_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_stale_reads(monkeypatch)
+    assert house.log_in(house.register().email).access_token
 
 
 def test_unknown_address_and_wrong_password_cannot_be_told_apart(house: House) -> None:
