@@ -87,6 +87,27 @@ def test_a_paused_page_asks_no_more(page: Page) -> None:
     assert len(page.requests) > asked
 
 
+def test_who_logs_out_while_tokens_are_renewed_stays_logged_out(page: Page) -> None:
+    page.run(
+        """(() => {
+          const answer = window.fetch, goOn = new Promise((done) => { window.goOn = done; });
+          window.fetch = async (path, options) => {
+            if (path === "/ops/data") return new Response("{}", { status: 401 });
+            if (path !== "/v1/auth/refresh") return answer(path, options);
+            window.renewing = true;
+            await goOn;
+            return Response.json({ accessToken: "new", refreshToken: "new" });
+          };
+        })()"""
+    )
+    page.wait("window.renewing", 15)
+    page.run("document.querySelector('#log-out').click()")
+    page.run("goOn()")
+    page.wait("!busy")
+    assert page.run("tokens === null")
+    assert page.run("document.querySelector('#main').hidden")
+
+
 def test_the_page_fits_a_narrow_window_and_a_dark_room(page: Page, platform: Platform, operator: str) -> None:
     page.open(f"{platform.url}/ops", 390, 844, dark=True)
     log_in(page, operator, PASSWORD)

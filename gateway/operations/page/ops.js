@@ -47,20 +47,23 @@ async function refresh() {
   clearTimeout(timer);
   if (!tokens || paused || busy || document.hidden) return;
   busy = true;
+  let mine = tokens;  // when they are others after a wait, somebody has logged out
   try {
     let answer = await read();
+    if (tokens !== mine) return;
     if (answer.status === 401) {  // the access token is old; the other one gives a new pair, once
-      const renewed = await post("/v1/auth/refresh", { refreshToken: tokens.refreshToken });
+      const renewed = await post("/v1/auth/refresh", { refreshToken: mine.refreshToken });
+      if (tokens !== mine) return;
       if (renewed.status !== 200) return leave("Please log in again.");
-      tokens = renewed.body;
+      tokens = mine = renewed.body;
       answer = await read();
     }
-    if (!tokens) return;
+    if (tokens !== mine) return;
     if (answer.status === 401 || answer.status === 403) return leave(told(answer));
     if (answer.status === 200) show(answer.body);
     else stale(told(answer));
   } catch (error) {
-    if (tokens) stale("The gateway does not answer.");
+    if (tokens && tokens === mine) stale("The gateway does not answer.");
   } finally {
     busy = false;
     if (tokens && !paused) timer = setTimeout(refresh, EVERY);
