@@ -1,1 +1,1 @@
-"""What every process of the platform shares. Nothing here knows a service."""
+"""What every process of the platform shares. No service is known here but by its name, save the books in `backup`."""

@@ -156,10 +156,12 @@ def _read(key: str, path: str) -> str:
 
 
 def _told(error: Exception) -> str:
-    """The server's own words, on one line and without what it was told."""
+    """The server's own words, on one line. They may repeat the address that it refuses."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "; ".join(f"{code} {words.decode(errors='replace')}" for code, words in error.recipients.values())
-    if isinstance(error, smtplib.SMTPResponseException):
+        told = "; ".join(f"{code} {words.decode(errors='replace')}" for code, words in error.recipients.values())
+    elif isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
-        return f"{error.smtp_code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
-    return f"{type(error).__name__}: {error}"
+        told = f"{error.smtp_code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
+    else:
+        told = f"{type(error).__name__}: {error}"
+    return " ".join(told.split())

@@ -131,7 +131,8 @@ def _initialise(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     give_to_server(folder)
-    # Only this machine's loopback reaches the server, and its data folder is as secret as a password would be.
+    # Only this machine reaches the server, and there everybody gets in, as the superuser too. It is for machines whose
+    # users trust each other; where they do not, configure a server that asks for passwords.
     _run("initdb", "-D", folder, "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync")
 
 

@@ -105,7 +105,10 @@ def not_before_page(refresh: Callable[[], None]) -> None:
 
 
 def share_between_workers(folder: Path) -> None:
-    """Count over several processes. Call it in the parent before any metric is made, with an empty folder."""
+    """Have the processes that are started from now on count in a folder, which is emptied; `page` then shows them.
+
+    What this process counts itself is not shown any more.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[MULTIPROCESS_FOLDER] = str(folder)

@@ -1,8 +1,9 @@
 """Where log lines go: gathered for a moment, then written at once, at the end of a file that others write to as well.
 
 A write for each line costs more than making it: it gives the interpreter's lock away, and the call that logs waits
-to get it back. Lines of level `error` are written at once; the others are lost only when a process is killed within
-the moment after them. A log that is full or cannot be written never stops the work: its lines are lost and counted.
+to get it back. Our own lines of level `error` are written at once, unless the reader is slow. The others, and those of
+libraries, are lost when a process is killed within the moment after them. A log that is full or cannot be written
+never stops the work: its lines are lost and counted.
 """
 
 from __future__ import annotations

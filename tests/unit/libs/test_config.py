@@ -6,8 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from libs.config import ConfigError, load
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +26,16 @@ def test_defaults_know_every_service() -> None:
     settings = load()
     assert settings.services["policies"].target == "127.0.0.1:9003"
     assert settings.gateway.listen == "127.0.0.1:8080"
+
+
+def test_file_of_the_project_names_every_key_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, defaults = ROOT / "config.yaml", load()
+    monkeypatch.setenv("BAZARUTO_CONFIG", str(file))
+    assert load() == defaults
+    named, known = yaml.safe_load(file.read_text()), defaults.model_dump(by_alias=True)
+    assert set(named) == set(known)
+    for section, keys in known.items():
+        assert not isinstance(keys, dict) or set(named[section]) == set(keys)
 
 
 def test_variable_overrides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import smtplib
 from dataclasses import replace
 from email.headerregistry import Address
 
 import pytest
 
 from libs.config import MailSettings
-from libs.mail import Letter, Mailer, MailRefused, compose
+from libs.mail import Letter, Mailer, MailRefused, _told, compose
 
 SENDER = Address("Bazaruto", addr_spec="no-reply@bazaruto.com")
 LETTER = Letter("welcome.usr_1", "Ana Sitoe", "ana@example.com", "Hello", "Hello.", "<p>Hello.</p>")
@@ -35,6 +36,10 @@ def test_name_that_looks_like_addresses_stays_a_name() -> None:
     message = compose(replace(LETTER, name='A" <evil@example.com>, "b'), SENDER)
     assert [address.addr_spec for address in message["To"].addresses] == ["ana@example.com"]
     assert b"\r\nBcc:" not in message.as_bytes()
+
+
+def test_what_the_server_says_is_told_on_one_line() -> None:
+    assert _told(smtplib.SMTPResponseException(550, b"no such\nuser here")) == "550 no such user here"
 
 
 def test_letters_body_cannot_end_it_early() -> None:
