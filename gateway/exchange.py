@@ -36,10 +36,6 @@ _SINGLE = frozenset(
         b"transfer-encoding",
         b"grpc-timeout",
         b"request-timeout",
-        b"origin",
-        b"access-control-request-method",
-        b"access-control-request-headers",
-        b"user-agent",
     }
 )
 _KNOWN = {name: name.decode() for name in _LISTS | _SINGLE}

@@ -76,7 +76,7 @@ def broken_rule(request: Request, problem: Problem) -> str:
     """The name of the first rule that a refused request breaks; empty when it is only wrong."""
     address = f"{request.path}?{request.query}"[:_LOOKED_AT]
     plain = unquote(unquote(address.replace("+", " ")))  # twice, because attackers encode twice
-    if _TRAVERSAL.search(plain) or "%00" in address:
+    if _TRAVERSAL.search(plain):
         return "path_traversal"
     if _INJECTION.search(plain):
         return "injection"
