@@ -39,8 +39,9 @@ def serve(settings: Settings) -> None:
     link = Link(settings.redis.url) if settings.redis.url else None
     users = caching.choose(settings, link)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
-    server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher, users))
-    auth = AuthServicer(database, hasher, keys, settings.auth, Throttle(link))
+    throttle = Throttle(link)
+    server.add(user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(database, hasher, users, throttle))
+    auth = AuthServicer(database, hasher, keys, settings.auth, throttle)
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()

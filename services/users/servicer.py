@@ -19,7 +19,7 @@ from libs.auth import SigningKeys
 from libs.cache import Cache
 from libs.config import AuthSettings
 from libs.db import Database
-from libs.errors import ConcurrentChange, DomainError, FieldInvalid, ResourceNotFound
+from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInvalid, Invalid, ResourceNotFound
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
 from services.users import registration, store, user
@@ -33,7 +33,7 @@ from services.users.session import (
     rotate,
     start_session,
 )
-from services.users.throttling import Throttle, TooManyAttempts, keys_of
+from services.users.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
 from services.users.user import Role, State, User, UserDisabled
 
 log = structlog.get_logger("users")
@@ -62,22 +62,29 @@ _STATES = {State.ACTIVE: pb.User.STATE_ACTIVE, State.DISABLED: pb.User.STATE_DIS
 class UserServicer(rpc_pb.UserServiceServicer):
     """Answers the calls of `UserService`."""
 
-    def __init__(self, database: Database, hasher: Hasher, users: Cache[User]) -> None:
+    def __init__(self, database: Database, hasher: Hasher, users: Cache[User], throttle: Throttle) -> None:
         self._database = database
         self._hasher = hasher
         self._users = users
+        self._throttle = throttle
 
     def RegisterUser(self, request: pb.RegisterUserRequest, context: grpc.ServicerContext) -> pb.User:
-        registered = registration.register_customer(
-            self._database,
-            self._hasher,
-            request.email,
-            request.password,
-            request.full_name,
-            datetime.now(UTC),
-            phone=request.phone,
-            locale=request.locale,
-        )
+        attempt = keys_of_registration(calls.current().client_address)
+        self._throttle.check(attempt)
+        try:
+            registered = registration.register_customer(
+                self._database,
+                self._hasher,
+                request.email,
+                request.password,
+                request.full_name,
+                datetime.now(UTC),
+                phone=request.phone,
+                locale=request.locale,
+            )
+        except (AlreadyExists, Invalid):
+            self._throttle.failed(attempt)
+            raise
         return user_to_proto(registered)
 
     def GetUser(self, request: pb.GetUserRequest, context: grpc.ServicerContext) -> pb.User:

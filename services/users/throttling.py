@@ -1,4 +1,5 @@
-"""Making those wait who guess passwords: for an account, wherever they come from; for an address, whomever they try.
+"""Making those wait who guess passwords: for an account, wherever they come from; for an address, whomever they try;
+and those who find out by registering who has an account.
 
 Five failures are free. Then each makes the next attempt wait: a second, two, four, up to fifteen minutes; within that
 time even the right password is not looked at. An account's failures are forgotten when its owner logs in, and all of
@@ -30,7 +31,7 @@ _PREFIX = "bazaruto:users:attempts:"
 
 
 class TooManyAttempts(Exhausted):
-    """Too many log-ins failed; wait before the next one."""
+    """Too many attempts failed; wait before the next one."""
 
     reason = "TOO_MANY_ATTEMPTS"
 
@@ -87,6 +88,11 @@ def keys_of(email: str, client_address: str) -> tuple[str, str]:
     """What an attempt is counted under: the account, which is not told by its key, and the address."""
     digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
     return f"account:{digest}", f"address:{_network_of(client_address)}"
+
+
+def keys_of_registration(client_address: str) -> tuple[str]:
+    """What a registration that fails is counted under: refusals tell which e-mail addresses have an account."""
+    return (f"registration:{_network_of(client_address)}",)
 
 
 def wait_after(failures: int, free: int = FREE) -> float:

@@ -42,10 +42,11 @@ class House:
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             hasher = Hasher()
-            auth = AuthServicer(database, hasher, people.keys, settings.auth, throttle or Throttle(free=1_000_000))
+            chosen = throttle or Throttle(free=1_000_000)
+            auth = AuthServicer(database, hasher, people.keys, settings.auth, chosen)
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, hasher, users or caching.in_process()),
+                UserServicer(database, hasher, users or caching.in_process(), chosen),
             )
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 

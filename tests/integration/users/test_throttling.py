@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.rpc import error_details_pb2
 from prometheus_client import REGISTRY
@@ -73,6 +74,17 @@ def test_after_five_failures_even_the_right_password_has_to_wait(start: Start) -
     assert 0 < seconds <= 1
     time.sleep(seconds)
     assert outcome(house.log_in, user.email) == "ok"
+
+
+def test_who_finds_out_by_registering_who_has_an_account_has_to_wait(start: Start) -> None:
+    house = start()
+    emails = [house.register().email for _ in range(8)]
+    ends = [outcome(house.register, email) for email in emails[:6]]
+    assert ends == ["EMAIL_TAKEN"] * 5 + ["TOO_MANY_ATTEMPTS"]
+    with psycopg.connect(house.url) as connection:
+        refused = connection.execute("SELECT count(*) FROM audit_events WHERE action = 'user_creation_failed'")
+        assert refused.fetchone() == (5,)
+    assert outcome(house.log_in, emails[0]) == "ok"
 
 
 def test_unknown_account_is_made_to_wait_like_any_other(start: Start) -> None:
