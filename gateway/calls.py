@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from gateway import conditional, problems
 from gateway.exchange import Headers, Request
 from gateway.routes import Route
+from libs.rpc.methods import READ_SECONDS, STREAM_SECONDS, WRITE_SECONDS
 
 Metadata = tuple[tuple[str, str], ...]
 
-READ_SECONDS = 2.0
-WRITE_SECONDS = 5.0
-STREAM_SECONDS = 60.0
-# Calls of this service wait for a payment provider.
+# Writes of this service wait for a payment provider.
 SLOW_SERVICE, SLOW_SECONDS = "payments", 30.0
 
 _PASSED_ON = ("authorization", "idempotency-key", "accept-language", "tracestate")
@@ -32,9 +30,9 @@ def longest(route: Route) -> float:
     """The most seconds that a call of this route may take; also what it gets when nothing is asked for."""
     if route.streaming:
         return STREAM_SECONDS
-    if route.service == SLOW_SERVICE:
-        return SLOW_SECONDS
-    return READ_SECONDS if route.http_method == "GET" else WRITE_SECONDS
+    if route.http_method == "GET":
+        return READ_SECONDS
+    return SLOW_SECONDS if route.service == SLOW_SERVICE else WRITE_SECONDS
 
 
 def seconds(request: Request, most: float) -> float:

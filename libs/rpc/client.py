@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import namedtuple
 from collections.abc import Callable
@@ -12,43 +11,12 @@ import grpc
 from opentelemetry.trace import SpanKind, StatusCode
 
 from libs.auth import ServiceTokens
-from libs.rpc import calls, errors
+from libs.rpc import calls, connection, errors
 from libs.rpc.interceptors import DeadlineTooShort
 from libs.telemetry import metrics, traces
 
 _SHAVE = 0.02  # seconds that each hop keeps back for its own answer
 _DEFAULT_SECONDS = 5.0
-
-# One layer retries, and only what never reached a servicer or is safe to repeat: UNAVAILABLE.
-_SERVICE_CONFIG = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": ""},
-        "methodConfig": [
-            {
-                "name": [{}],
-                "waitForReady": False,
-                "retryPolicy": {
-                    "maxAttempts": 3,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-    }
-)
-OPTIONS = (
-    ("grpc.service_config", _SERVICE_CONFIG),
-    ("grpc.enable_retries", 1),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    # A neighbour that comes back is found within a second, not after the library's two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
 
 
 def connect(target: str, tokens: ServiceTokens) -> grpc.Channel:
@@ -57,7 +25,7 @@ def connect(target: str, tokens: ServiceTokens) -> grpc.Channel:
     A call made while answering a user's call carries that user's token; any other call carries this service's.
     A failed call raises the neighbour's own error, or `NeighbourUnavailable`.
     """
-    return grpc.intercept_channel(grpc.insecure_channel(target, OPTIONS), _Outgoing(tokens))
+    return grpc.intercept_channel(grpc.insecure_channel(target, connection.options([{}])), _Outgoing(tokens))
 
 
 _Details = namedtuple("_Details", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression"))

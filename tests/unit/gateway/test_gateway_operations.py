@@ -15,8 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bazaruto.operations.v1 import operations_pb2 as pb
 from bazaruto.users.v1 import auth_pb2 as auth_pb
+from gateway import pages
+from gateway.observing import UNMATCHED
+from gateway.operations import Operations, alerts, collecting, page, processes, traces, traffic, workers
 from gateway.operations import admission as admission_module
-from gateway.operations import alerts, collecting, page, processes, traces, traffic, workers
 from gateway.operations.admission import Admission
 from gateway.problems import Problem
 from libs.telemetry.metrics import DURATION_BUCKETS
@@ -59,6 +61,12 @@ def test_administrator_of_a_removed_key_is_let_in_no_longer_than_keys_are_truste
             assert caught.value.status == 401
 
     asyncio.run(admit())
+
+
+def test_own_pages_of_the_gateway_are_known_by_their_paths() -> None:
+    health: Any = None
+    operations = Operations.__new__(Operations)  # only asked for the names of its pages
+    assert {*pages.build(health, b"", b"", "", ()), *operations.pages(), UNMATCHED} == OWN
 
 
 def test_traces_of_the_gateways_own_pages_are_left_out() -> None:
