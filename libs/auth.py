@@ -6,6 +6,7 @@ without a call. Services sign short-lived tokens for each other with a secret th
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from uuid import UUID
 
 import jwt
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -233,7 +235,10 @@ class SigningKeys:
         """Read every `<key id>.pem` of a folder. Ids sort by age: the last one is the newest."""
         keys: dict[str, Ed25519PrivateKey] = {}
         for path in sorted(folder.glob("*.pem")):
-            key = load_pem_private_key(path.read_bytes(), password=None)
+            try:
+                key = load_pem_private_key(path.read_bytes(), password=None)
+            except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError when it wants a password
+                raise ValueError(f"auth.key_folder: {path} is no key that can be read: {error}") from error
             if not isinstance(key, Ed25519PrivateKey):
                 raise ValueError(f"{path} is not an Ed25519 private key")
             keys[path.stem] = key
@@ -281,11 +286,18 @@ def write_signing_key(folder: Path, now: datetime) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = folder / f"{now:%Y%m%d%H%M%S}.pem"
-    path.touch(mode=0o400)
-    path.chmod(0o600)
-    path.write_bytes(pem)
-    path.chmod(0o400)
+    write_secret(folder / f"{now:%Y%m%d%H%M%S}.pem", pem)
+
+
+def write_secret(path: Path, secret: bytes) -> None:
+    """Write a file that only its owner reads. It is there whole, or not at all: half a secret would never be remade."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
 
 
 def read_secret(path: Path) -> bytes:

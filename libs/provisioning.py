@@ -21,13 +21,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from libs.auth import write_signing_key
+from libs.auth import write_secret, write_signing_key
 from libs.config import AuthSettings, Settings
 from libs.db import embedded
 from libs.ports import free_port
 from libs.stack import SERVICES
 
 Tell = Callable[[str], None]
+_REDIS_SECONDS = 10.0  # to answer in
+
+
+class RedisNotStarted(RuntimeError):
+    """The Redis server could not be started; the message holds the end of its log."""
 
 
 @dataclass
@@ -85,9 +90,7 @@ def _secrets(folder: Path, settings: Settings, provision: Provision) -> None:
     private.mkdir(mode=0o700, exist_ok=True)
     internal = private / "internal"
     if not internal.exists():
-        internal.touch(mode=0o600)
-        internal.write_text(secrets.token_hex(32))
-        internal.chmod(0o400)
+        write_secret(internal, secrets.token_hex(32).encode())
     if not any((private / "keys").glob("*.pem")):
         write_signing_key(private / "keys", datetime.now(UTC))
     provision.environment["BAZARUTO_AUTH__INTERNAL_SECRET_FILE"] = str(internal)
@@ -113,11 +116,19 @@ def _start_redis(folder: Path, binary: str, provision: Provision) -> None:
         provision.redis = subprocess.Popen(  # noqa: S603 - found above
             [binary, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    for _ in range(100):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
-            break
+    deadline = time.monotonic() + _REDIS_SECONDS
+    while not _answers(port):
+        if provision.redis.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join((folder / "redis.log").read_text(errors="replace").splitlines()[-5:])
+            raise RedisNotStarted(f"{binary} does not answer. {folder / 'redis.log'} ends with:\n{tail}")
         time.sleep(0.02)
     provision.environment["BAZARUTO_REDIS__URL"] = f"redis://127.0.0.1:{port}/0"
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+        return True
+    return False
 
 
 def busy_addresses(settings: Settings) -> list[str]:

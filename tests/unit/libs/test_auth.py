@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from libs import auth, ids
-from libs.auth import TokenInvalid, TokenVerifier, public_key
+from libs.auth import SigningKeys, TokenInvalid, TokenVerifier, public_key, read_secret, write_secret
 from libs.errors import Unavailable
 from tests.support.people import People
 
@@ -97,6 +99,27 @@ def test_token_of_an_unknown_key_is_refused(people: People, kid: str) -> None:
     token = jwt.encode(_claims(people), Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": kid})
     with pytest.raises(TokenInvalid):
         people.verifier().verify(f"Bearer {token}")
+
+
+@pytest.mark.parametrize("content", ["", "-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----\n"])
+def test_key_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "20260101000000.pem").write_text(content)
+    with pytest.raises(ValueError, match=r"auth\.key_folder: .*20260101000000\.pem"):
+        SigningKeys.load(tmp_path)
+
+
+def test_secret_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_descriptor: int) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", crash)
+        with pytest.raises(InterruptedError):
+            write_secret(tmp_path / "internal", b"s" * 64)
+    assert not (tmp_path / "internal").exists()
+    write_secret(tmp_path / "internal", b"s" * 64)
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [("internal", 0o400)]
+    assert read_secret(tmp_path / "internal") == b"s" * 64
 
 
 class Published:
