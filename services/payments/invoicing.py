@@ -91,7 +91,12 @@ def issue_invoice(session: Session, billing: Billing, installment: Installment, 
 
 
 def _is_same(found: Billing, asked: Billing) -> bool:
-    """Whether a billing was asked for before. One that was opened before time zones were sent has its days in UTC."""
+    """Whether a billing was asked for before.
+
+    One that was opened before time zones were sent has its days in UTC. The asker forgets the token once it has heard
+    of the billing.
+    """
     if len(found.installments) != len(asked.installments):
         return False
-    return found == replace(asked, time_zone=found.time_zone, installments=found.installments)
+    token = asked.payment_method or found.payment_method
+    return found == replace(asked, time_zone=found.time_zone, installments=found.installments, payment_method=token)

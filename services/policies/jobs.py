@@ -27,12 +27,16 @@ def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Pa
             raise GiveUp(f"there is no policy {policy_id}")
         return found
 
-    def open_billing(policy_id: str, installments: int, payment_method: str) -> None:
+    def open_billing(policy_id: str, installments: int, payment_method: str = "") -> None:
+        # Jobs of programs of the revision before bring the token along.
         contract = load(policy_id)
         with database.reading() as session:
             first = store.list_transactions(session, contract.id, 0, 1)[0]
+            token = store.find_payment_method(session, contract.id) or payment_method
         with giving_up.when_refused():
-            payments.open_billing(contract, first, installments, payment_method)
+            payments.open_billing(contract, first, installments, token)
+        with database.transaction() as session:
+            store.forget_payment_method(session, contract.id)
 
     def bind_quote(policy_id: str) -> None:
         with giving_up.when_refused():

@@ -77,16 +77,12 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                     quote, plan_code, now, policy_id=ids.new(), transaction_id=ids.new(), number=number
                 )
                 store.add_policy(session, contract, transaction)
+                if request.payment_method:
+                    store.keep_payment_method(session, contract.id, request.payment_method)
                 policy_id = str(contract.id)
                 installments = quote.plans[plan_code]
                 defer(session, BIND_QUOTE, policy_id=policy_id)
-                defer(
-                    session,
-                    OPEN_BILLING,
-                    policy_id=policy_id,
-                    installments=installments,
-                    payment_method=request.payment_method,
-                )
+                defer(session, OPEN_BILLING, policy_id=policy_id, installments=installments)
                 audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)

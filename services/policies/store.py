@@ -50,6 +50,17 @@ class NumberRow(Row):
     last: Mapped[int]
 
 
+class PaymentMethodRow(Row):
+    """The token with which a first premium is to be collected. It is not kept among the arguments of the job that needs
+    it: they are shown to operators and written to the log.
+    """
+
+    __tablename__ = "payment_methods"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    token: Mapped[str]
+
+
 class TransactionRow(Row):
     """One issued change; append-only."""
 
@@ -149,11 +160,6 @@ def lock_policy(session: Session, policy_id: UUID) -> Policy | None:
     return find_policy(session, policy_id)
 
 
-def policy_version(session: Session, policy_id: UUID) -> int | None:
-    """The version of a policy: changes with every change."""
-    return session.scalar(sa.select(_policies.c.version).where(_policies.c.id == policy_id))
-
-
 def list_policies(
     session: Session, user_id: UUID | None, product_code: str, after: UUID | None, limit: int
 ) -> Sequence[Policy]:
@@ -226,6 +232,23 @@ def add_policy(session: Session, policy: Policy, transaction: Transaction) -> No
             )
         )
     session.flush()
+
+
+def keep_payment_method(session: Session, policy_id: UUID, token: str) -> None:
+    """Remember with what a first premium is to be collected."""
+    session.add(PaymentMethodRow(policy_id=policy_id, token=token))
+    session.flush()
+
+
+def find_payment_method(session: Session, policy_id: UUID) -> str:
+    """The token for a first premium; empty where the policyholder pays it, and once it is forgotten."""
+    query = sa.select(PaymentMethodRow.token).where(PaymentMethodRow.policy_id == policy_id)
+    return session.scalar(query) or ""
+
+
+def forget_payment_method(session: Session, policy_id: UUID) -> None:
+    """Forget the token for a first premium."""
+    session.execute(sa.delete(PaymentMethodRow).where(PaymentMethodRow.policy_id == policy_id))
 
 
 def add_transaction(session: Session, policy: Policy, transaction: Transaction) -> None:

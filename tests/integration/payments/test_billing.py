@@ -65,6 +65,13 @@ def test_same_billing_again_changes_nothing(house: House, people: People) -> Non
     assert house.rows("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
 
 
+def test_billing_is_asked_for_again_without_the_token_that_was_forgotten(house: House, people: People) -> None:
+    request = house.request(people.customer(), payment_method="pm_card_ok")
+    first = house.invoices.OpenBilling(request, metadata=house.worker.metadata())
+    request.payment_method = ""
+    assert house.invoices.OpenBilling(request, metadata=house.worker.metadata()) == first
+
+
 def test_parallel_openings_of_one_policy_bill_it_once(house: House, people: People) -> None:
     request = house.request(people.customer(), installments=12)
     with ThreadPoolExecutor(8) as pool:

@@ -14,18 +14,22 @@ from zoneinfo import ZoneInfo
 import grpc
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import ids
-from libs.config import Settings
+from libs.config import JobSettings, Settings
 from libs.db import Database
 from libs.errors import ResourceNotFound
+from libs.jobs import JobRunner
 from libs.money import Money
 from libs.rpc import calls
+from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
-from services.policies.clients import Quotes
-from services.policies.policy import Coverage, Premium, Quote
+from services.policies import jobs
+from services.policies.clients import Payments, Quotes
+from services.policies.policy import Coverage, Policy, Premium, Quote, Transaction
 from services.policies.servicer import PolicyServicer
 from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key
@@ -67,6 +71,21 @@ class FakeQuotes(Quotes):
             raise ResourceNotFound(resource="quote")
         return quote
 
+    def bind_quote(self, policy: Policy) -> None:
+        """It is bound."""
+
+
+class FakePayments(Payments):
+    """The payments service as policies sees it; it is away the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
+        self.asked.append((ids.encode("pol", policy.id), payment_method))
+        if len(self.asked) == 1:
+            raise NeighbourUnavailable
+
 
 class House:
     """A policies server with its database and the quotes that it knows."""
@@ -76,6 +95,7 @@ class House:
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
+            self.database = database
             server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes))
 
         self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
@@ -84,6 +104,12 @@ class House:
         """Issue a policy from a quote, or from a new one."""
         request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)
         return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
+
+    def worker(self, payments: Payments) -> JobRunner:
+        """A worker that leaves it to the test when a job that failed is tried again."""
+        runner = JobRunner(self.url, JobSettings(retry_wait=timedelta(hours=1)), "test-policies-worker")
+        jobs.register(runner, self.database, self.quotes, payments)
+        return runner
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database says."""
@@ -138,6 +164,27 @@ def test_issued_policy_and_its_jobs_are_stored_together(house: House, people: Pe
         ("policies.bind_quote",),
         ("policies.open_billing",),
     ]
+
+
+def test_payment_token_is_in_no_job_and_no_log_and_forgotten_once_billed(
+    house: House, people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = "pm_card_of_somebody"
+    policy_id = house.issue(people.customer(), payment_method=token).policy_id
+    payments = FakePayments()
+    worker = house.worker(payments)
+    with caplog.at_level("DEBUG"), capture_logs() as lines:
+        worker.run_due()
+        assert house.rows("SELECT token FROM payment_methods") == [(token,)]
+        assert house.rows("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' RETURNING 1")
+        worker.run_due()
+    assert payments.asked == [(policy_id, token), (policy_id, token)]
+    assert house.rows("SELECT count(*) FROM payment_methods") == [(0,)]
+    assert house.rows("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'") == [(2,)]
+    written = house.rows("SELECT args::text FROM procrastinate_jobs") + house.rows(
+        "SELECT after::text FROM audit_events"
+    )
+    assert token not in f"{written}{lines}{caplog.text}"
 
 
 def test_same_key_returns_the_first_policy(house: House, people: People) -> None:
