@@ -16,6 +16,7 @@ from rich.table import Table
 from libs.backup import BackupError, Tell, drill, dumping, restoring
 from libs.backup.manifest import Manifest
 from libs.cli.masking import without_passwords
+from libs.cli.progress import progress
 from libs.cli.running import SUPERUSER, FolderInUse, alone, embedded_urls, with_role
 from libs.config import load
 from libs.db import embedded
@@ -25,7 +26,7 @@ from libs.stack import SERVICES
 def back_up(folder: Path, to: Path | None, login: str, as_json: bool) -> None:
     """Back up every service's database of the configuration, or of the platform that runs in `folder`."""
     to = to or Path("backups") / f"backup_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    with _told_errors(), _progress() as tell:
+    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         urls = {name: _url(folder, name, login) for name in SERVICES}
         made = dumping.back_up(urls, to, tell)
     _warn(made)
@@ -38,7 +39,7 @@ def back_up(folder: Path, to: Path | None, login: str, as_json: bool) -> None:
 
 def restore(backup: Path, folder: Path, server: str, only_check: bool, as_json: bool) -> None:
     """Restore a backup: to the server of a URL, or into the data folder of a platform that does not run."""
-    with _told_errors(), _progress() as tell:
+    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         if only_check:
             restored = restoring.check(backup)
         elif server:
@@ -56,7 +57,7 @@ def restore(backup: Path, folder: Path, server: str, only_check: bool, as_json: 
 
 def run_drill(rows: int, within: float, as_json: bool) -> None:
     """Lose a server and get it back to a moment; ends with 1 when anything differs or it takes too long."""
-    with _told_errors(), _progress() as tell:
+    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         report = drill.run(rows, tell)
     if report.recovery_seconds > within:
         report.wrong.append(f"the recovery took {report.recovery_seconds:.1f} s, more than {within:g} s")
@@ -138,17 +139,6 @@ def _warn(backup: Manifest) -> None:
 
 def _print_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value, indent=2))
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """Tell what is being done: on one changing line of a terminal, or line by line anywhere else."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield console.print
-        return
-    with console.status("") as status:
-        yield status.update
 
 
 @contextmanager
