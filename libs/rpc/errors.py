@@ -1,7 +1,8 @@
 """The one table from kinds of errors to gRPC codes, and back from a neighbour's answer to an error.
 
 An answer carries `google.rpc.Status`: `ErrorInfo` always, `BadRequest` for fields, `RetryInfo` where repeating
-helps, and `RequestInfo` with the trace id. What is not a domain error leaves as INTERNAL without its text.
+helps, and `RequestInfo` with the trace id. What is not a domain error leaves as INTERNAL without its text. Words of
+the caller in it are cut short: an answer that outgrows what a client takes would come as another error.
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ _RETRY_AFTER = {
 }  # seconds
 
 
+# Bytes. All of them together, and once more as text beside, stay below the 8 KiB that any client takes.
+_MESSAGE = 500
+_VALUE = 200
+_MOST_FIELDS = 10
+
+
 class RemoteError(errors.DomainError):
     """A neighbour refused; its answer is passed on as it came."""
 
@@ -68,18 +75,25 @@ def to_status(error: BaseException) -> status_pb2.Status:
     details: list[Any] = []
     if isinstance(error, errors.FieldInvalid) and error.violations:
         bad = error_details_pb2.BadRequest()
-        for path, text in error.violations.items():
-            bad.field_violations.add(field=path, description=text)
+        for path, text in list(error.violations.items())[:_MOST_FIELDS]:
+            bad.field_violations.add(field=_cut(path, _VALUE), description=_cut(text, _VALUE))
         details.append(bad)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         failure = error_details_pb2.PreconditionFailure()
-        failure.violations.add(type=error.reason, description=error.message)
+        failure.violations.add(type=error.reason, description=_cut(error.message, _MESSAGE))
         details.append(failure)
     if code in _RETRY_AFTER:
         seconds = getattr(error, "retry_after", 0) or _RETRY_AFTER[code]
         delay = duration_pb2.Duration(seconds=int(seconds), nanos=int(seconds * 1e9) % 1_000_000_000)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return _status(code, error.message, error.reason, error.metadata, *details)
+    about = {name: _cut(value, _VALUE) for name, value in error.metadata.items()}
+    return _status(code, _cut(error.message, _MESSAGE), error.reason, about, *details)
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text, as many bytes as it may have at most."""
+    encoded = text.encode()
+    return text if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "…"
 
 
 def code_of(status: status_pb2.Status) -> grpc.StatusCode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import grpc
 import sqlalchemy as sa
@@ -51,7 +52,8 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         calculation = self._calculate(request.risk, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
-            number = quote.number_for(now.year, store.next_number(session))
+            year = now.astimezone(ZoneInfo(calculation.product.time_zone)).year
+            number = quote.number_for(year, store.next_number(session))
             made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
             store.add_quote(session, made)
             counted = measures.quotes.labels(made.product_code, calculation.decision.outcome.value)

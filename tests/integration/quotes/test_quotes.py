@@ -53,7 +53,7 @@ def test_created_quote_is_complete_and_reads_the_same(house: House, person: Pers
     made = house.create(person, risk(coverages=wanted))
     start = values.date_from_proto(made.start_date, "")
     assert made.state == pb.Quote.STATE_QUOTED
-    assert made.quote_number == f"Q-{datetime.now(UTC).year}-000001"
+    assert made.quote_number == f"Q-{datetime.now(ZoneInfo('Europe/Lisbon')).year}-000001"
     assert made.user_id == person.user_id
     assert values.date_from_proto(made.end_date, "") == start.replace(year=start.year + 1)
     assert dict(made.answers.items()) == ANSWERS["motor"]
@@ -255,3 +255,18 @@ def test_calculations_are_counted_by_product(house: House) -> None:
     assert REGISTRY.get_sample_value(
         "bazaruto_quote_calculation_duration_seconds_bucket", {"product_type": "travel", "le": "2.0"}
     )
+
+
+@pytest.mark.parametrize("what", ["question", "coverage", "currency"])
+def test_long_words_of_the_caller_are_refused_and_not_echoed_whole(house: House, what: str) -> None:
+    word = "x" * 50_000
+    if what == "question":
+        asked = risk(**{word: 1})  # type: ignore[arg-type]
+    elif what == "coverage":
+        asked = risk(coverages=[coverage(word)])
+    else:
+        asked = risk(coverages=[coverage("liability", limit=money_pb2.Money(currency_code=word, units=1))])
+    with pytest.raises(grpc.RpcError) as refused:
+        house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=asked))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(refused.value.details() or "") < 600

@@ -43,6 +43,18 @@ def test_every_error_state_has_a_reason_of_the_contract() -> None:
             assert any(kind in state.__mro__ for kind in kinds), state
 
 
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
+def test_words_of_the_caller_do_not_make_an_answer_too_long(letter: str) -> None:
+    words = letter * 20_000
+    refused = Refused(words, question=words)
+    wrong = FieldInvalid(violations={f"{number}{words}": words for number in range(100)})
+    for error in (refused, wrong):
+        status = to_status(error)
+        assert len(status.SerializeToString()) < 6000
+        assert len(status.message.encode()) <= 500
+        assert status.message.endswith("…")
+
+
 def test_every_reason_of_the_contract_is_raised_somewhere() -> None:
     _load_everything()
     raised = {state.reason for state in _states(DomainError)}
