@@ -4,8 +4,9 @@
 #
 #   build-offline.sh [TAG]      bazaruto:latest by default
 #
-# WORK is where roots and layers are kept, ARCHIVE an OCI archive to write besides. The chroot isolation asks for no
-# namespaces, so that this also runs inside a container.
+# WORK is where roots and layers are kept, ARCHIVE an OCI archive to write besides. With ONLY=base it makes the base and
+# ends, so that another image can be built on it. The chroot isolation asks for no namespaces, so that this also runs
+# inside a container.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tag=${1:-bazaruto:latest}
@@ -32,6 +33,8 @@ if ! "${store[@]}" inspect --type image "$base" >/dev/null 2>&1; then
   "${store[@]}" add --quiet "$container" "$work/root" /
   "${store[@]}" commit --quiet --rm "$container" "$base"
 fi
+
+if [ "${ONLY:-}" = base ]; then exit 0; fi
 
 # How this machine reaches its package index is lent to the build as a file, and does not stay in the image.
 setting() { sed -n "s/^$1 *= *//p" /etc/pip.conf 2>/dev/null | head -n 1; }

@@ -20,7 +20,7 @@ from tests.deploy.installation import (
     variables_of_composition,
 )
 from tests.deploy.manifests import deployment_name, of_kind, pods
-from tests.deploy.programs import DEPLOY, ROOT, run
+from tests.deploy.programs import DEPLOY, ROOT
 
 DOCKERFILE = SCRIPTS / "Dockerfile"
 SCHEDULES = {"dump": "backup.sh", "base-backup": "base-backup.sh"}
@@ -151,13 +151,3 @@ def relabelled(rules: list[dict[str, Any]], pod: dict[str, str], port: dict[str,
         elif matched:
             labels[rule["target_label"]] = matched.expand(rule.get("replacement", "$1").replace("$", "\\"))
     return labels
-
-
-def test_hadolint_finds_nothing_in_the_image_of_the_server() -> None:
-    assert run("hadolint", DOCKERFILE) == ""
-
-
-def test_checkov_finds_nothing_in_the_image_of_the_server() -> None:
-    configuration = DEPLOY / "checkov.yaml"
-    told = run("checkov", "--config-file", configuration, "--framework", "dockerfile", "--file", DOCKERFILE)
-    assert "Failed checks: 0" in told

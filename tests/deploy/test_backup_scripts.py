@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests.deploy.installation import (
     variables_of_cluster,
     variables_of_composition,
 )
+from tests.deploy.programs import eventually
 
 pytestmark = pytest.mark.xdist_group("deploy-backup")
 
@@ -166,11 +167,3 @@ def test_server_of_the_machine_is_found_by_its_data_folder(installed: Installati
 def eventually_archived(connection: psycopg.Connection) -> None:
     """Wait until the server has archived a file of its log."""
     eventually(lambda: connection.execute("SELECT archived_count > 0 FROM pg_stat_archiver").fetchone() == (True,))
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -245,7 +245,7 @@ def test_every_secret_that_is_mounted_is_one_that_the_deployment_page_creates(ov
     created = set(re.findall(r"create secret generic (\S+) ", page))
     mounted = set()
     for template in pods(overlay).values():
-        for volume in template["spec"]["volumes"] if "volumes" in template["spec"] else []:
+        for volume in template["spec"].get("volumes", []):
             parts = [volume, *volume.get("projected", {}).get("sources", [])]
             mounted |= {
                 part["secret"].get("secretName", part["secret"].get("name")) for part in parts if "secret" in part

@@ -19,6 +19,7 @@ UNITS = (
     "bazaruto-server@users.service",
     "bazaruto-server@quotes.service",
     "bazaruto-worker@users.service",
+    "bazaruto-worker@quotes.service",
     "bazaruto-migrate@users.service",
 )
 
@@ -76,3 +77,23 @@ def test_variable_that_a_template_makes_is_read(service: str, tmp_path: Path, mo
     assert made
     settings = settings_of(ROOT / "config.yaml", monkeypatch, **{made[1].replace("%i", service): str(url)})
     assert settings.services[service].db_url == "postgresql://somewhere/else"
+
+
+def test_only_the_worker_that_sends_letters_gets_the_password_of_the_mail_server() -> None:
+    given = [path for path in FOLDER.rglob("*") if path.is_file() and "mail-password" in path.read_text()]
+    assert given == [FOLDER / "bazaruto-worker@users.service.d" / "mail.conf"]
+    assert "LoadCredential=mail-password:/etc/bazaruto/secrets/mail-password" in given[0].read_text()
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    assert "`/run/credentials/bazaruto-worker@users.service/mail-password`" in page
+
+
+@pytest.mark.parametrize("script", ["backup", "base-backup", "config-backup", "app-data-backup"])
+def test_unit_of_a_backup_exposes_little(script: str, machine: Path) -> None:
+    for path in (DEPLOY / "backup").glob("*.service"):
+        shutil.copy(path, machine / "etc/systemd/system")
+    unit = f"backup-bazaruto@{script}.service"
+    told = run("systemd-analyze", "security", "--no-pager", "--offline=yes", f"--root={machine}", unit)
+    exposure = re.search(r"Overall exposure level for .*: (\d+\.\d+)", told)
+    assert exposure
+    assert float(exposure[1]) <= 3
+    assert (DEPLOY / "backup" / f"{script}.sh").stat().st_mode & 0o111
