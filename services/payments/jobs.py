@@ -36,7 +36,8 @@ class Handlers:
         """Collect the first invoice with the token that the policyholder gave when buying, however late it becomes.
 
         When an earlier run of this job died on the way, its payment is under way: this one fails with
-        `PaymentInProgress` and is tried again, until that payment has come to its end.
+        `PaymentInProgress` and is tried again, until that payment has come to its end. Another payment is begun only
+        when that one was given up before any money moved.
         """
         now = datetime.now(UTC)
         with self._database.transaction() as session:
@@ -44,7 +45,8 @@ class Handlers:
             found = store.billing.find(session, billed.policy_id) if billed else None
             if billed is None or found is None:
                 raise GiveUp(f"there is no invoice {invoice_id}")
-            if billed.state is not invoice.State.OPEN:
+            # A run before this one may have died after the provider said no: the card is not asked a second time.
+            if billed.state is not invoice.State.OPEN or store.payments.was_declined(session, billed.id):
                 return
             begun = collecting.begin(session, billed, None, self._provider.name, now, agreed_before=True)
         outcome = collecting.charge(self._provider, begun, found[0].payment_method)
@@ -94,8 +96,7 @@ class Handlers:
 
     def reap_keys(self) -> None:
         """Forget idempotency keys that nobody repeats any more."""
-        with self._database.transaction() as session:
-            idempotency.reap(session, datetime.now(UTC))
+        idempotency.reap(self._database)
 
 
 def register(runner: JobRunner, handlers: Handlers) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.db import Database
@@ -42,10 +41,6 @@ def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Pa
         with giving_up.when_refused():
             quotes.bind_quote(load(policy_id))
 
-    def reap_keys() -> None:
-        with database.transaction() as session:
-            idempotency.reap(session, datetime.now(UTC))
-
     runner.handle(OPEN_BILLING, open_billing)
     runner.handle(BIND_QUOTE, bind_quote)
-    runner.every("17 * * * *", REAP_KEYS, reap_keys)
+    runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))

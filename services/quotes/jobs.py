@@ -22,15 +22,11 @@ _AT_ONCE = 500  # quotes in one transaction, so that none is locked for long
 def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
 
-    def reap_keys() -> None:
-        with database.transaction() as session:
-            idempotency.reap(session, datetime.now(UTC))
-
     def sweep() -> None:
         expire_quotes(database, datetime.now(UTC))
 
     runner.every("*/5 * * * *", EXPIRE_QUOTES, sweep)
-    runner.every("27 * * * *", REAP_KEYS, reap_keys)
+    runner.every("27 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
 
 
 def expire_quotes(database: Database, now: datetime) -> int:

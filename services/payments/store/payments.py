@@ -41,6 +41,12 @@ def find_open(session: Session, invoice_id: UUID) -> UUID | None:
     )
 
 
+def was_declined(session: Session, invoice_id: UUID) -> bool:
+    """Whether the provider has declined a payment of an invoice."""
+    query = sa.select(_payments.c.id).where(_payments.c.invoice_id == invoice_id, _payments.c.status == State.DECLINED)
+    return session.scalar(query.limit(1)) is not None
+
+
 def find_oldest_open(session: Session) -> Mapping[State, datetime]:
     """When the oldest payment was begun that is still open, by its state. `idx_payments_status` finds the open ones."""
     query = sa.select(_payments.c.status, sa.func.min(_payments.c.created_at)).where(_payments.c.status.in_(OPEN))

@@ -14,6 +14,7 @@ CASES = [
     ("users", "users", "idx_users_email", "email = 'person500@example.com'"),
     ("policies", "policies", "idx_policies_user_id", "user_id = md5('500')::uuid"),
     ("payments", "payments", "idx_payments_status", "status = 'processing'"),
+    ("quotes", "idempotency_keys", "idx_idempotency_keys_created_at", "created_at < now() - interval '72 hours'"),
 ]
 _VALUES = {
     "uuid": "md5(n::text)::uuid",

@@ -214,11 +214,24 @@ def test_collecting_job_that_died_on_the_way_goes_on_when_its_payment_came_to_an
     house.check_money()
 
 
+def test_declined_card_is_not_charged_again_when_the_job_runs_again(house: House, people: People) -> None:
+    invoice_id = house.invoice_of(people.customer(), payment_method="pm_card_declined")
+    for _ in range(2):
+        house.handlers.collect(str(ids.decode("inv", invoice_id)))
+    assert len(house.provider.asked) == 1
+    assert house.rows("SELECT status FROM payments") == [("declined",)]
+
+
 def test_old_idempotency_keys_are_forgotten(house: House, people: People) -> None:
     person = people.customer()
     house.pay(person, house.invoice_of(person))
     house.handlers.reap_keys()
     assert house.rows("SELECT count(*) FROM idempotency_keys") == [(1,)]
     house.rows("UPDATE idempotency_keys SET created_at = now() - interval '73 hours' RETURNING key")
+    house.rows(
+        "INSERT INTO idempotency_keys (subject, method, key, fingerprint, created_at)"
+        " SELECT subject, method, generate_series(1, 2500)::text, fingerprint, created_at FROM idempotency_keys"
+        " RETURNING 1"
+    )
     house.handlers.reap_keys()
     assert house.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
