@@ -18,7 +18,6 @@ import procrastinate
 import psycopg
 import structlog
 from procrastinate.worker import Worker
-from prometheus_client import Gauge
 
 from libs import telemetry
 from libs.config import JobSettings
@@ -26,6 +25,7 @@ from libs.jobs import measures
 from libs.jobs.fencing import FencedManager
 from libs.jobs.kinds import QUEUES
 from libs.jobs.link import LOST, DatabaseRefused, DatabaseSilent, Link, is_refusal, wait_before
+from libs.jobs.presence import Presence, on_one_line
 from libs.jobs.rescue import Rescuer
 from libs.jobs.underway import UnderWay
 
@@ -42,8 +42,21 @@ class WorkerStopped(RuntimeError):
     """The worker stopped, and neither a signal nor its database is why."""
 
 
+def new_worker(app: procrastinate.App, settings: JobSettings, *, wait: bool) -> Worker:
+    """A worker as the settings want it; without `wait` it ends when nothing is due."""
+    return Worker(
+        app,
+        wait=wait,
+        install_signal_handlers=False,
+        concurrency=settings.concurrency,
+        fetch_job_polling_interval=_LOOK_EVERY,
+        update_heartbeat_interval=settings.heartbeat.total_seconds(),
+        stalled_worker_timeout=settings.stalled_after.total_seconds(),
+    )
+
+
 class WorkerLoop:
-    """Works on what an app knows to do."""
+    """Works on what an app knows to do. A process has one of it."""
 
     def __init__(
         self,
@@ -62,10 +75,8 @@ class WorkerLoop:
         self._rescuer = Rescuer(link.connector, settings, endless)
         self._stopping = asyncio.Event()
         self._retired: set[asyncio.Task[None]] = set()  # workers that lost the database while they had jobs
-        self._gone_since: float | None = None
-        self._refused = False
+        self._presence = Presence()
         self._attempt = 0
-        self._up: Gauge | None = None
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT. `DatabaseRefused` when the database is there at the start and refuses."""
@@ -74,7 +85,6 @@ class WorkerLoop:
         loop.set_default_executor(ThreadPoolExecutor(2 * self._settings.concurrency + 2, "job"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        self._up = measures.database_gauge()
         asked = asyncio.create_task(self._stopping.wait())
         is_first = True
         while not self._stopping.is_set():
@@ -98,8 +108,10 @@ class WorkerLoop:
                 await self._link.reach()
             except psycopg.Error as error:
                 if is_first and is_refusal(error):
-                    raise DatabaseRefused(f"the database does not let this worker work: {_told(error)}") from error
-                self._tell_gone(error)
+                    raise DatabaseRefused(
+                        f"the database does not let this worker work: {on_one_line(error)}"
+                    ) from error
+                self._presence.gone(error)
             else:
                 await self._link.open()
                 return
@@ -107,8 +119,9 @@ class WorkerLoop:
     async def _work(self, asked: asyncio.Task[bool]) -> None:
         """Register and work, until the database is gone or this process is to leave."""
         begun = time.monotonic()
-        worker = self.worker(wait=True)
+        worker = new_worker(self._app, self._settings, wait=True)
         working = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+        working.add_done_callback(_drop)
         tending = asyncio.create_task(self._tend())
         lost = asyncio.create_task(self._link.lost.wait())
         try:
@@ -128,23 +141,10 @@ class WorkerLoop:
             raise WorkerStopped("the worker stopped by itself; the lines above say why") from reason
         if time.monotonic() - begun > _LASTING:
             self._attempt = 0
-        self._tell_gone(reason)
+        self._presence.gone(reason)
         worker.stop()  # type: ignore[no-untyped-call]
         self._retired.add(working)
         working.add_done_callback(self._retired.discard)
-        working.add_done_callback(_drop)
-
-    def worker(self, *, wait: bool) -> Worker:
-        """A worker as the settings want it; without `wait` it ends when nothing is due."""
-        return Worker(
-            self._app,
-            wait=wait,
-            install_signal_handlers=False,
-            concurrency=self._settings.concurrency,
-            fetch_job_polling_interval=_LOOK_EVERY,
-            update_heartbeat_interval=self._settings.heartbeat.total_seconds(),
-            stalled_worker_timeout=self._settings.stalled_after.total_seconds(),
-        )
 
     async def _tend(self) -> None:
         """Look after the queues, and end this process when a job in it will not end."""
@@ -165,7 +165,7 @@ class WorkerLoop:
         looking.add_done_callback(_drop)
         done, _ = await asyncio.wait({looking}, timeout=soon)
         if not done:
-            self._show(up=False)
+            self._presence.doubtful()
             done, _ = await asyncio.wait({looking}, timeout=self._settings.stalled_after.total_seconds())
         if not done:
             self._link.lose(DatabaseSilent("it holds its connections and does not answer"))
@@ -173,11 +173,11 @@ class WorkerLoop:
         try:
             measures.show(looking.result())
         except LOST as error:
-            self._show(up=False)
+            self._presence.doubtful()
             if not self._link.lost.is_set():
-                log.warning("queues cannot be looked after", error=_told(error.__cause__ or error))
+                log.warning("queues cannot be looked after", error=on_one_line(error))
             return
-        self._tell_back()
+        self._presence.back()
 
     async def _look_once(self) -> list[dict[str, Any]]:
         await self._manager.unregister_left()
@@ -211,51 +211,24 @@ class WorkerLoop:
         _leave(1 if overdue else 0)
 
     async def _put_back(self, worker: Worker, overdue: set[tuple[int, int]]) -> None:
+        runs = self._under_way.all()
         try:
-            for worker_id, job_id in self._under_way.all():
+            for worker_id, job_id in runs:
                 late = (worker_id, job_id) in overdue
                 why = "it ran longer than jobs.time_limit" if late else "its worker leaves"
                 await self._rescuer.take(worker_id, job_id, why, counted=late)
-            if worker.worker_id is not None:
-                await self._manager.unregister_worker(worker.worker_id)
+            own = {worker.worker_id} if worker.worker_id is not None else set()
+            for worker_id in own | {worker_id for worker_id, _ in runs}:
+                await self._manager.unregister_worker(worker_id)
         except LOST as error:
-            log.warning("jobs are left to be rescued", error=_told(error.__cause__ or error))
+            log.warning("jobs are left to be rescued", error=on_one_line(error))
 
     def _overdue(self) -> set[tuple[int, int]]:
         return self._under_way.longer_than(self._settings.time_limit.total_seconds())
 
-    def _tell_gone(self, error: BaseException) -> None:
-        self._show(up=False)
-        if self._gone_since is None:
-            self._gone_since = time.monotonic()
-            log.warning("database gone", error=_told(error))
-        elif isinstance(error, psycopg.Error) and is_refusal(error) and not self._refused:
-            self._refused = True  # it may be mended, as after a restore; if not, somebody has to know
-            log.error("database refuses this worker", error=_told(error))
-        else:
-            log.debug("database still gone", error=_told(error))
-
-    def _tell_back(self) -> None:
-        self._show(up=True)
-        if self._gone_since is not None:
-            log.info("database back", seconds=round(time.monotonic() - self._gone_since, 1))
-            self._gone_since = None
-            self._refused = False
-
-    def _show(self, *, up: bool) -> None:
-        if self._up:
-            self._up.set(up)
-        if not up:
-            measures.forget()
-
-
-def _told(error: BaseException) -> str:
-    """An error on one line."""
-    return " ".join(str(error).split())
-
 
 def _drop(task: asyncio.Task[Any]) -> None:
-    """How a task ended that nobody waits for is of no interest."""
+    """How this task ends is asked for by nobody, or elsewhere."""
     if not task.cancelled():
         task.exception()
 

@@ -21,7 +21,7 @@ from libs.jobs.deferring import TRACE
 from libs.jobs.fencing import FencedManager
 from libs.jobs.kinds import JobKind
 from libs.jobs.link import Link
-from libs.jobs.loop import WorkerLoop
+from libs.jobs.loop import WorkerLoop, new_worker
 from libs.jobs.retrying import Retry
 from libs.jobs.underway import UnderWay
 from libs.telemetry import metrics, traces
@@ -47,9 +47,8 @@ class JobRunner:
         self._retry = Retry(settings, self._endless)
         self._link = Link(url, name)
         self._app = procrastinate.App(connector=self._link.connector)
-        self._app.job_manager = manager = FencedManager(self._link)
+        self._app.job_manager = self._manager = FencedManager(self._link)
         self._under_way = UnderWay()
-        self._loop = WorkerLoop(self._app, manager, self._link, settings, self._under_way, self._endless)
         forget = self._scheduled(DELETE_OLD, self._delete_old)
         if housekeeping:
             self._app.periodic(cron="7 * * * *")(forget)
@@ -74,7 +73,8 @@ class JobRunner:
         # Signals are listened to once there is a loop; before that there is nothing to put back.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         log.info("working", concurrency=self._settings.concurrency)
-        asyncio.run(self._loop.run())
+        loop = WorkerLoop(self._app, self._manager, self._link, self._settings, self._under_way, self._endless)
+        asyncio.run(loop.run())
 
     def run_due(self) -> None:
         """Work on what is due now, with what follows from it, and return. Schedules wait for a worker that stays."""
@@ -82,7 +82,7 @@ class JobRunner:
 
         async def work() -> None:
             async with self._app.open_async():
-                await self._loop.worker(wait=False).run()  # type: ignore[no-untyped-call]
+                await new_worker(self._app, self._settings, wait=False).run()  # type: ignore[no-untyped-call]
 
         asyncio.run(work())
         if self._link.reason:

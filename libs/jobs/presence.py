@@ -1,0 +1,52 @@
+"""What a worker tells of its database: one line when it goes, one when it is back, and a gauge all the time."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import structlog
+
+from libs.jobs import measures
+from libs.jobs.link import is_refusal
+
+log = structlog.get_logger("jobs")
+
+
+class Presence:
+    """Whether the database is there, as logs and metrics show it. Depths that may be old are not shown."""
+
+    def __init__(self) -> None:
+        self._up = measures.database_gauge()
+        self._gone_since: float | None = None
+        self._refused = False
+
+    def gone(self, error: BaseException) -> None:
+        """The database is away, still or again."""
+        self.doubtful()
+        if self._gone_since is None:
+            self._gone_since = time.monotonic()
+            log.warning("database gone", error=on_one_line(error))
+        elif isinstance(error, psycopg.Error) and is_refusal(error) and not self._refused:
+            self._refused = True  # it may be mended, as after a restore; if not, somebody has to know
+            log.error("database refuses this worker", error=on_one_line(error))
+        else:
+            log.debug("database still gone", error=on_one_line(error))
+
+    def doubtful(self) -> None:
+        """It does not answer as it should."""
+        self._up.set(0)
+        measures.forget()
+
+    def back(self) -> None:
+        """It answers."""
+        self._up.set(1)
+        if self._gone_since is not None:
+            log.info("database back", seconds=round(time.monotonic() - self._gone_since, 1))
+            self._gone_since = None
+            self._refused = False
+
+
+def on_one_line(error: BaseException) -> str:
+    """What the database, or its driver, said."""
+    return " ".join(str(error.__cause__ or error).split())
