@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bazaruto.operations.v1 import health_pb2 as pb
 from bazaruto.operations.v1 import health_pb2_grpc as rpc_pb
-from libs import jobs
+from libs import jobs, readiness
 from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
@@ -50,6 +51,75 @@ class Checks:
             return seconds, *jobs.observe(session)
 
 
+class _Watcher:
+    """One stream of the health protocol. It hears a state once, and the newest one last."""
+
+    def __init__(self, send: Callable[[object], None]) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+        self._heard: int | None = None
+
+    def tell(self, state: Callable[[], int]) -> None:
+        """Send the state, if it is another one than before."""
+        with self._lock:
+            newest = state()
+            if newest != self._heard:
+                self._heard = newest
+                self._send(health_pb2.HealthCheckResponse(status=newest))
+
+    def end(self) -> None:
+        """End the stream."""
+        self._send(None)
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the package has no types
+    """The gRPC health protocol.
+
+    The library's own holds a lock while it sends to a watcher. A watcher that leaves in that moment needs the lock in
+    the thread that would finish the sending, and no call of the process is answered any more.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, int] = {}
+        self._watchers: dict[_Watcher, str] = {}
+        # The library calls back instead of keeping a thread for each watcher.
+        HealthServicer.Watch.experimental_non_blocking = True  # type: ignore[attr-defined]
+
+    def set(self, name: str, state: int) -> None:
+        """Say how a service is; the process as a whole has the empty name."""
+        self._states[name] = state
+        for watcher, watched in list(self._watchers.items()):
+            if watched == name:
+                watcher.tell(lambda: self._state(name))
+
+    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
+        if request.service not in self._states:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such service here")
+        return health_pb2.HealthCheckResponse(status=self._state(request.service))
+
+    def Watch(self, request: Any, context: grpc.ServicerContext, send: Any = None) -> None:
+        name = request.service
+        watcher = _Watcher(send)
+        self._watchers[watcher] = name
+
+        def forget() -> None:
+            self._watchers.pop(watcher, None)
+
+        if context.add_callback(forget):
+            watcher.tell(lambda: self._state(name))
+        else:  # it has left already
+            forget()
+
+    def end_watches(self) -> None:
+        """End what watchers listen to, so that they ask again elsewhere and this process need not wait for them."""
+        for watcher in list(self._watchers):
+            watcher.end()
+
+    def _state(self, name: str) -> int:
+        unknown: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        return self._states.get(name, unknown)
+
+
 class HealthDetailServicer(rpc_pb.HealthDetailServiceServicer):
     """Runs the checks when it is asked."""
 
@@ -71,7 +141,7 @@ class HealthDetailServicer(rpc_pb.HealthDetailServiceServicer):
 class HealthMonitor:
     """Checks the database every two seconds and tells the health protocol; also brings the gauges up to date."""
 
-    def __init__(self, servicer: health.HealthServicer, names: Sequence[str], checks: Checks) -> None:
+    def __init__(self, servicer: HealthServicer, names: Sequence[str], checks: Checks) -> None:
         self._servicer = servicer
         self._names = ("", *names)
         self._checks = checks
@@ -85,16 +155,16 @@ class HealthMonitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell everybody that this process goes away."""
+        """Tell everybody that this process goes away. Saying it again changes nothing."""
         self._stop.set()
-        self._servicer.enter_graceful_shutdown()
+        self._tell(serving=False)
         self._checks.stop()
 
     def _watch(self) -> None:
         while not self._stop.is_set():
             serving = self._is_well()
-            if not self._stop.is_set() and serving is not self._serving:
-                self._tell(serving)
+            if serving is not self._serving:
+                self._tell(serving=serving)
             self._stop.wait(_EVERY if serving else _EVERY / 4)
 
     def _is_well(self) -> bool:
@@ -109,8 +179,12 @@ class HealthMonitor:
             return False
         return True
 
-    def _tell(self, serving: bool) -> None:
+    def _tell(self, *, serving: bool) -> None:
+        if serving and self._stop.is_set():
+            return
         self._serving = serving
         state = health_pb2.HealthCheckResponse
         for name in self._names:
             self._servicer.set(name, state.SERVING if serving else state.NOT_SERVING)
+        if serving:
+            readiness.tell()
