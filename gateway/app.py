@@ -41,6 +41,7 @@ log = structlog.get_logger("gateway")
 _DETAILS = "grpc-status-details-bin"
 # Watching for the caller to go away costs a task; calls that are over sooner do without.
 _WATCH_AFTER = 0.05  # seconds
+_REPEAT_AFTER = 0.1  # seconds
 _SECURITY: Headers = [
     (b"server", b"bazaruto"),
     (b"x-content-type-options", b"nosniff"),
@@ -53,6 +54,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 _NO_BUFFERING = (b"x-accel-buffering", b"no")  # a stream that nginx buffers is none
 _DEPRECATION = (b"deprecation", b"true")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
+_CLOSE = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Gateway:
         self._endpoints = {route: _endpoint(route, registry, channels[route.service]) for route in table.routes}
         self._in_flight = 0
         self._streams: set[Any] = set()
+        self._leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -127,8 +130,9 @@ class Gateway:
             self._in_flight -= 1
             self._observer.end(watch, status)
 
-    def end_streams(self) -> None:
-        """End every stream now, as the process goes away; those who follow one connect again elsewhere."""
+    def leave(self) -> None:
+        """Ask every caller to connect anew, and end every stream, as the process goes away."""
+        self._leaving = True
         for call in list(self._streams):
             call.cancel()
 
@@ -172,7 +176,14 @@ class Gateway:
         call = endpoint.call(message, timeout=seconds, metadata=metadata)
         if endpoint.route.streaming:
             return await self._stream(call, endpoint, form, request, watch, receive, send)
-        return await self._reply(call, endpoint, receive)
+        try:
+            return await self._reply(call, endpoint, receive)
+        except Problem as problem:
+            # The channel repeats what is safe by its method; this is safe by its key.
+            if problem.status != 503 or not endpoint.route.may_have_key or not request.get("idempotency-key"):
+                raise
+        await asyncio.sleep(_REPEAT_AFTER)
+        return await self._reply(endpoint.call(message, timeout=seconds, metadata=metadata), endpoint, receive)
 
     @staticmethod
     def _other_method(request: Request, allowed: set[str]) -> Response:
@@ -292,6 +303,8 @@ class Gateway:
         """Send a whole answer: not modified, or compressed where it helps, without its body for HEAD."""
         status, body = response.status, response.body
         headers = [*self._common(request, watch), *response.headers, _VARY]
+        if self._leaving and request.is_http1:  # HTTP/2 has a frame of its own for this
+            headers.append(_CLOSE)
         if not any(name == b"content-security-policy" for name, _ in response.headers):
             headers.append(_NO_FRAMES)
         if response.etag:

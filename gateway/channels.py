@@ -10,7 +10,6 @@ from gateway.contracts import full_name
 from gateway.routes import Route
 from libs.rpc import connection
 
-_REQUIRED = 1  # bazaruto.options.v1.Idempotency
 _MAX_MESSAGE = 4 << 20  # bytes
 
 
@@ -21,6 +20,6 @@ def connect(target: str, routes: Iterable[Route]) -> grpc.aio.Channel:
 
 
 def repeated(routes: Iterable[Route]) -> list[dict[str, str]]:
-    """What is safe to repeat: reads, and calls that cannot be made without an idempotency key."""
-    safe = {full_name(r.rpc)[1:] for r in routes if r.http_method == "GET" or r.idempotency == _REQUIRED}
+    """What is safe to repeat: what changes nothing, and calls that cannot be made without an idempotency key."""
+    safe = {full_name(r.rpc)[1:] for r in routes if r.is_repeatable}
     return [dict(zip(("service", "method"), name.split("/"), strict=True)) for name in sorted(safe)]

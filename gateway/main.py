@@ -6,8 +6,10 @@ made, that they are shared, and gRPC must not be in use when workers are forked.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
@@ -16,10 +18,12 @@ from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings, HTTP2Settings
+from granian.net import SocketHolder  # type: ignore[attr-defined]  # it is not in the stubs
 from granian.server import MPServer
 
 from gateway import contracts, routes
 from gateway.exchange import networks
+from libs import listening
 from libs.config import Settings, load_or_exit
 
 DRAIN_SIGNAL = signal.SIGUSR1  # tells a worker: not ready any more, the end is near
@@ -27,13 +31,23 @@ _MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _HEADER_MILLISECONDS = 10_000
 _HEADER_BYTES = 64 << 10  # a backstop; the application refuses more than 16 KiB with an error that tells why
 _IDLE_CONNECTIONS = 4096  # in a worker, besides those with a request; granian counts both together
+_FAREWELL = 0.5  # seconds after the drain in which callers who have come are answered and no others come
 _STOP_SECONDS = 25  # for requests in flight to end
 
 
 class Server(MPServer):
-    """Granian, which on SIGTERM first tells the workers that they are not ready, and stops after the drain."""
+    """Granian, which on SIGTERM first tells the workers that they are not ready, and stops after the drain.
 
+    The workers share one socket. Had each its own, as granian would have it, then callers that wait in the socket of
+    a worker would be cut off when it is replaced.
+    """
+
+    listener: socket.socket
     drain_seconds = 0.0
+
+    def _init_shared_socket(self) -> None:
+        self._sso = self.listener
+        self._shd: Any = SocketHolder(self.listener.fileno(), False, listening.BACKLOG)  # type: ignore[call-arg]
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """SIGHUP opens the log anew, here as everywhere; the workers stay."""
@@ -46,9 +60,9 @@ class Server(MPServer):
                 os.kill(worker.inner.pid, number)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Begin to stop."""
+        """Begin to stop. The workers answer for the drain, accept nobody after it, and end."""
         self.pass_on(DRAIN_SIGNAL)
-        Timer(self.drain_seconds, super().signal_handler_interrupt).start()
+        Timer(self.drain_seconds + _FAREWELL, super().signal_handler_interrupt).start()
 
 
 def serve(settings: Settings) -> None:
@@ -61,17 +75,19 @@ def serve(settings: Settings) -> None:
         networks(settings.gateway.trusted_proxies)
     except ValueError as error:
         sys.exit(f"configuration: gateway.trusted_proxies: {error}")
+    multiprocessing.set_start_method("fork")  # the workers get the socket by it
     with ExitStack() as stack:
         if settings.gateway.workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bazaruto-gateway-"))
             os.environ[_MULTIPROCESS_FOLDER] = folder
         try:
-            _server(settings).serve()
-        except RuntimeError as error:  # granian's for a port that cannot be had; the rest of it is a backtrace
-            sys.exit(f"gateway.listen: {settings.gateway.listen}: {str(error).partition(chr(10))[0]}")
+            listener = listening.passed_socket() or listening.open_socket(settings.gateway.listen)
+        except OSError as error:
+            sys.exit(f"gateway.listen: {settings.gateway.listen}: {error.strerror}")
+        _server(settings, listener).serve()
 
 
-def _server(settings: Settings) -> Server:
+def _server(settings: Settings, listener: socket.socket) -> Server:
     host, _, port = settings.gateway.listen.rpartition(":")
     server = Server(
         "gateway.worker:application",
@@ -83,7 +99,6 @@ def _server(settings: Settings) -> Server:
         http=HTTPModes.auto,
         websockets=False,
         workers=settings.gateway.workers,
-        backlog=2048,
         backpressure=settings.gateway.max_in_flight + _IDLE_CONNECTIONS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
         http2_settings=HTTP2Settings(max_concurrent_streams=100, max_headers_size=_HEADER_BYTES),
@@ -92,6 +107,7 @@ def _server(settings: Settings) -> Server:
         log_access=False,
         log_enabled=False,
     )
+    server.listener = listener
     server.drain_seconds = settings.drain.total_seconds()
     signal.signal(signal.SIGUSR2, server.pass_on)
     return server

@@ -20,7 +20,6 @@ from libs.version import VERSION
 _ERROR = {"$ref": "#/components/responses/Error"}
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _QUERY_DEPTH = 3
-_REQUIRED, _OPTIONAL = 1, 2  # bazaruto.options.v1.Idempotency
 _ROLES = 3  # bazaruto.options.v1.Audience
 _ABOUT = (
     "Bazaruto over HTTP and JSON.\n\n"
@@ -125,9 +124,9 @@ def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterato
         for name, one in _query_fields(route.rpc.input, skipped):
             required = _must_be_given(schemas, route, one)
             yield _parameter(name, "query", schemas.field(one), required=required)
-    if route.idempotency in (_REQUIRED, _OPTIONAL):
+    if route.needs_key or route.may_have_key:
         key = {"type": "string", "minLength": 20, "maxLength": 255, "description": _KEY_TEXT}
-        yield _parameter("Idempotency-Key", "header", key, required=route.idempotency == _REQUIRED)
+        yield _parameter("Idempotency-Key", "header", key, required=route.needs_key)
     if conditional.etag_field(route.rpc.output) is not None and not route.streaming:
         name = "If-None-Match" if route.http_method == "GET" else "If-Match"
         told = "Answer 304 if it is still the current tag." if name != "If-Match" else "Change only if it is."

@@ -35,11 +35,11 @@ CODES: dict[int, tuple[str, int, str]] = {
     15: ("DATA_LOSS", 500, "INTERNAL_ERROR"),
     16: ("UNAUTHENTICATED", 401, "TOKEN_INVALID"),
 }
+_CANCELLED, _UNAVAILABLE = 1, 14
 _NUMBERS = {name: number for number, (name, _, _) in CODES.items()}
 
 # An error without details comes from the transport: these texts take the place of its own.
 _GENERIC = {
-    1: "The call was cancelled.",
     2: "Something failed inside the platform.",
     4: "The deadline of the call passed.",
     8: "The platform has as much work as it can take.",
@@ -197,8 +197,10 @@ def internal() -> Problem:
 
 def from_status(registry: Registry, code: int, message: str, status_details: bytes | None) -> Problem:
     """The error that a service or the transport answered with."""
-    name, http_status, reason = CODES.get(code, CODES[2])
     details = _details(registry, status_details)
+    if code == _CANCELLED and not details:  # not by the caller: the service was about to leave
+        code = _UNAVAILABLE
+    name, http_status, reason = CODES.get(code, CODES[2])
     if not details:
         message = _GENERIC.get(code, "The call was refused.")
     if not any(detail["@type"] == _type("ErrorInfo") for detail in details):

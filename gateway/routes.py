@@ -21,6 +21,7 @@ ANY_METHOD = "*"
 _BODILESS = frozenset({"GET", "DELETE", "HEAD"})
 _PATTERNS = ("get", "put", "post", "delete", "patch")
 _PUBLIC, _INTERNAL = 1, 4  # bazaruto.options.v1.Audience
+_REQUIRED, _OPTIONAL, _NO_EFFECT = 1, 2, 3  # bazaruto.options.v1.Idempotency
 
 
 class RuleError(Exception):
@@ -51,6 +52,21 @@ class Route:
     def streaming(self) -> bool:
         """Whether the method answers with a stream."""
         return self.rpc.method_kind == "server_streaming"
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether it cannot be called without an idempotency key."""
+        return self.idempotency == _REQUIRED
+
+    @property
+    def may_have_key(self) -> bool:
+        """Whether an idempotency key may be given, and makes it safe to repeat."""
+        return self.idempotency == _OPTIONAL
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether every call is safe to repeat: it changes nothing, or has a key."""
+        return self.http_method == "GET" or self.idempotency in (_REQUIRED, _NO_EFFECT)
 
     @property
     def is_public(self) -> bool:

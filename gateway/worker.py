@@ -20,12 +20,14 @@ from gateway.exchange import Receive, Scope, Send, networks
 from gateway.health import Health
 from gateway.main import DRAIN_SIGNAL
 from gateway.operations import Operations
-from libs import telemetry
+from libs import readiness, telemetry
 from libs.auth import ServiceTokens
 from libs.config import Settings, load_or_exit
+from libs.listening import leave_callers_to_others
 
 log = structlog.get_logger("gateway")
 
+_ASK_EVERY = 0.1  # seconds between two questions to the services at start
 _LOOK_EVERY = 0.5  # seconds between two looks at the parent
 
 
@@ -53,9 +55,11 @@ class Worker:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         leaving = asyncio.ensure_future(_leave_with_parent())
+        telling = asyncio.ensure_future(_tell_when_ready(health))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         leaving.cancel()
+        telling.cancel()
         self._drain(health)
         for channel in opened:
             await channel.close(grace=None)
@@ -101,10 +105,12 @@ class Worker:
         return list(opened.values()), health
 
     def _drain(self, health: Health) -> None:
-        """Be not ready any more, and end what would never end by itself."""
+        """Be not ready any more, send callers elsewhere, and end what would never end by itself."""
         health.stopping = True
         if self._gateway is not None:
-            self._gateway.end_streams()
+            self._gateway.leave()
+        drain = self._settings.drain.total_seconds()
+        asyncio.get_running_loop().call_later(drain, leave_callers_to_others, self._settings.gateway.listen)
 
 
 def _proof(tokens: ServiceTokens) -> Callable[[], str]:
@@ -115,6 +121,13 @@ def _proof(tokens: ServiceTokens) -> Callable[[], str]:
         log.warning("no secret: services will not believe the addresses of callers", error=str(error))
         return str
     return tokens.header
+
+
+async def _tell_when_ready(health: Health) -> None:
+    """Tell whoever started the gateway once its services can be called. With several workers the first one tells."""
+    while (await health.ready())["status"] != "healthy":
+        await asyncio.sleep(_ASK_EVERY)
+    readiness.tell()
 
 
 async def _leave_with_parent() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from libs.auth import write_secret, write_signing_key
 from libs.config import AuthSettings, Settings
 from libs.db import embedded
+from libs.listening import is_taken
 from libs.ports import free_port
 from libs.stack import SERVICES
 
@@ -136,18 +137,7 @@ def busy_addresses(settings: Settings) -> list[str]:
     wanted = [settings.gateway.listen]
     for service in settings.services.values():
         wanted += [service.listen, service.metrics, service.worker_metrics]
-    return [address for address in wanted if _is_busy(address)]
-
-
-def _is_busy(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, int(port)))
-        except OSError:
-            return True
-    return False
+    return [address for address in wanted if is_taken(address)]
 
 
 def apply(environment: dict[str, str]) -> None:

@@ -22,6 +22,8 @@ DEFAULT_SERVICES: Final = {
     for index, name in enumerate(SERVICES)
 }
 
+TAKE_OVER: Final = "--take-over"  # marks a process that shares its port with the one that it replaces
+
 
 @dataclass(frozen=True, slots=True)
 class Process:

@@ -1,26 +1,24 @@
 """Starting and stopping the processes of the platform on one machine: for development and for the tests.
 
-Processes start as soon as what they need is ready, and are ready when they say so themselves: services by the
-gRPC health protocol, the gateway at `/readyz`, workers at `/metrics`.
+Processes start as soon as what they need is ready, and are ready when they say so themselves. One that is replaced
+goes on until its successor is ready: the two share the port, and the gateway's socket outlives both.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
+from libs import listening, readiness
 from libs.config import Settings
-from libs.stack import PROCESSES, Process
+from libs.stack import PROCESSES, TAKE_OVER, Process
 
 READY_SECONDS = 60.0
 _LOOK_EVERY = 0.05
@@ -35,7 +33,11 @@ class StartError(RuntimeError):
 class _Running:
     process: Process
     handle: subprocess.Popen[bytes]
-    ready: bool = False
+    awaited: readiness.Awaited
+
+    @property
+    def ready(self) -> bool:
+        return self.awaited.is_ready
 
 
 class Supervisor:
@@ -52,45 +54,88 @@ class Supervisor:
         self._logs = logs
         self._code = code
         self._running: dict[str, _Running] = {}
+        self._door: socket.socket | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, processes: Iterable[Process] = PROCESSES, told: Callable[[str], None] = lambda name: None) -> None:
         """Start processes and wait until all are ready; `told` hears of each. `StartError` names the culprit."""
         waiting = list(processes)
+        untold: set[str] = set()
         deadline = time.monotonic() + READY_SECONDS
-        while waiting or not all(running.ready for running in self._running.values()):
+        while waiting or untold:
             for process in [p for p in waiting if all(self.is_ready(name) for name in p.needs)]:
                 waiting.remove(process)
                 self.spawn(process)
-            for running in self._running.values():
-                if not running.ready and running.handle.poll() is not None:
-                    raise StartError(f"{running.process.name} ended at start:\n{self.tail(running.process.name)}")
-                if not running.ready and answers(self._settings, running.process):
-                    running.ready = True
-                    told(running.process.name)
-            if time.monotonic() > deadline:
-                late = ", ".join(name for name, running in self._running.items() if not running.ready)
-                raise StartError(f"not ready after {READY_SECONDS:.0f} s: {late}\n{self.tail(late.split(', ')[0])}")
+                untold.add(process.name)
+            for name in sorted(untold):
+                if self._has_become_ready(self._running[name], deadline):
+                    untold.remove(name)
+                    told(name)
             time.sleep(_LOOK_EVERY)
 
-    def spawn(self, process: Process) -> None:
-        """Start one process, without waiting for it."""
+    def spawn(self, process: Process, *, takes_over: bool = False) -> None:
+        """Start one process, without waiting for it; `takes_over` lets it share the ports of the one before it."""
+        if process.name in self._running and not takes_over:
+            self._running[process.name].awaited.close()
+        awaited = readiness.Awaited()
+        environment = self._environment | awaited.environment
+        passed: tuple[int, ...] = ()
+        command = [sys.executable, "-m", process.module, process.verb]
+        if _is_gateway(process):
+            passed = (self._open_door().fileno(),)
+            environment[listening.PASSED] = str(passed[0])
+        elif takes_over:
+            command.append(TAKE_OVER)
         with (self._logs / f"{process.name}.log").open("ab") as log:
             handle = subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, "-m", process.module, process.verb],
-                env=self._environment,
+                command,
+                env=environment,
                 cwd=self._code,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=passed,
                 # Ctrl-C in a terminal reaches the supervisor only, which ends the others in order.
                 start_new_session=True,
             )
-        self._running[process.name] = _Running(process, handle)
+        self._running[process.name] = _Running(process, handle, awaited)
+
+    def replace(self, process: Process) -> None:
+        """Put a new process in the place of a running one, without a moment in which nobody answers.
+
+        `StartError` when the new one does not become ready; the old one goes on then.
+        """
+        old = self._running[process.name]
+        self.spawn(process, takes_over=True)
+        deadline = time.monotonic() + READY_SECONDS
+        try:
+            while not self._has_become_ready(self._running[process.name], deadline):
+                time.sleep(_LOOK_EVERY)
+        except StartError:
+            self._end([self._running[process.name]])
+            self._running[process.name] = old
+            raise
+        self._end([old])
 
     def is_ready(self, name: str) -> bool:
         """Whether the process has become ready."""
         return name in self._running and self._running[name].ready
+
+    def _has_become_ready(self, running: _Running, deadline: float) -> bool:
+        name = running.process.name
+        if running.ready:
+            return True
+        if running.handle.poll() is not None:
+            raise StartError(f"{name} ended at start:\n{self.tail(name)}")
+        if time.monotonic() > deadline:
+            raise StartError(f"{name} is not ready after {READY_SECONDS:.0f} s:\n{self.tail(name)}")
+        return False
+
+    def _open_door(self) -> socket.socket:
+        """The gateway's socket. Callers that come while no gateway accepts them wait in it."""
+        if self._door is None:
+            self._door = listening.open_socket(self._settings.gateway.listen)
+        return self._door
 
     def dead(self) -> list[Process]:
         """Processes that ended by themselves."""
@@ -109,32 +154,32 @@ class Supervisor:
     def stop(self, told: Callable[[str], None] = lambda name: None) -> None:
         """End all processes: the gateway, then the workers, then the servers; what does not go is killed."""
         for belongs in (_is_gateway, _is_worker, _is_server):
-            going = [running for running in self._running.values() if belongs(running.process)]
-            for running in going:
-                if running.handle.poll() is None:
-                    running.handle.terminate()
-            deadline = time.monotonic() + _STOP_SECONDS
-            for running in going:
-                try:
-                    running.handle.wait(max(0.0, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    self.kill(running.process.name)
-                told(running.process.name)
+            self._end([running for running in self._running.values() if belongs(running.process)], told)
         self._running.clear()
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+
+    @staticmethod
+    def _end(going: Sequence[_Running], told: Callable[[str], None] = lambda name: None) -> None:
+        for running in going:
+            if running.handle.poll() is None:
+                running.handle.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for running in going:
+            try:
+                running.handle.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(running.handle.pid, signal.SIGKILL)
+                running.handle.wait()
+            running.awaited.close()
+            told(running.process.name)
 
     def tail(self, name: str, lines: int = 15) -> str:
         """The end of a process's log."""
         path = self._logs / f"{name}.log"
         text = path.read_text(errors="replace") if path.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-def answers(settings: Settings, process: Process) -> bool:
-    """Whether a process can do its work, as it says itself where the configuration has it listen."""
-    if _is_gateway(process):
-        return http_ok(f"http://{settings.gateway.listen}/readyz")
-    service = settings.services[process.service]
-    return serving(service.listen) if process.verb == "serve" else http_ok(f"http://{service.worker_metrics}")
 
 
 def _is_gateway(process: Process) -> bool:
@@ -147,22 +192,3 @@ def _is_worker(process: Process) -> bool:
 
 def _is_server(process: Process) -> bool:
     return not _is_gateway(process) and not _is_worker(process)
-
-
-def http_ok(url: str) -> bool:
-    """Whether an address answers 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def serving(address: str) -> bool:
-    """Whether a server says by the gRPC health protocol that it serves."""
-    with grpc.insecure_channel(address) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -41,6 +41,20 @@ def up(folder: RunFolder = RUN_FOLDER) -> None:
 
 
 @app.command()
+def restart(
+    processes: Annotated[
+        list[str] | None, typer.Argument(help="users, users-worker, gateway …; all by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """Replace the running processes one after another, with the code and configuration of now; no request fails."""
+    from libs.cli.restart import run
+
+    run(folder, processes or [], as_json)
+
+
+@app.command()
 def demo(
     gateway: Annotated[str, typer.Option(help="Address of the gateway; the running platform's by default.")] = "",
     folder: RunFolder = RUN_FOLDER,

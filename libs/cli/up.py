@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from libs import provisioning
+from libs.cli.restart import STATE, Requests
 from libs.config import Settings, load
 from libs.stack import PROCESSES
 from libs.supervisor import StartError, Supervisor
 
-STATE = "state.json"
 _LOOK_EVERY = 0.5
 _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 
@@ -47,6 +48,7 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
         sys.exit(f"Somebody listens on {', '.join(busy)}. Stop that, or configure other addresses (see config.yaml).")
     supervisor = None
     provision = provisioning.Provision()
+    requests = Requests()
     try:
         with _progress(console) as tell:
             provision = provisioning.prepare(folder, settings, tell)
@@ -56,16 +58,17 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
             supervisor = Supervisor(settings, os.environ, folder / "logs")
             tell(f"Starting {len(PROCESSES)} processes")
             supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
-        state = {"pid": os.getpid(), "environment": provision.environment}
+        state = {"pid": os.getpid(), "control": requests.path, "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
         console.print(_welcome(settings, folder, time.monotonic() - begun), soft_wrap=True)
-        _watch(supervisor, console, stopping)
+        _watch(supervisor, requests, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:
-        console.print(f"[red]The platform did not start.[/] {error}")
+        console.print(f"[red]The platform did not start.[/] {escape(str(error))}")
         sys.exit(1)
     finally:
         (folder / STATE).unlink(missing_ok=True)
+        requests.close()
         with _progress(console) as tell:
             tell("Stopping")
             if supervisor:
@@ -84,9 +87,13 @@ def _progress(console: Console) -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def _watch(supervisor: Supervisor, console: Console, stopping: threading.Event) -> None:
-    """Start again what dies, and say so."""
+def _watch(supervisor: Supervisor, requests: Requests, console: Console, stopping: threading.Event) -> None:
+    """Start again what dies, replace what is asked for, and say so."""
     while not stopping.wait(_LOOK_EVERY):
+        for told in requests.serve(supervisor):
+            console.print(told, markup=False)
+            if stopping.is_set():
+                return
         for process in supervisor.dead():
             console.print(f"[red]{process.name} died[/]; starting it again. The end of its log:")
             console.print(supervisor.tail(process.name, 5), markup=False)
@@ -110,6 +117,7 @@ def _welcome(settings: Settings, folder: Path, seconds: float) -> str:
   logs          {folder}/logs
 
 Buy a policy:  .venv/bin/bazarutod demo      (or step by step with curl, as README.md shows)
+Restart:       .venv/bin/bazarutod restart   (one process after another; nobody is turned away)
 An admin:      .venv/bin/bazarutod create-admin you@example.com
 Ctrl-C stops everything.
 """

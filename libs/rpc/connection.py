@@ -14,7 +14,8 @@ _RETRY: Final = {
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # CANCELLED without having been asked to is what a server says to a call that comes while it leaves.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 Options = tuple[tuple[str, str | int], ...]

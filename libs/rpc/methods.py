@@ -49,7 +49,7 @@ class Method:
     @property
     def takes_key(self) -> bool:
         """Whether an idempotency key has a meaning here."""
-        return self.idempotency != options_pb2.IDEMPOTENCY_UNSPECIFIED
+        return self.idempotency in (options_pb2.IDEMPOTENCY_REQUIRED, options_pb2.IDEMPOTENCY_OPTIONAL)
 
 
 def of_service(service: ServiceDescriptor) -> dict[str, Method]:

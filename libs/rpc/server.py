@@ -13,17 +13,18 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf import descriptor_pool
-from grpc_health.v1 import health
 from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from bazaruto.operations.v1 import health_pb2_grpc, operations_pb2_grpc
 from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
 from libs.db import Database
 from libs.errors import Exhausted
+from libs.listening import leave_callers_to_others
 from libs.rpc import idempotency, methods
 from libs.rpc.audit import AuditServicer, Denials
-from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor
+from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor, HealthServicer
 from libs.rpc.interceptors import Chain
 from libs.rpc.operations import OperationsServicer
 
@@ -33,6 +34,8 @@ _STREAMS = 32  # streams at the same time; each holds a thread
 _IN_FLIGHT = 1000  # calls at the same time; more are refused at once
 _GRACE = 20.0  # seconds that calls under way get when the process stops
 _OPTIONS = (
+    # Copies share the port, and so does the process that takes over. `libs.process` refuses a port of others.
+    ("grpc.so_reuseport", 1),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
     # Callers find new replicas when connections are renewed from time to time.
@@ -67,10 +70,10 @@ class Server:
         self._streams = ThreadPoolExecutor(_STREAMS, "stream")
         self._streaming = threading.BoundedSemaphore(_STREAMS)
         self._names: list[str] = []
-        self._health = health.HealthServicer()
+        self._health = HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(settings.threads, "call"),
-            options=(*_OPTIONS, ("grpc.so_reuseport", int(settings.services[service].workers > 1))),
+            options=_OPTIONS,
             maximum_concurrent_rpcs=_IN_FLIGHT,
         )
         self._checks = Checks(database)
@@ -117,7 +120,7 @@ class Server:
             # Imported here: it takes memory that a process in production need not spend.
             from grpc_reflection.v1alpha import reflection
 
-            reflection.enable_server_reflection((*self._names, health.SERVICE_NAME), self._server)
+            reflection.enable_server_reflection((*self._names, HEALTH), self._server)
         self._server.add_insecure_port(listen)
         self._database.open()
         self._server.start()
@@ -127,11 +130,20 @@ class Server:
         return monitor
 
     def stop(self, monitor: HealthMonitor) -> None:
-        """Go away in order: tell health, wait for callers to notice, end what is under way."""
+        """Go away in order: tell health, wait for callers to notice, end what is under way.
+
+        Without a drain nobody is told first. Callers have no other address then, and would fail until the connection
+        ends; its end alone sends them to the process that took over.
+        """
+        if self._settings.drain:
+            monitor.stop()
+            time.sleep(self._settings.drain.total_seconds())
+        leave_callers_to_others(self._settings.services[self._service].listen)
+        ended = self._server.stop(_GRACE)
         monitor.stop()
+        self._health.end_watches()
         self._operations.stop()
-        time.sleep(self._settings.drain.total_seconds())
-        self._server.stop(_GRACE).wait()
+        ended.wait()
         self._streams.shutdown(cancel_futures=True)
         self._database.close()
         log.info("stopped")

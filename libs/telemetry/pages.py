@@ -10,6 +10,7 @@ import http.client
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from libs import profiling
 from libs.telemetry import metrics
 
 _TEXT = "text/plain; charset=utf-8"
+_TRY_EVERY = 0.1  # seconds
 _LONGEST = 70.0  # seconds; a profile runs for a minute at most
 _PATHS = ("/metrics", *(f"{profiling.PREFIX}{name}" for name in profiling.NAMES))
 
@@ -109,6 +111,19 @@ def serve(address: str, copies: Path | None = None) -> ThreadingHTTPServer:
     host, _, port = address.rpartition(":")
     handler = type("Handler", (_Handler,), {"copies": copies})
     return _run(_Server((host, int(port)), handler))
+
+
+def serve_after(address: str, copies: Path | None = None) -> None:
+    """Show the pages as soon as the process that shows its own there is gone: counts of two must not mix."""
+
+    def wait() -> None:
+        while True:
+            with suppress(OSError):
+                serve(address, copies)
+                return
+            time.sleep(_TRY_EVERY)
+
+    threading.Thread(target=wait, name="pages", daemon=True).start()
 
 
 def serve_to_parent(folder: Path) -> None:

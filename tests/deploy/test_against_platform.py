@@ -18,7 +18,7 @@ import yaml
 
 from libs.db import embedded
 from libs.stack import PROCESSES, SERVICES, Process
-from libs.supervisor import serving
+from libs.cli.health import serving
 from tests.deploy.manifests import deployment_name, pods
 from tests.deploy.programs import DEPLOY, program
 from tests.deploy.queries import as_jq, chooses
