@@ -29,6 +29,8 @@ _KEYS = {
     "tax": {"rate"},
     "fee": {"amount"},
 }
+_DEFAULT_PLAN = "annual"
+_MOST_INSTALLMENTS = 60
 _PHASES = ("coverages", "the whole premium", "the minimum", "tax and fees")
 
 
@@ -39,10 +41,7 @@ def problems_of(product: Product) -> Problems:
     yield from _coverages(product)
     yield from _rating(product)
     yield from _underwriting(product)
-    yield from _codes("plans", [plan.code for plan in product.plans])
-    for index, plan in enumerate(product.plans):
-        if plan.installments < 1:
-            yield f"plans[{index}].installments", "must be 1 or more"
+    yield from _plans(product)
 
 
 def _general(product: Product) -> Problems:
@@ -65,6 +64,19 @@ def _general(product: Product) -> Problems:
     days = _question(product, product.term.days)
     if product.term.days and (days is None or days.type != "integer" or (days.minimum or 0) < 1):
         yield "term.days", f"{product.term.days!r} is not an integer question with a minimum of 1 or more"
+
+
+def _plans(product: Product) -> Problems:
+    """What can be billed: installments are spread over a year."""
+    codes = [plan.code for plan in product.plans]
+    yield from _codes("plans", codes)
+    if _DEFAULT_PLAN not in codes:
+        yield "plans", f"needs the plan {_DEFAULT_PLAN!r}, which is taken when none is chosen"
+    for index, plan in enumerate(product.plans):
+        if not 1 <= plan.installments <= _MOST_INSTALLMENTS:
+            yield f"plans[{index}].installments", f"must be from 1 to {_MOST_INSTALLMENTS}"
+        elif plan.installments > 1 and product.term.days:
+            yield f"plans[{index}].installments", "must be 1, because a term of days may end before the others fall due"
 
 
 def _questions(product: Product) -> Problems:

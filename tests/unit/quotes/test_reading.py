@@ -55,6 +55,9 @@ def test_shipped_products_offer_their_plans(code: str, plans: dict[str, int]) ->
         (lambda d: d.update(term={"days": "roof"}), "term.days: 'roof'"),
         (lambda d: d.update(plans=[]), "plans: must have an entry"),
         (lambda d: d["plans"][0].update(installments=0), "plans[0].installments: "),
+        (lambda d: d["plans"][0].update(installments=61), "plans[0].installments: must be from 1 to 60"),
+        (lambda d: d["plans"][0].update(code="monthly"), "plans: needs the plan 'annual'"),
+        (lambda d: (d.update(term={"days": "area"}), d["plans"][0].update(installments=2)), "plans[0].installments: "),
         (lambda d: d["plans"].append(d["plans"][0]), "plans[1].code: 'annual' is there twice"),
         # Questions
         (lambda d: d["questions"][0].pop("minimum"), "questions[0]: needs a minimum"),
