@@ -11,10 +11,27 @@ step() {
   "$@"
 }
 
-# The contracts of the last release, or of the last commit on main, built as they were.
+# What callers rely on: the last release; before there is one, what a branch began from; on main, and with changes that
+# are not committed yet, what was there before the last change of the contracts.
+before() {
+  local change
+  git describe --tags --abbrev=0 2>/dev/null && return
+  change=$(git merge-base HEAD main 2>/dev/null || true)
+  if [[ -n $change && $change != $(git rev-parse HEAD) ]] || ! git diff --quiet HEAD -- 'protos/bazaruto/*.proto'; then
+    echo "${change:-HEAD}"
+    return
+  fi
+  change=$(git log -1 --format=%H -- 'protos/bazaruto/*.proto')
+  git rev-parse --verify --quiet "$change^"
+}
+
+# The contracts against those of before, built as they were.
 breaking() {
   local before folder
-  before=$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet main || git rev-parse HEAD)
+  if ! before=$(before); then
+    echo "lint: this clone does not reach back to earlier contracts; nothing is compared (git fetch --unshallow)"
+    return
+  fi
   folder=$(mktemp -d)
   git archive "$before" protos | tar -x -C "$folder"
   # Only the descriptor set is wanted: the generator of today builds the contracts of then.
@@ -28,7 +45,7 @@ step "format" ruff format --check --quiet .
 step "style" ruff check --quiet .
 step "import rules" lint-imports --no-logo
 step "contracts" buf lint --config buf.yaml "$image"
-step "contracts against the last release" breaking
+step "contracts against those of before" breaking
 step "shell scripts" bash -c 'git ls-files -z "*.sh" .ci/run | xargs -0 shellcheck'
 step "types" mypy --no-error-summary .
 echo "lint: everything is in order"
