@@ -48,10 +48,12 @@ date --date "today $at" >/dev/null 2>&1 || {
 }
 while :; do
   wait_for=60
-  if [ "$(last_success dump)" -lt "$(last_moment)" ]; then
+  # Not inside $((...)): bash 5.2 does not understand its trap when the signal comes while it computes that.
+  due=$(last_moment)
+  if [ "$(last_success dump)" -lt "$due" ]; then
     run "$folder/backup.sh" && continue
     wait_for=$retry
-  elif [ "$(last_success base)" -lt $(($(last_moment) - week)) ]; then
+  elif [ "$(last_success base)" -lt $((due - week)) ]; then
     run "$folder/base-backup.sh" && continue
     wait_for=$retry
   fi
