@@ -36,4 +36,4 @@ def welcome(user: User) -> Letter:
 
 @cache
 def _template(name: str) -> Template:
-    return Template((_FOLDER / name).read_text())
+    return Template((_FOLDER / name).read_text(encoding="utf-8"))
