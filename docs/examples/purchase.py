@@ -1,4 +1,4 @@
-"""Buy a policy over gRPC with the generated stubs: `python docs/examples/purchase.py` beside `make run`."""
+"""Buy a policy over gRPC with the generated stubs: `.venv/bin/python docs/examples/purchase.py` beside `make run`."""
 
 from __future__ import annotations
 

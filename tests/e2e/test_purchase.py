@@ -125,7 +125,7 @@ def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platfo
     script = re.findall(r"```bash\n(gateway=.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(script) == 1
     done = _run(["bash", "-euo", "pipefail", "-c", script[0]], GATEWAY=platform.url)
-    trace_id = re.findall(r"pol_\w+ is in force; the trace: bazarutod trace ([0-9a-f]{32})", done)[0]
+    trace_id = re.findall(r"pol_\w+ is in force; the trace: \.venv/bin/bazarutod trace ([0-9a-f]{32})", done)[0]
     _spans(platform, trace_id, {"job policies.open_billing", "bazaruto.payments.v1.InvoiceService/OpenBilling"})
     printed = _run([bazarutod(), "trace", trace_id, "--folder", str(platform.folder)])
     for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
