@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -82,6 +83,45 @@ def test_process_that_dies_is_started_again(folder: Path) -> None:
         while "starting it again" not in up.stdout.readline():
             assert time.monotonic() < deadline
     assert up.returncode == 0
+
+
+def test_restart_replaces_every_process_and_tells_each(folder: Path) -> None:
+    with _up(folder) as up:
+        _until_ready(up)
+        before = {child.pid for child in psutil.Process(up.pid).children()}
+        done = _restart(folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.findall(r"^(\S+) +restarted in \d+\.\d s$", done.stdout, re.MULTILINE) == [p.name for p in PROCESSES]
+        after = {child.pid for child in psutil.Process(up.pid).children()}
+        assert len(before - after) == len(after - before) == len(PROCESSES)
+        told = json.loads(_restart(folder, "quotes", "--json").stdout)
+        assert [one["process"] for one in told] == ["quotes"]
+        assert told[0]["seconds"] > 0
+
+
+def test_successor_that_does_not_start_leaves_the_running_process(folder: Path) -> None:
+    configuration = folder / "config.yaml"
+    configuration.write_text("{}\n")
+    with _up(folder, BAZARUTO_CONFIG=str(configuration)) as up:
+        _until_ready(up)
+        before = {child.pid for child in psutil.Process(up.pid).children()}
+        configuration.write_text("db: {max_connections: many}\n")
+        done = _restart(folder, "users", "quotes")
+        assert done.returncode == 1
+        assert "users: it goes on as it was" in done.stdout
+        assert "db.max_connections" in done.stdout
+        assert "Not restarted: users, quotes" in done.stderr
+        assert {child.pid for child in psutil.Process(up.pid).children()} == before
+
+
+def test_restart_of_what_does_not_run_says_so(folder: Path) -> None:
+    assert "No platform runs in" in _restart(folder).stderr
+    assert "claims: no such process" in _restart(folder, "claims").stderr
+
+
+def _restart(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    command = [UP, "restart", *names, "--folder", str(folder / "run")]
+    return subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=120)
 
 
 def test_second_platform_in_the_same_folder_is_refused(folder: Path) -> None:

@@ -1,0 +1,54 @@
+"""A started process tells whoever started it that it is ready."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from libs import readiness
+
+
+def test_process_that_has_not_told_is_not_ready() -> None:
+    awaited = readiness.Awaited()
+    assert not awaited.is_ready
+    awaited.close()
+
+
+def test_process_that_told_twice_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    awaited = readiness.Awaited()
+    monkeypatch.setenv(readiness.SOCKET, awaited.environment[readiness.SOCKET])
+    readiness.tell()
+    readiness.tell()
+    assert awaited.is_ready
+    awaited.close()
+
+
+def test_other_words_of_the_protocol_do_not_make_it_ready() -> None:
+    awaited = readiness.Awaited()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"STATUS=almost READY=1", awaited.environment[readiness.SOCKET])
+        assert not awaited.is_ready
+        sender.sendto(b"STATUS=serving\nREADY=1", awaited.environment[readiness.SOCKET])
+    assert awaited.is_ready
+    awaited.close()
+
+
+def test_abstract_socket_of_systemd_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("")  # the system gives it a name in the abstract space
+        monkeypatch.setenv(readiness.SOCKET, "@" + systemd.getsockname()[1:].decode())
+        readiness.tell()
+        assert systemd.recv(100) == b"READY=1"
+
+
+def test_process_whose_starter_is_gone_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    awaited = readiness.Awaited()
+    monkeypatch.setenv(readiness.SOCKET, awaited.environment[readiness.SOCKET])
+    awaited.close()
+    readiness.tell()
+
+
+def test_process_that_nobody_asked_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(readiness.SOCKET, raising=False)
+    readiness.tell()
