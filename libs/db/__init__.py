@@ -179,7 +179,13 @@ class Database:
             raise
 
     def _make_engine(self, connect: Callable[[], psycopg.Connection]) -> sa.Engine:
-        engine = sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool, use_native_hstore=False)
+        engine = sa.create_engine(
+            "postgresql+psycopg://",
+            creator=connect,
+            poolclass=NullPool,
+            use_native_hstore=False,
+            hide_parameters=True,  # an error names its statement in the log; what people entered stays out of it
+        )
         spans.trace_queries(engine, self._slow)
         return engine
 

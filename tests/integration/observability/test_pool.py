@@ -253,3 +253,11 @@ def test_server_that_has_become_a_standby_is_unavailable_and_left(make_database:
         with database.transaction() as session:
             session.execute(write)
         assert not before & backends(database.url)
+
+
+def test_error_of_a_statement_does_not_tell_what_people_entered(url: str) -> None:
+    wrong = sa.text("INSERT INTO users_that_are_not_there (email) VALUES (:email)")
+    with opened(url) as database, pytest.raises(sa.exc.ProgrammingError) as failed, database.transaction() as session:
+        session.execute(wrong, {"email": "ana@example.com"})
+    assert "users_that_are_not_there" in str(failed.value)
+    assert "ana@example.com" not in str(failed.value)
