@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway import conditional, problems, profiling
+from gateway import conditional, problems
 from gateway.exchange import Headers, Networks, Request, Response
 from gateway.health import Health
 from libs.telemetry import metrics
@@ -46,7 +46,6 @@ def build(health: Health, openapi: bytes, docs: bytes, docs_policy: str, proxies
         "/healthz": healthz,
         "/healthz/detailed": healthz,
         "/version": version,
-        **profiling.build(),
         "/metrics": show_metrics,
         "/openapi.json": _fixed(openapi, "application/json", list(_REVALIDATE)),
         "/docs": _fixed(

@@ -1,4 +1,4 @@
-"""`/debug/pprof/*` of the gateway. Answered to the machine itself only; to others these paths do not exist."""
+"""`/debug/pprof/*` of the gateway, for its own machine and for administrators; others find no such page."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from gateway.exchange import Request, Response
 from libs import profiling
 
 
-def build() -> dict[str, Callable[[Request], Awaitable[Response]]]:
-    """The pages by path."""
-    return {f"{profiling.PREFIX}{name}": _answer for name in ("", *profiling.NAMES)}
+def build(admit: Callable[[str], Awaitable[None]]) -> dict[str, Callable[[Request], Awaitable[Response]]]:
+    """The pages by path. `admit` refuses an authorization that is no administrator's."""
+
+    async def answer(request: Request) -> Response:
+        if not profiling.is_from_here(request.peer, request.get("x-forwarded-for")):
+            if not (authorization := request.get("authorization")):
+                raise problems.unknown_path()
+            await admit(authorization)
+        return await _profile(request)
+
+    return {f"{profiling.PREFIX}{name}": answer for name in ("", *profiling.NAMES)}
 
 
-async def _answer(request: Request) -> Response:
-    if not profiling.is_from_here(request.peer, request.get("x-forwarded-for")):
-        raise problems.unknown_path()
+async def _profile(request: Request) -> Response:
     name = request.path.removeprefix(profiling.PREFIX)
     try:
         kind, body = await asyncio.to_thread(profiling.answer, name, request.query, asyncio.all_tasks())

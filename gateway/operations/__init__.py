@@ -1,4 +1,5 @@
-"""`/ops`: the platform at a glance, for administrators. A page, and the figures that it fetches from `/ops/data`."""
+"""What administrators see: `/ops`, the platform at a glance, a page and the figures that it fetches from `/ops/data`;
+and profiles."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import grpc.aio
 
+from gateway import profiling
 from gateway.exchange import Request, Response
 from gateway.health import Health
 from gateway.operations import page
@@ -27,7 +29,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Operations:
-    """The pages below `/ops`, of one worker of the gateway."""
+    """The pages for operators, of one worker of the gateway."""
 
     def __init__(
         self, settings: Settings, channels: Mapping[str, grpc.aio.Channel], tokens: ServiceTokens, health: Health
@@ -43,7 +45,7 @@ class Operations:
 
     def pages(self) -> dict[str, Page]:
         """The pages by path."""
-        return {"/ops": self._page, "/ops/data": self._data}
+        return {"/ops": self._page, "/ops/data": self._data, **profiling.build(self._admission.admit)}
 
     async def close(self) -> None:
         """Let go of connections."""

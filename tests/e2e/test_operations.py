@@ -245,14 +245,16 @@ def test_profiles_of_a_process_are_read_by_pprof(operated: Operated, name: str, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_profiles_are_for_the_machine_itself_whatever_token_is_shown(
-    operated: Operated, admin: dict[str, str], name: str
+def test_profiles_are_for_the_machine_itself_and_of_the_gateway_for_administrators(
+    operated: Operated, admin: dict[str, str], buyer: Buyer, name: str
 ) -> None:
     url = f"{operated.address_of(name)}/debug/pprof/"
+    customer = {"authorization": f"Bearer {buyer.token}"}
+    answers = {"gateway": (404, 403, 200)}.get(name, (404, 404, 404))
     for page in ("", "profile?seconds=0.1", "heap?seconds=0.1", "goroutine"):
-        for token in ({}, admin):
+        for token, status in zip(({}, customer, admin), answers, strict=True):
             elsewhere = {**token, "x-forwarded-for": "203.0.113.9"}
-            assert httpx.get(f"{url}{page}", headers=elsewhere, timeout=30).status_code == 404
+            assert httpx.get(f"{url}{page}", headers=elsewhere, timeout=30).status_code == status
     assert httpx.get(f"{url}goroutine", timeout=30).status_code == 200
 
 

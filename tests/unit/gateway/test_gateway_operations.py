@@ -66,6 +66,7 @@ def test_administrator_of_a_removed_key_is_let_in_no_longer_than_keys_are_truste
 def test_own_pages_of_the_gateway_are_known_by_their_paths() -> None:
     health: Any = None
     operations = Operations.__new__(Operations)  # only asked for the names of its pages
+    operations._admission = Admission.__new__(Admission)
     assert {*pages.build(health, b"", b"", "", ()), *operations.pages(), UNMATCHED} == OWN
 
 

@@ -13,7 +13,7 @@ import pytest
 from grpc_tools import protoc
 from protobuf.wkt import FileDescriptorSet
 
-from gateway import profiling
+from gateway import problems, profiling
 from gateway.exchange import Request, Response
 from gateway.problems import Problem
 from libs import pprof
@@ -65,9 +65,15 @@ def request(path: str, query: str = "", peer: str = "127.0.0.1", *headers: tuple
     return Request(scope)
 
 
+async def admit(authorization: str) -> None:
+    """Admit one administrator."""
+    if authorization != "Bearer admin":
+        raise problems.made(403, "PERMISSION_DENIED", "ACCESS_DENIED", "This is for administrators.")
+
+
 def ask(asked: Request) -> Response:
     async def run() -> Response:
-        return await profiling.build()[asked.path](asked)
+        return await profiling.build(admit)[asked.path](asked)
 
     return asyncio.run(run())
 
@@ -111,7 +117,7 @@ def test_a_profile_of_memory_names_what_was_allocated() -> None:
 
         allocating = asyncio.create_task(planted())
         asked = request("/debug/pprof/heap", "seconds=0.05")
-        response = await profiling.build()[asked.path](asked)
+        response = await profiling.build(admit)[asked.path](asked)
         await allocating
         return response
 
@@ -128,7 +134,7 @@ def test_a_task_that_waits_is_seen() -> None:
 
         task = asyncio.create_task(left_behind())
         await asyncio.sleep(0)
-        pages = profiling.build()
+        pages = profiling.build(admit)
         found = [await pages["/debug/pprof/goroutine"](request("/debug/pprof/goroutine", q)) for q in ("", "debug=1")]
         task.cancel()
         return found[0], found[1]
@@ -150,6 +156,14 @@ def test_nobody_else_is_told_that_there_are_profiles(asked: Request) -> None:
     with pytest.raises(Problem) as caught:
         ask(asked)
     assert caught.value.status == 404
+
+
+def test_administrator_elsewhere_gets_a_profile_and_nobody_else_does() -> None:
+    allowed = request("/debug/pprof/goroutine", "", "10.0.0.1", (b"authorization", b"Bearer admin"))
+    assert ask(allowed).status == 200
+    with pytest.raises(Problem) as caught:
+        ask(request("/debug/pprof/goroutine", "", "10.0.0.1", (b"authorization", b"Bearer customer")))
+    assert caught.value.status == 403
 
 
 @pytest.mark.parametrize("query", ["seconds=x", "seconds=-1", "seconds=61", "seconds=nan"])
