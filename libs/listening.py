@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 
 PASSED = "GATEWAY_SOCKET"
 BACKLOG = 2048
@@ -50,6 +51,8 @@ def leave_callers_to_others(address: str) -> None:
 
 def _accepts_at(number: int, port: int) -> bool:
     try:
+        if not stat.S_ISSOCK(os.fstat(number).st_mode):
+            return False
         with socket.socket(fileno=os.dup(number)) as one:
             return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) and one.getsockname()[1] == port
     except OSError:  # no socket, or closed meanwhile

@@ -30,6 +30,12 @@ def test_second_socket_at_an_address_is_refused() -> None:
         listening.open_socket(_address(first))
 
 
+def test_looking_for_a_socket_leaves_no_descriptor_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    listening.leave_callers_to_others(f"127.0.0.1:{9}")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_passed_socket_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening.open_socket("127.0.0.1:0") as opened:
         monkeypatch.setenv(listening.PASSED, str(os.dup(opened.fileno())))
