@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.quotes
+from bazaruto.quotes.v1 import audit_pb2_grpc
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
 from libs import process
@@ -33,6 +34,7 @@ def serve(settings: Settings) -> None:
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue))
+    server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
     server.run()
 
 

@@ -17,12 +17,13 @@ from bazaruto.payments.v1 import audit_pb2 as payments_audit_pb2
 from bazaruto.payments.v1 import invoice_pb2, ledger_pb2, payment_pb2
 from bazaruto.policies.v1 import audit_pb2 as policies_audit_pb2
 from bazaruto.policies.v1 import policy_pb2
+from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
 from bazaruto.users.v1 import auth_pb2, user_pb2
 from libs.rpc import methods
 
-AUDIT = (payments_audit_pb2, policies_audit_pb2, users_audit_pb2)
+AUDIT = (payments_audit_pb2, policies_audit_pb2, quotes_audit_pb2, users_audit_pb2)
 BILLING = (invoice_pb2, ledger_pb2, payment_pb2)
 MODULES = (health_pb2, operations_pb2, *AUDIT, *BILLING, policy_pb2, product_pb2, quote_pb2, auth_pb2, user_pb2)
 METHODS = [

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
-from libs import ids
+from libs import audit, ids
 from libs.auth import AccessDenied
 from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
+from libs.money import Money
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.quotes import quote, store
@@ -89,6 +90,14 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             calls.current().check_etag(etag_of(found, now))
             accepted = quote.accept(found, now)
             store.save_state(session, accepted)
+            audit.record(
+                session,
+                "quote_accepted",
+                request.quote_id,
+                before={"state": found.state(now)},
+                after={"state": accepted.state(now), "total": Money(accepted.price.total, accepted.price.currency)},
+                user_id=ids.encode("usr", accepted.user_id),
+            )
             reply = quote_to_proto(accepted, now)
             idempotency.keep(session, reply)
         return reply

@@ -169,6 +169,17 @@ def test_who_only_sees_a_quote_cannot_accept_it(house: House, person: Person, pe
         assert reason_of(caught.value) == "RESOURCE_NOT_FOUND"
 
 
+def test_acceptance_is_kept_in_the_audit_log_with_the_price(house: House, person: Person) -> None:
+    quote_id = house.create(person).quote_id
+    house.accept(person, quote_id)
+    with pytest.raises(grpc.RpcError):
+        house.accept(person, quote_id)
+    ((action, actor, resource, after),) = house.rows("SELECT action, actor, resource, after FROM audit_events")
+    assert (action, actor, resource) == ("quote_accepted", person.user_id, quote_id)
+    assert after["state"] == "accepted"
+    assert "EUR" in str(after["total"])
+
+
 def test_accepted_quote_is_read_as_accepted_at_once(
     house: House, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,13 @@
+"""The audit log."""
+
+from alembic import op
+
+from libs import audit
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Make its table, which takes additions only."""
+    op.execute(audit.SCHEMA)
