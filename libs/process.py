@@ -59,8 +59,6 @@ def main(service: str, arguments: list[str], **verbs: Verb) -> None:
             return
         if verb in ("serve", "work") and not is_copy:
             show(own.metrics if verb == "serve" else own.worker_metrics)
-        if verb == "work":
-            readiness.tell()
         verbs[verb](settings)
     except (ValueError, OSError, RuntimeError) as error:
         structlog.get_logger("main").error("stopped", error=str(error), exc_info=settings.log_level == "debug")

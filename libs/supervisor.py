@@ -23,6 +23,7 @@ from libs.stack import PROCESSES, TAKE_OVER, Process
 READY_SECONDS = 60.0
 _LOOK_EVERY = 0.05
 _STOP_SECONDS = 25.0
+_TAIL_BYTES = 1 << 20
 
 
 class StartError(RuntimeError):
@@ -176,10 +177,21 @@ class Supervisor:
             told(running.process.name)
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """The end of a process's log."""
+        """The end of what a process said: in its own file, or in the one that all of them log to."""
         path = self._logs / f"{name}.log"
-        text = path.read_text(errors="replace") if path.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
+        said = path.read_text(errors="replace").splitlines() if path.exists() else []
+        if not said and self._settings.log_file:
+            said = _lines_of(name, Path(self._settings.log_file))
+        return "\n".join(said[-lines:])
+
+
+def _lines_of(component: str, file: Path) -> list[str]:
+    if not file.exists():
+        return []
+    with file.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        end = log.read().decode(errors="replace").splitlines()
+    return [line for line in end if f'"component":"{component}"' in line]
 
 
 def _is_gateway(process: Process) -> bool:

@@ -27,7 +27,7 @@ _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 
 
 def run(folder: Path) -> None:
-    """Run the platform in the foreground until SIGINT or SIGTERM."""
+    """Run the platform in the foreground until SIGINT or SIGTERM, which end it while it starts, too."""
     console = Console(highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -35,13 +35,12 @@ def run(folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"The platform of {folder} is running already.")
-        stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
-        _run(folder, console, stopping)
+        _run(folder, console)
 
 
-def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
+def _run(folder: Path, console: Console) -> None:
+    stopping = threading.Event()
+    _on_signal(lambda: sys.exit(130))  # what has been started by then is stopped
     begun = time.monotonic()
     settings = load()
     if busy := provisioning.busy_addresses(settings):
@@ -58,6 +57,7 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
             supervisor = Supervisor(settings, os.environ, folder / "logs")
             tell(f"Starting {len(PROCESSES)} processes")
             supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
+        _on_signal(stopping.set)
         state = {"pid": os.getpid(), "control": requests.path, "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
@@ -67,6 +67,7 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
         console.print(f"[red]The platform did not start.[/] {escape(str(error))}")
         sys.exit(1)
     finally:
+        _on_signal(lambda: None)
         (folder / STATE).unlink(missing_ok=True)
         requests.close()
         with _progress(console) as tell:
@@ -75,6 +76,11 @@ def _run(folder: Path, console: Console, stopping: threading.Event) -> None:
                 supervisor.stop(told=lambda name: tell(f"Stopped {name}"))
             provision.stop()
         console.print("Stopped.")
+
+
+def _on_signal(act: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: act())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import time
 import psycopg
 import structlog
 
+from libs import readiness
 from libs.jobs import measures
 from libs.jobs.link import is_refusal
 
@@ -41,6 +42,7 @@ class Presence:
     def back(self) -> None:
         """It answers."""
         self._up.set(1)
+        readiness.tell()
         if self._gone_since is not None:
             log.info("database back", seconds=round(time.monotonic() - self._gone_since, 1))
             self._gone_since = None

@@ -72,6 +72,20 @@ def test_platform_starts_shows_progress_and_ends_with_ctrl_c(folder: Path) -> No
             assert "Traceback" not in log.read_text()
 
 
+def test_ctrl_c_ends_a_platform_that_is_still_starting(folder: Path) -> None:
+    with _up(folder) as up:
+        assert up.stdout
+        while "Starting" not in (line := up.stdout.readline()) or "processes" not in line:
+            assert line
+        children = psutil.Process(up.pid).children(recursive=True)
+        up.send_signal(signal.SIGINT)
+        printed, _ = up.communicate(timeout=60)
+    assert up.returncode == 130
+    assert "Stopped." in printed
+    assert "is ready" not in printed
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
 def test_process_that_dies_is_started_again(folder: Path) -> None:
     with _up(folder) as up:
         _until_ready(up)
