@@ -121,7 +121,7 @@ class TokenVerifier:
         except (jwt.InvalidTokenError, FieldInvalid, ValueError, KeyError) as error:
             raise TokenInvalid("the access token is malformed, expired or not signed by this platform") from error
         with self._lock:
-            if len(remembered) >= _CACHED_TOKENS:
+            if authorization not in remembered and len(remembered) >= _CACHED_TOKENS:
                 del remembered[next(iter(remembered))]  # the oldest: it expires before most others
             remembered[authorization] = caller
         return caller
