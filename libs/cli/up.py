@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from libs import provisioning
+from libs import provisioning, readiness
 from libs.cli.restart import STATE, Requests
 from libs.config import Settings, load
 from libs.stack import PROCESSES
@@ -61,6 +61,7 @@ def _run(folder: Path, console: Console) -> None:
         state = {"pid": os.getpid(), "control": requests.path, "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
+        readiness.tell()
         console.print(_welcome(settings, folder, time.monotonic() - begun), soft_wrap=True)
         _watch(supervisor, requests, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:

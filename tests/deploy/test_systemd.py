@@ -39,7 +39,7 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, "bazaruto-gateway.socket"])
 def test_systemd_has_nothing_to_remark(machine: Path, unit: str) -> None:
     assert run("systemd-analyze", "verify", "--man=no", f"--root={machine}", unit) == ""
 
@@ -56,6 +56,7 @@ def test_unit_of_the_whole_platform_has_the_name_that_the_guide_uses() -> None:
     text = (FOLDER / "bazaruto.service").read_text()  # journalctl -u bazaruto
     assert "ExecStart=/opt/bazaruto/bin/bazarutod up --folder /var/lib/bazaruto" in text
     assert "Environment=BAZARUTO_CONFIG=/etc/bazaruto/config.yaml" in text
+    assert "ExecReload=/opt/bazaruto/bin/bazarutod restart --folder /var/lib/bazaruto" in text
     assert "KillMode=mixed" in text  # the supervisor ends the processes in order
     assert "LogsDirectory=bazaruto" in text
 
