@@ -39,7 +39,8 @@ def _unpacked(keeping: Scripts, archive: Path, key: dict[str, str]) -> Path:
     opened = subprocess.run(command, check=True, capture_output=True).stdout
     (keeping.folder / "opened.tar.gz").write_bytes(opened)
     with tarfile.open(keeping.folder / "opened.tar.gz") as packed:
-        packed.extractall(keeping.folder / "out", filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        packed.extractall(keeping.folder / "out")
     return keeping.folder / "out"
 
 
