@@ -37,7 +37,7 @@ fi
 if [ "${ONLY:-}" = base ]; then exit 0; fi
 
 # How this machine reaches its package index is lent to the build as a file, and does not stay in the image.
-setting() { sed -n "s/^$1 *= *//p" /etc/pip.conf 2>/dev/null | head -n 1; }
+setting() { [ ! -f /etc/pip.conf ] || sed -n "/^$1 *= */{s///p;q}" /etc/pip.conf; }
 index=${PIP_INDEX_URL:-$(setting index-url)}
 certificates=${PIP_CERT:-$(setting cert)}
 {
