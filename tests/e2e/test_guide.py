@@ -146,7 +146,7 @@ def _environment(folder: Path, platform: Platform) -> dict[str, str]:
 
 @each_command
 def test_commands_of_the_guide_work(place: Place, block: Block) -> None:
-    used = [program for program in PACKAGES if re.search(rf"\b{program} ", block.text)]
+    used = [program for program in PACKAGES if re.search(rf"\b({program} |{program.upper()}_)", block.text)]
     missing = [program for program in used if not shutil.which(program, path=place.environment["PATH"])]
     if missing:
         pytest.skip(f"apt-get install {' '.join(PACKAGES[program] for program in missing)}")

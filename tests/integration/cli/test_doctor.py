@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -144,15 +145,15 @@ def test_service_that_hangs_does_not_answer_and_keeps_nobody_waiting(platform: P
 
 
 def test_gateway_that_hangs_does_not_answer(platform: Platform) -> None:
-    pid = platform.supervisor.pid("gateway")
-    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-    for each in (pid, *map(int, children)):
-        os.kill(each, signal.SIGSTOP)
+    gateway = psutil.Process(platform.supervisor.pid("gateway"))
+    processes = [gateway, *gateway.children()]
+    for process in processes:
+        process.suspend()
     try:
         visit = _visit(platform)
     finally:
-        for each in (pid, *map(int, children)):
-            os.kill(each, signal.SIGCONT)
+        for process in processes:
+            process.resume()
         _until_well(platform)
     assert "does not answer" in visit.of("process", "gateway")[0].said
 
