@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import yaml
 
+from libs.cli.health import serving
 from libs.db import embedded
 from libs.stack import PROCESSES, SERVICES, Process
-from libs.cli.health import serving
 from tests.deploy.manifests import deployment_name, pods
 from tests.deploy.programs import DEPLOY, program
 from tests.deploy.queries import as_jq, chooses
@@ -122,7 +122,7 @@ def test_query_for_errors_finds_the_call_that_failed(platform: Platform) -> None
             assert sign_up(platform, "lost@example.com") == 500
         finally:
             connection.execute("ALTER TABLE users_elsewhere RENAME TO users")
-    assert chosen_by_jq(platform, "errors-by-service") > before
+    eventually(lambda: chosen_by_jq(platform, "errors-by-service") > before)
 
 
 def test_query_for_slow_requests_finds_the_request_that_waited(platform: Platform) -> None:
@@ -133,7 +133,7 @@ def test_query_for_slow_requests_finds_the_request_that_waited(platform: Platfor
         timer.start()
         assert sign_up(platform, "slow@example.com") == 200
         timer.join()
-    assert chosen_by_jq(platform, "slow-requests") > before
+    eventually(lambda: chosen_by_jq(platform, "slow-requests") > before)
 
 
 def where_liveness_is(platform: Platform, process: Process) -> str:

@@ -266,7 +266,7 @@ def running_gateway(folder: Path, target: str, **extra: str) -> Iterator[Running
 
 def _wait_until_alive(gateway: RunningGateway) -> None:
     with gateway.client() as client:
-        for _ in range(300):
+        for _ in range(1200):
             if gateway.process.poll() is not None:
                 break
             try:
