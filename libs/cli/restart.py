@@ -18,10 +18,10 @@ from typing import Any
 
 import typer
 
+from libs.cli.running import STATE
 from libs.stack import PROCESSES, Process
 from libs.supervisor import StartError, Supervisor
 
-STATE = "state.json"
 _REQUEST_SECONDS = 1.0
 _NAMES = tuple(process.name for process in PROCESSES)
 

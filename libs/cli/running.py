@@ -18,7 +18,7 @@ RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running pla
 RUN_FOLDER = Path(".run")
 SUPERUSER = "postgres"  # of the embedded server
 
-_STATE = "state.json"  # stays behind when the platform is killed
+STATE = "state.json"  # stays behind when the platform is killed
 _LOCK = "lock"
 
 
@@ -69,7 +69,7 @@ def with_role(url: str, role: str) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    state = folder / _STATE
+    state = folder / STATE
     if not state.exists():
         return {}
     found: dict[str, str] = json.loads(state.read_text())["environment"]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from libs import provisioning, readiness
-from libs.cli.restart import STATE, Requests
+from libs.cli.progress import progress
+from libs.cli.restart import Requests
+from libs.cli.running import STATE, FolderInUse, alone
 from libs.config import Settings, load
 from libs.stack import PROCESSES
 from libs.supervisor import StartError, Supervisor
@@ -29,13 +29,11 @@ _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 def run(folder: Path) -> None:
     """Run the platform in the foreground until SIGINT or SIGTERM, which end it while it starts, too."""
     console = Console(highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            sys.exit(f"The platform of {folder} is running already.")
-        _run(folder, console)
+    try:
+        with alone(folder):
+            _run(folder, console)
+    except FolderInUse:
+        sys.exit(f"The platform of {folder} is running already.")
 
 
 def _run(folder: Path, console: Console) -> None:
@@ -49,7 +47,7 @@ def _run(folder: Path, console: Console) -> None:
     provision = provisioning.Provision()
     requests = Requests()
     try:
-        with _progress(console) as tell:
+        with progress(console) as tell:
             provision = provisioning.prepare(folder, settings, tell)
             provisioning.apply(provision.environment)
             settings = load()
@@ -71,7 +69,7 @@ def _run(folder: Path, console: Console) -> None:
         _on_signal(lambda: None)
         (folder / STATE).unlink(missing_ok=True)
         requests.close()
-        with _progress(console) as tell:
+        with progress(console) as tell:
             tell("Stopping")
             if supervisor:
                 supervisor.stop(told=lambda name: tell(f"Stopped {name}"))
@@ -82,16 +80,6 @@ def _run(folder: Path, console: Console) -> None:
 def _on_signal(act: Callable[[], object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: act())
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str], None]]:
-    """Tell what is being done: on one changing line of a terminal, or line by line anywhere else."""
-    if not console.is_terminal:
-        yield console.print
-        return
-    with console.status("") as status:
-        yield status.update
 
 
 def _watch(supervisor: Supervisor, requests: Requests, console: Console, stopping: threading.Event) -> None:

@@ -24,13 +24,14 @@ def test_process_that_told_twice_is_ready(monkeypatch: pytest.MonkeyPatch) -> No
     awaited.close()
 
 
-def test_other_words_of_the_protocol_do_not_make_it_ready() -> None:
+@pytest.mark.parametrize(
+    ("words", "ready"), [(b"STATUS=almost READY=1", False), (b"READY=0", False), (b"STATUS=serving\nREADY=1", True)]
+)
+def test_only_the_word_of_the_protocol_makes_it_ready(words: bytes, ready: bool) -> None:
     awaited = readiness.Awaited()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.sendto(b"STATUS=almost READY=1", awaited.environment[readiness.SOCKET])
-        assert not awaited.is_ready
-        sender.sendto(b"STATUS=serving\nREADY=1", awaited.environment[readiness.SOCKET])
-    assert awaited.is_ready
+        sender.sendto(words, awaited.environment[readiness.SOCKET])
+    assert awaited.is_ready is ready
     awaited.close()
 
 
