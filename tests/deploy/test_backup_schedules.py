@@ -67,11 +67,12 @@ def test_backup_of_the_cluster_is_sealed_and_uploaded(name: str) -> None:
     assert mounted == created
 
 
-@pytest.mark.parametrize("given", [*map(variables_of_cluster, SCHEDULES), variables_of_composition()])
-def test_every_variable_is_one_that_a_script_or_a_program_reads(given: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", [*SCHEDULES, "composition"])
+def test_every_variable_is_one_that_a_script_or_a_program_reads(name: str) -> None:
+    given = variables_of_composition() if name == "composition" else variables_of_cluster(name)
     scripts = "".join(path.read_text() for path in SCRIPTS.glob("*.sh"))
     of_programs = {"AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_DEFAULT_REGION", "HOME"}
-    assert [name for name in given if name not in scripts and name not in of_programs] == []
+    assert [variable for variable in given if variable not in scripts and variable not in of_programs] == []
 
 
 def test_volumes_that_are_shared_are_mounted_on_one_node() -> None:
