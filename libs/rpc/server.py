@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import signal
 import threading
@@ -109,6 +110,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         monitor = self.start()
+        gc.collect()
+        gc.freeze()  # what is made by now lives as long as the process; no collection need look at it again
         stopping.wait()
         self.stop(monitor)
 

@@ -30,6 +30,9 @@ FIGURES = {
     "rating": "rating",
     "purchases": "purchases",
     "starting": "starting",
+    "silence": "against_silence",
+    "recovery": "recovery",
+    "restarting": "restarting",
 }
 
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -27,11 +27,11 @@ from libs.auth import SigningKeys
 from libs.config import Settings, load
 from libs.db import Database
 from libs.money import Money
-from libs.stack import PROCESSES
+from libs.stack import PROCESSES, Process
 from libs.supervisor import Supervisor
 from services.policies import policy, store
 from services.policies.policy import Coverage, Policy, Premium
-from tests.performance import machine
+from tests.performance import machine, telemetry_off
 from tests.performance.load import CannotMeasure
 from tests.support.servers import free_address
 
@@ -50,6 +50,11 @@ class Ground:
     policy_id: str
     owner_id: str
     authorization: str
+
+    def elsewhere(self) -> Ground:
+        """The same for processes that listen elsewhere."""
+        environment = self.environment | _addresses()
+        return replace(self, environment=environment, settings=_settings(environment))
 
     @property
     def path(self) -> str:
@@ -91,10 +96,13 @@ def prepared() -> Iterator[Ground]:
 
 
 @contextmanager
-def running_platform(ground: Ground) -> Iterator[Platform]:
-    """The gateway, policies, and users for the public keys, which stays on the other core."""
-    supervisor = Supervisor(ground.settings, ground.environment, ground.folder / "logs")
-    process = {process.name: process for process in PROCESSES}
+def running_platform(ground: Ground, *, silent: bool = False) -> Iterator[Platform]:
+    """The gateway, policies, and users for the public keys, which stays on the other core.
+
+    `silent` processes log, count and trace nothing.
+    """
+    supervisor = Supervisor(ground.settings, ground.environment, ground.folder / f"logs-{'off' if silent else 'on'}")
+    process = {process.name: _silenced(process) if silent else process for process in PROCESSES}
     url = f"http://{ground.settings.gateway.listen}{ground.path}"
     try:
         with machine.on_core(machine.DRIVING):
@@ -106,6 +114,10 @@ def running_platform(ground: Ground) -> Iterator[Platform]:
         yield Platform(url, supervisor.pid("gateway"), supervisor.pid("policies"))
     finally:
         supervisor.stop()
+
+
+def _silenced(process: Process) -> Process:
+    return Process(process.name, telemetry_off.__name__, process.module)
 
 
 @contextmanager
@@ -188,8 +200,12 @@ def _variables() -> dict[str, str]:
         "BAZARUTO_PAYMENTS__PROVIDER": "sandbox",
         "BAZARUTO_LOG_LEVEL": "info",
         "BAZARUTO_TELEMETRY__SAMPLING": "0.1",
-        "BAZARUTO_GATEWAY__LISTEN": free_address(),
     }
+    return found | _addresses()
+
+
+def _addresses() -> dict[str, str]:
+    found = {"BAZARUTO_GATEWAY__LISTEN": free_address()}
     for service in ("users", "quotes", "policies", "payments"):
         for key in ("LISTEN", "METRICS", "WORKER_METRICS"):
             found[f"BAZARUTO_SERVICES__{service.upper()}__{key}"] = free_address()

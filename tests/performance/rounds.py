@@ -18,11 +18,14 @@ class Effort:
     warm_up: float = 2.0
     purchases: int = 80
     starts: int = 5
+    rows: int = 1_000_000  # to lose and get back
+    restarts: int = 3  # of every process
+    left_alone: int = 1000  # requests
 
     @classmethod
     def quick(cls) -> Effort:
         """Enough to see that everything runs; the figures mean little."""
-        return cls(rounds=2, seconds=1.0, warm_up=1.0, purchases=8, starts=2)
+        return cls(rounds=2, seconds=1.0, warm_up=1.0, purchases=8, starts=2, rows=10_000, restarts=1, left_alone=200)
 
 
 def take_turns(effort: Effort, contenders: Sequence[Callable[[float], T]]) -> list[list[T]]:

@@ -68,6 +68,13 @@ def steady_requests(url: str, buyer: Buyer, policy: dict[str, Any], *, keep_aliv
         thread.join(2 * _TIMEOUT)
 
 
+def wait_for(outcome: Outcome, count: int) -> None:
+    """Wait until so many requests have been answered, or a minute is over."""
+    end = time.monotonic() + 60
+    while outcome.answered < count and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def _requests(buyer: Buyer, policy: dict[str, Any]) -> Sequence[tuple[str, str, dict[str, Any] | None]]:
     return (
         ("GET", f"/v1/policies/{policy['policyId']}", None),
