@@ -7,7 +7,7 @@ import importlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,17 +21,16 @@ from bazaruto.operations.v1 import health_pb2_grpc, operations_pb2_grpc
 from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
 from libs.db import Database
-from libs.errors import Exhausted
 from libs.listening import leave_callers_to_others
 from libs.rpc import idempotency, methods
 from libs.rpc.audit import AuditServicer, Denials
 from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor, HealthServicer
 from libs.rpc.interceptors import Chain
 from libs.rpc.operations import OperationsServicer
+from libs.rpc.streams import Streams
 
 log = structlog.get_logger("rpc")
 
-_STREAMS = 32  # streams at the same time; each holds a thread
 _IN_FLIGHT = 1000  # calls at the same time; more are refused at once
 _GRACE = 20.0  # seconds that calls under way get when the process stops
 _OPTIONS = (
@@ -43,12 +42,6 @@ _OPTIONS = (
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
 )
-
-
-class TooManyStreams(Exhausted):
-    """The process serves as many streams as it can."""
-
-    reason = "OVERLOADED"
 
 
 class Server:
@@ -68,8 +61,7 @@ class Server:
         self._settings = settings
         self._database = database
         self._chain = Chain(verifier, idempotency.Keys(database) if idempotent else None)
-        self._streams = ThreadPoolExecutor(_STREAMS, "stream")
-        self._streaming = threading.BoundedSemaphore(_STREAMS)
+        self._streams = Streams()
         self._names: list[str] = []
         self._health = HealthServicer()
         self._server = grpc.server(
@@ -147,7 +139,7 @@ class Server:
         self._health.end_watches()
         self._operations.stop()
         ended.wait()
-        self._streams.shutdown(cancel_futures=True)
+        self._streams.pool.shutdown(cancel_futures=True)
         self._database.close()
         log.info("stopped")
 
@@ -158,18 +150,6 @@ class Server:
                 handler.request_deserializer,
                 handler.response_serializer,
             )
-        answer = self._chain.stream(method, self._limited(handler.unary_stream))
-        # The library runs a stream in this pool, so that watchers never take the threads of short calls.
-        answer.experimental_thread_pool = self._streams  # type: ignore[attr-defined]
+        answer = self._chain.stream(method, self._streams.limited(handler.unary_stream))
+        answer.experimental_thread_pool = self._streams.pool  # type: ignore[attr-defined]
         return grpc.unary_stream_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
-
-    def _limited(self, servicer: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        def serve(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            if not self._streaming.acquire(blocking=False):
-                raise TooManyStreams
-            try:
-                yield from servicer(request, context)
-            finally:
-                self._streaming.release()
-
-        return serve

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,109 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bazaruto.policies.v1 import policy_pb2 as pb
-from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import ids
-from libs.config import JobSettings, Settings
-from libs.db import Database
-from libs.errors import ResourceNotFound
-from libs.jobs import JobRunner
-from libs.money import Money
-from libs.rpc import calls
-from libs.rpc.errors import NeighbourUnavailable
-from libs.rpc.server import Server
-from services.policies import jobs
-from services.policies.clients import Payments, Quotes
-from services.policies.policy import Coverage, Policy, Premium, Quote, Transaction
-from services.policies.servicer import PolicyServicer
+from tests.integration.policies.house import FakePayments, House
 from tests.support.errors import metadata_of, reason_of
-from tests.support.people import People, Person, new_key
-
-
-class FakeQuotes(Quotes):
-    """The quotes service as policies sees it: quotes by id, shown to their owner."""
-
-    def __init__(self) -> None:
-        self.quotes: dict[str, Quote] = {}
-
-    def add(self, owner: Person, **changes: Any) -> str:
-        """An accepted quote of somebody."""
-        assert owner.id is not None
-        eur = "EUR"
-        today = datetime.now(UTC).date()
-        quote = Quote(
-            id=ids.new(),
-            user_id=owner.id,
-            product_code="motor",
-            product_version=1,
-            time_zone="Africa/Maputo",
-            state="accepted",
-            valid_until=datetime.now(UTC) + timedelta(days=30),
-            starts_on=today + timedelta(days=7),
-            ends_on=today + timedelta(days=372),
-            premium=Premium(Money(120000, eur), Money(20400, eur), Money(2500, eur)),
-            coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
-            plans={"annual": 1, "monthly": 12},
-        )
-        quote = replace(quote, **changes)
-        quote_id = ids.encode("quo", quote.id)
-        self.quotes[quote_id] = quote
-        return quote_id
-
-    def get_quote(self, quote_id: str) -> Quote:
-        quote = self.quotes.get(quote_id)
-        if quote is None or not calls.caller().may_see(quote.user_id):
-            raise ResourceNotFound(resource="quote")
-        return quote
-
-    def bind_quote(self, policy: Policy) -> None:
-        """It is bound."""
-
-
-class FakePayments(Payments):
-    """The payments service as policies sees it; it is away the first time."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
-        self.asked.append((ids.encode("pol", policy.id), payment_method))
-        if len(self.asked) == 1:
-            raise NeighbourUnavailable
-
-
-class House:
-    """A policies server with its database and the quotes that it knows."""
-
-    def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
-        self.quotes = FakeQuotes()
-        self.url = url
-
-        def build(server: Server, database: Database, settings: Settings) -> None:
-            self.database = database
-            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes))
-
-        self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
-
-    def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: Any) -> pb.Policy:
-        """Issue a policy from a quote, or from a new one."""
-        request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)
-        return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
-
-    def worker(self, payments: Payments) -> JobRunner:
-        """A worker that leaves it to the test when a job that failed is tried again."""
-        runner = JobRunner(self.url, JobSettings(retry_wait=timedelta(hours=1)), "test-policies-worker")
-        jobs.register(runner, self.database, self.quotes, payments)
-        return runner
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        """What the database says."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(query).fetchall()
-
-
-@pytest.fixture
-def house(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> House:
-    return House(start_server, make_database("policies"))
+from tests.support.people import People, new_key
 
 
 def test_policy_issued_from_an_accepted_quote_is_pending_and_numbered(house: House, people: People) -> None:
@@ -387,27 +286,6 @@ def test_forged_page_token_is_refused(house: House, people: People) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         house.stub.ListPolicies(pb.ListPoliciesRequest(page_token=forged), metadata=person.metadata())
     assert reason_of(refused.value) == "PAGE_TOKEN_INVALID"
-
-
-def test_watch_sends_the_policy_now_and_after_each_change(house: House, people: People) -> None:
-    person = people.customer()
-    issued = house.issue(person)
-    watch = house.stub.WatchPolicy(
-        pb.WatchPolicyRequest(policy_id=issued.policy_id), metadata=person.metadata(), timeout=10
-    )
-    assert next(watch).state == pb.Policy.STATE_PENDING
-    request = pb.ActivatePolicyRequest(policy_id=issued.policy_id, payment_id=ids.encode("pay", ids.new()))
-    request.paid_time.FromDatetime(datetime.now(UTC))
-    house.stub.ActivatePolicy(request, metadata=people.service("payments-worker").metadata())
-    assert next(watch).state == pb.Policy.STATE_IN_FORCE
-    watch.cancel()
-
-
-def test_watching_an_unknown_policy_fails_before_anything_is_sent(house: House, people: People) -> None:
-    request = pb.WatchPolicyRequest(policy_id=ids.encode("pol", ids.new()))
-    with pytest.raises(grpc.RpcError) as refused:
-        next(house.stub.WatchPolicy(request, metadata=people.customer().metadata()))
-    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
 
 
 @pytest.mark.parametrize("table", ["policy_transactions", "terms", "segments"])

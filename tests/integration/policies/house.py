@@ -1,0 +1,110 @@
+"""A policies server for tests, with its database; the quotes service is a small fake behind the client's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import psycopg
+
+from bazaruto.policies.v1 import policy_pb2 as pb
+from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
+from libs import ids
+from libs.config import JobSettings, Settings
+from libs.db import Database
+from libs.errors import ResourceNotFound
+from libs.jobs import JobRunner
+from libs.money import Money
+from libs.rpc import calls
+from libs.rpc.errors import NeighbourUnavailable
+from libs.rpc.server import Server
+from services.policies import jobs
+from services.policies.clients import Payments, Quotes
+from services.policies.policy import Coverage, Policy, Premium, Quote, Transaction
+from services.policies.servicer import PolicyServicer
+from tests.support.people import Person, new_key
+
+
+class FakeQuotes(Quotes):
+    """The quotes service as policies sees it: quotes by id, shown to their owner."""
+
+    def __init__(self) -> None:
+        self.quotes: dict[str, Quote] = {}
+
+    def add(self, owner: Person, **changes: Any) -> str:
+        """An accepted quote of somebody."""
+        assert owner.id is not None
+        eur = "EUR"
+        today = datetime.now(UTC).date()
+        quote = Quote(
+            id=ids.new(),
+            user_id=owner.id,
+            product_code="motor",
+            product_version=1,
+            time_zone="Africa/Maputo",
+            state="accepted",
+            valid_until=datetime.now(UTC) + timedelta(days=30),
+            starts_on=today + timedelta(days=7),
+            ends_on=today + timedelta(days=372),
+            premium=Premium(Money(120000, eur), Money(20400, eur), Money(2500, eur)),
+            coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
+            plans={"annual": 1, "monthly": 12},
+        )
+        quote = replace(quote, **changes)
+        quote_id = ids.encode("quo", quote.id)
+        self.quotes[quote_id] = quote
+        return quote_id
+
+    def get_quote(self, quote_id: str) -> Quote:
+        quote = self.quotes.get(quote_id)
+        if quote is None or not calls.caller().may_see(quote.user_id):
+            raise ResourceNotFound(resource="quote")
+        return quote
+
+    def bind_quote(self, policy: Policy) -> None:
+        """It is bound."""
+
+
+class FakePayments(Payments):
+    """The payments service as policies sees it; it is away the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
+        self.asked.append((ids.encode("pol", policy.id), payment_method))
+        if len(self.asked) == 1:
+            raise NeighbourUnavailable
+
+
+class House:
+    """A policies server with its database and the quotes that it knows."""
+
+    def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
+        self.quotes = FakeQuotes()
+        self.url = url
+
+        def build(server: Server, database: Database, settings: Settings) -> None:
+            self.database = database
+            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes))
+
+        self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
+
+    def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: Any) -> pb.Policy:
+        """Issue a policy from a quote, or from a new one."""
+        request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)
+        return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
+
+    def worker(self, payments: Payments) -> JobRunner:
+        """A worker that leaves it to the test when a job that failed is tried again."""
+        runner = JobRunner(self.url, JobSettings(retry_wait=timedelta(hours=1)), "test-policies-worker")
+        jobs.register(runner, self.database, self.quotes, payments)
+        return runner
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What the database says."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query).fetchall()
