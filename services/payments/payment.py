@@ -16,8 +16,12 @@ GIVEN_UP_AFTER = timedelta(seconds=30)
 """A payment that the provider has not heard of after this time is canceled. Twice the time its answer may take."""
 ACTION_WITHIN = timedelta(hours=1)
 """How long a payer has to act; then the invoice is free for another payment."""
-ASKED_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1), timedelta(days=1))
-"""The waits before the provider is asked for an outcome: the first, the second, …; the last one goes on."""
+ASKED_AFTER = (timedelta(seconds=30), *(timedelta(minutes=wait) for wait in (2, 4, 4, 4, 46)), timedelta(days=1))
+"""The waits before the provider is asked for an outcome: the first, the second, …; the last one goes on.
+
+Within the 15 minutes of the objective `payment_finality` none is longer than four minutes, so that a short outage of
+the provider costs no payment its objective. The last wait before a day ends just after the payer's hour.
+"""
 
 
 class PaymentDeclined(Refused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from libs import ids
 from libs.money import Money
 from services.payments import payment
-from services.payments.payment import Payment, PaymentDeclined, PaymentMethodInvalid, State
+from services.payments.payment import ACTION_WITHIN, Payment, PaymentDeclined, PaymentMethodInvalid, State
 from services.payments.provider import ActionRequired, Canceled, Charged, Declined, MethodUnknown, Outcome, Unknown
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -131,6 +132,23 @@ def test_when_a_payment_is_given_up(found: Outcome | None, seconds: int, expecte
     assert payment.is_overdue(a_payment(), found, NOW + timedelta(seconds=seconds)) is expected
 
 
-def test_provider_is_asked_soon_and_then_rarely() -> None:
-    waits = [payment.ask_after(attempt).total_seconds() for attempt in range(6)]
-    assert waits == [30, 300, 3600, 86400, 86400, 86400]
+def asked_at() -> list[timedelta]:
+    """The ages at which the provider is asked for a payment that stays unknown."""
+    return list(accumulate(payment.ask_after(attempt) for attempt in range(10)))
+
+
+def test_provider_is_asked_every_few_minutes_while_the_objective_can_be_kept() -> None:
+    objective = timedelta(minutes=15)
+    early = [age for age in asked_at() if age < objective]
+    assert early[0] == timedelta(seconds=30)
+    assert max(later - sooner for sooner, later in pairwise([*early, objective])) <= timedelta(minutes=4)
+    assert early[-1] >= objective - timedelta(minutes=1)
+
+
+def test_payment_is_given_up_soon_after_the_hour_of_its_payer() -> None:
+    assert timedelta() < min(age for age in asked_at() if age >= ACTION_WITHIN) - ACTION_WITHIN < timedelta(minutes=1)
+
+
+def test_provider_is_asked_once_a_day_in_the_end() -> None:
+    ages = asked_at()
+    assert ages[-1] - ages[-2] == payment.ask_after(1000) == timedelta(days=1)
