@@ -6,12 +6,11 @@ about 20 ms of a core and 19 MiB: never do it within a transaction, and never mo
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 
 from argon2 import PasswordHasher, Type
@@ -25,9 +24,6 @@ from services.users.password import normalise
 _MEMORY = 19_456  # KiB
 _ROUNDS = 2
 _LANES = 1
-
-_M_MMAP_THRESHOLD = -3  # mallopt(3)
-_LARGE = 1 << 20  # bytes
 
 
 class HashingBusy(Exhausted):
@@ -64,9 +60,7 @@ class Hasher:
         return self._argon2.check_needs_rehash(hashed)
 
     def prepare(self) -> None:
-        """Make the hash of nobody's password now, so that the first unknown address does not take twice as long, and
-        have the memory of each hash given back."""
-        _give_back_from(_LARGE)
+        """Make the hash of nobody's password now, so that the first unknown address does not take twice as long."""
         _ = self._of_nobody
 
     @cached_property
@@ -82,13 +76,3 @@ class Hasher:
             yield
         finally:
             self._cores.release()
-
-
-def _give_back_from(size: int) -> None:
-    """Have glibc return what is as large as this when it is freed.
-
-    By itself it raises that bound to the largest it has seen, and keeps the memory of one hash for each thread that
-    ever made one: 76 MiB in all.
-    """
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, size)
