@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from libs.jobs.deferring import TRACE
 from libs.jobs.kinds import QUEUES, check_queue
 from libs.jobs.measures import DEPTHS
+from libs.secrecy import is_secret
 
 # The names that people use, and the states of the queue that each stands for.
 STATUSES: Final[dict[str, tuple[str, ...]]] = {
@@ -27,7 +28,6 @@ STATUSES: Final[dict[str, tuple[str, ...]]] = {
     "cancelled": ("cancelled", "aborted", "aborting"),
 }
 _NAMES: Final = {state: name for name, states in STATUSES.items() for state in states}
-_SECRET: Final = ("token", "password", "secret", "payment_method", "card")  # parts of names whose values stay hidden
 
 _SELECT: Final[LiteralString] = """
     SELECT id, queue_name AS queue, task_name AS job, status::text, priority, attempts, scheduled_at, lock, args,
@@ -94,11 +94,7 @@ class JobRow:
     @property
     def arguments(self) -> dict[str, Any]:
         """What the job was deferred with, without values that must not be seen."""
-        return {
-            key: "***" if any(part in key for part in _SECRET) else value
-            for key, value in self.args.items()
-            if key != TRACE
-        }
+        return {key: "***" if is_secret(key) else value for key, value in self.args.items() if key != TRACE}
 
     @property
     def trace_id(self) -> str:

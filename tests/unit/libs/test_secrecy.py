@@ -1,0 +1,32 @@
+"""Secrets are known by their names, and everything that shows or keeps values knows the same ones."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from libs import audit
+from libs.jobs.operating import JobRow
+from libs.secrecy import is_secret
+
+SECRET = ["password", "client_secret", "refresh_token", "password_hash", "card_number", "payment_method", "Token"]
+HARMLESS = ["email", "user_id", "policy_id", "reason", "amount", "decline_code"]
+
+
+@pytest.mark.parametrize("name", SECRET)
+def test_secret_is_neither_shown_with_a_job_nor_kept_by_the_audit_log(name: str) -> None:
+    assert is_secret(name)
+    assert a_job(**{name: "hush"}).arguments == {name: "***"}
+    for where in ({"before": {name: "hush"}}, {"after": {name: "hush"}}, {name: "hush"}):
+        with pytest.raises(ValueError, match=f"would keep {name}"):
+            audit.record(Session(), "user_created", "usr_1", **where)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_no_secret_is_shown(name: str) -> None:
+    assert not is_secret(name)
+    assert a_job(**{name: "seen"}).arguments == {name: "seen"}
+
+
+def a_job(**arguments: str) -> JobRow:
+    return JobRow(1, "default", "test.note", "todo", 0, 0, None, None, dict(arguments), False, None, None, None)
