@@ -22,6 +22,7 @@ def tell() -> None:
     if not path:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):  # who asked may be gone
+        sender.setblocking(False)  # or hears no more: then enough of it waits there
         sender.sendto(_READY, f"\0{path[1:]}" if path.startswith("@") else path)
 
 
