@@ -53,3 +53,13 @@ def test_process_whose_starter_is_gone_goes_on(monkeypatch: pytest.MonkeyPatch) 
 def test_process_that_nobody_asked_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(readiness.SOCKET, raising=False)
     readiness.tell()
+
+
+@pytest.mark.timeout(10)
+def test_ready_can_be_said_again_and_again_while_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    awaited = readiness.Awaited()
+    monkeypatch.setenv(readiness.SOCKET, awaited.environment[readiness.SOCKET])
+    for _ in range(2000):
+        readiness.tell()
+    assert awaited.is_ready
+    awaited.close()
