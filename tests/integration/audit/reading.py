@@ -15,7 +15,7 @@ from libs.config import Settings
 from libs.db import Database
 from libs.rpc.server import Server
 from tests.integration.payments.house import House as PaymentsHouse
-from tests.integration.policies.test_policies import House as PoliciesHouse
+from tests.integration.policies.house import House as PoliciesHouse
 from tests.integration.users.house import House as UsersHouse
 from tests.support.people import People, Person
 
