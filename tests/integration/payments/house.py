@@ -83,6 +83,7 @@ class House:
 
     database: Database
     provider: WatchedSandbox
+    target: str
 
     def __init__(self, start: Callable[..., grpc.Channel], url: str, people: People) -> None:
         self.url = url
@@ -93,6 +94,7 @@ class House:
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
+            self.target = settings.services["payments"].target
             self.provider = WatchedSandbox(database)
             server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
             payments = PaymentServicer(database, self.provider)
