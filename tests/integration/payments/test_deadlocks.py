@@ -31,19 +31,16 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 @contextmanager
 def opposite_order(house: House, payment_id: str, invoice_id: str) -> Iterator[None]:
-    """Hold the payment within; then, once a call waits for it, ask for the invoice, which that call has locked.
+    """Hold a payment while a call is begun; once it waits, ask for the invoice, which that call has locked.
 
-    The call waits longer, and PostgreSQL lets it lose.
+    PostgreSQL undoes whoever finds the cycle, which is who has waited for a second: the call.
     """
     with house.database.transaction() as session:
-        session.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # whoever looks for the cycle is the one undone
+        session.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # never the first to look
         store.payments.lock(session, ids.decode("pay", payment_id))
         yield
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
         until = time.monotonic() + 20
-        while house.rows(waiting) != [(1,)]:
+        while house.rows(WAITING) != [(1,)]:
             assert time.monotonic() < until, "no call waits for the payment"
             time.sleep(0.01)
         store.invoices.lock(session, ids.decode("inv", invoice_id))
