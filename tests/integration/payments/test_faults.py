@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -146,15 +147,42 @@ def test_provider_is_asked_again_while_it_does_not_answer(
         raise TimeoutError
 
     monkeypatch.setattr(house.provider, "find", fail)
-    for attempt in range(4):
+    for attempt in range(7):
         assert house.settle(begun.id, SOON, attempt).state is State.PROCESSING
     waits = house.rows("SELECT args->>'attempt', scheduled_at FROM procrastinate_jobs ORDER BY id")
-    assert [(attempt, round((at - SOON).total_seconds())) for attempt, at in waits[1:]] == [
-        ("1", 300),
-        ("2", 3600),
-        ("3", 86400),
-        ("4", 86400),
+    assert [(attempt, round((at - SOON).total_seconds() / 60)) for attempt, at in waits[1:]] == [
+        ("1", 2),
+        ("2", 4),
+        ("3", 4),
+        ("4", 4),
+        ("5", 46),
+        ("6", 24 * 60),
+        ("7", 24 * 60),
     ]
+
+
+@pytest.mark.parametrize("minutes", [1, 6, 14])
+def test_short_outage_of_the_provider_costs_no_payment_its_objective(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    begun, find = house.begin(house.invoice_of(people.customer()), NOW), house.provider.find
+    collecting.charge(house.provider, begun, "pm_card_ok")  # whose answer is lost
+    asked = NOW
+
+    def find_after_the_outage(*about: Any) -> Any:
+        if asked < NOW + timedelta(minutes=minutes):
+            raise TimeoutError
+        return find(*about)
+
+    monkeypatch.setattr(house.provider, "find", find_after_the_outage)
+    latest = "SELECT scheduled_at, (args->>'attempt')::int FROM procrastinate_jobs ORDER BY id DESC LIMIT 1"
+    state = State.PROCESSING
+    while state is State.PROCESSING:
+        ((asked, attempt),) = house.rows(latest)
+        state = house.settle(begun.id, asked, attempt).state
+    assert state is State.SUCCEEDED
+    assert asked - NOW < timedelta(minutes=15)
+    house.check_money()
 
 
 def test_payer_who_never_acts_frees_the_invoice(house: House, people: People) -> None:
