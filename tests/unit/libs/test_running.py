@@ -70,6 +70,10 @@ def test_folder_is_had_by_one_process_at_a_time(tmp_path: Path) -> None:
     [
         ("postgresql://ana:se:c/ret@db/users", "postgresql://ana:***@db/users"),
         ("redis://:secret@cache:6379/0", "redis://:***@cache:6379/0"),
+        ("redis://:p@ssw0rd@cache", "redis://:***@cache"),
+        ("redis://:p@ss@cache/0?client=ana@office", "redis://:***@cache/0?client=ana@office"),
+        ("postgresql://ana@corp:se@cret@db/users", "postgresql://ana@corp:***@db/users"),
+        ("redis://:a@one,redis://:b@two", "redis://:***@one,redis://:***@two"),
         ("redis://cache:6379/0?db=1&password=secret&x=1", "redis://cache:6379/0?db=1&password=***&x=1"),
         ("host=db password='my secret' user=ana", "host=db password=*** user=ana"),
         ('{"url": "redis://:secret@cache"}', '{"url": "redis://:***@cache"}'),
