@@ -65,6 +65,13 @@ def _check_server(server: psycopg.Connection, server_url: str, backup: Manifest)
     if superuser != (True,):
         raise BackupError(f"{server.info.user} is no superuser; a restore makes databases, roles and extensions")
     for dump in backup.dumps.values():
+        if _exists(server, dump.database + _SUFFIX):
+            raise BackupError(f"the database {dump.database}{_SUFFIX} exists: does another restore run?")
+        if _exists(server, dump.database + _ASIDE):
+            raise BackupError(
+                f"the database {dump.database}{_ASIDE} exists: an earlier restore ended before it dropped it."
+                " See that it is empty and drop it. Nothing was changed."
+            )
         if not _exists(server, dump.database):
             continue
         with psycopg.connect(_url(server_url, dump.database), connect_timeout=10) as connection:
@@ -84,9 +91,6 @@ def _make_roles(server: psycopg.Connection, backup: Manifest) -> None:
 @contextmanager
 def _temporary_databases(server: psycopg.Connection, backup: Manifest) -> Iterator[None]:
     """Databases under temporary names; what still has one at the end is dropped."""
-    for dump in backup.dumps.values():
-        if _exists(server, dump.database + _SUFFIX):
-            raise BackupError(f"the database {dump.database}{_SUFFIX} exists: does another restore run?")
     try:
         for dump in backup.dumps.values():
             name, owner = sql.Identifier(dump.database + _SUFFIX), sql.Identifier(dump.owner)
