@@ -6,6 +6,7 @@ ASGI rather than RSGI, because only ASGI tells the path as it was sent: with RSG
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ _DETAILS = "grpc-status-details-bin"
 # Watching for the caller to go away costs a task; calls that are over sooner do without.
 _WATCH_AFTER = 0.05  # seconds
 _REPEAT_AFTER = 0.1  # seconds
+_LEAST = 0.1  # seconds; with less left than this a call is not repeated
 _SECURITY: Headers = [
     (b"server", b"bazaruto"),
     (b"x-content-type-options", b"nosniff"),
@@ -172,7 +174,10 @@ class Gateway:
         client = request.client_address(self._proxies)
         request_id = request.request_id(watch.trace_id)
         metadata = calls.metadata(request, watch.traceparent, request_id, client, self._proof())
+        if endpoint.route.streaming and self._leaving:
+            raise problems.leaving()
         seconds = calls.seconds(request, endpoint.longest)
+        begun = time.monotonic()
         call = endpoint.call(message, timeout=seconds, metadata=metadata)
         if endpoint.route.streaming:
             return await self._stream(call, endpoint, form, request, watch, receive, send)
@@ -182,8 +187,11 @@ class Gateway:
             # The channel repeats what is safe by its method; this is safe by its key.
             if problem.status != 503 or not endpoint.route.may_have_key or not request.get("idempotency-key"):
                 raise
+            left = seconds - (time.monotonic() - begun) - _REPEAT_AFTER
+            if left < _LEAST:
+                raise
         await asyncio.sleep(_REPEAT_AFTER)
-        return await self._reply(endpoint.call(message, timeout=seconds, metadata=metadata), endpoint, receive)
+        return await self._reply(endpoint.call(message, timeout=left, metadata=metadata), endpoint, receive)
 
     @staticmethod
     def _other_method(request: Request, allowed: set[str]) -> Response:
@@ -268,7 +276,7 @@ class Gateway:
             if not call.cancelled():
                 raise
             if not relay.started:
-                raise ClientGone from None
+                raise (problems.leaving() if self._leaving else ClientGone) from None
         except Exception:
             if not relay.started:
                 raise

@@ -84,6 +84,8 @@ def serve(settings: Settings) -> None:
             listener = listening.passed_socket() or listening.open_socket(settings.gateway.listen)
         except OSError as error:
             sys.exit(f"gateway.listen: {settings.gateway.listen}: {error.strerror}")
+        if listener.getsockname()[1] != int(settings.gateway.listen.rpartition(":")[2]):
+            sys.exit(f"gateway.listen: {settings.gateway.listen}: the socket that was passed is another address")
         _server(settings, listener).serve()
 
 

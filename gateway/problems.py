@@ -190,6 +190,11 @@ def overloaded() -> Problem:
     return made(503, "UNAVAILABLE", "OVERLOADED", "The platform has as much work as it can take.")
 
 
+def leaving() -> Problem:
+    """503: this process is about to end, and another one answers when the caller comes again."""
+    return made(503, "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", "This part of the platform is being replaced; try again.")
+
+
 def internal() -> Problem:
     """500: something unforeseen; what it was is in the log."""
     return made(500, "INTERNAL", "INTERNAL_ERROR", "Something failed inside the platform.")

@@ -6,6 +6,7 @@ how `bazarutod up` passes it; systemd's socket units do it by `LISTEN_PID` and `
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -66,7 +67,9 @@ def is_taken(address: str) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host.strip("[]"), int(port)))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return True
     return False
 

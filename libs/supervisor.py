@@ -22,7 +22,7 @@ from libs.stack import PROCESSES, TAKE_OVER, Process
 
 READY_SECONDS = 60.0
 _LOOK_EVERY = 0.05
-_STOP_SECONDS = 25.0
+_STOP_SECONDS = 30.0  # after the drain: 25 for calls under way, and a little to close
 _TAIL_BYTES = 1 << 20
 
 
@@ -101,16 +101,18 @@ class Supervisor:
             )
         self._running[process.name] = _Running(process, handle, awaited)
 
-    def replace(self, process: Process) -> None:
+    def replace(self, process: Process, given_up: Callable[[], bool] = lambda: False) -> None:
         """Put a new process in the place of a running one, without a moment in which nobody answers.
 
-        `StartError` when the new one does not become ready; the old one goes on then.
+        `StartError` when the new one does not become ready, or when it is given up; the old one goes on then.
         """
         old = self._running[process.name]
         self.spawn(process, takes_over=True)
         deadline = time.monotonic() + READY_SECONDS
         try:
             while not self._has_become_ready(self._running[process.name], deadline):
+                if given_up():
+                    raise StartError(f"{process.name} is not ready yet, and is not waited for any more")
                 time.sleep(_LOOK_EVERY)
         except StartError:
             self._end([self._running[process.name]])
@@ -161,12 +163,11 @@ class Supervisor:
             self._door.close()
             self._door = None
 
-    @staticmethod
-    def _end(going: Sequence[_Running], told: Callable[[str], None] = lambda name: None) -> None:
+    def _end(self, going: Sequence[_Running], told: Callable[[str], None] = lambda name: None) -> None:
         for running in going:
             if running.handle.poll() is None:
                 running.handle.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + self._settings.drain.total_seconds() + _STOP_SECONDS
         for running in going:
             try:
                 running.handle.wait(max(0.0, deadline - time.monotonic()))

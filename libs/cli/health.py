@@ -40,7 +40,7 @@ def _answers(settings: Settings, process: Process) -> bool:
     if process.service == "gateway":
         return _http_ok(f"http://{settings.gateway.listen}/readyz")
     service = settings.services[process.service]
-    return serving(service.listen) if process.verb == "serve" else _http_ok(f"http://{service.worker_metrics}")
+    return serving(service.listen) if process.verb == "serve" else _http_ok(f"http://{service.worker_metrics}/readyz")
 
 
 def _http_ok(url: str) -> bool:

@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,15 +38,15 @@ class Requests:
         self._socket.listen()
         self._socket.setblocking(False)
 
-    def serve(self, supervisor: Supervisor) -> Iterator[str]:
-        """Do what has been asked for, if anything, and tell what was done."""
+    def serve(self, supervisor: Supervisor, stopping: Callable[[], bool]) -> Iterator[str]:
+        """Do what has been asked for, if anything, and tell what was done, until the platform stops."""
         with suppress(BlockingIOError):
             connection, _ = self._socket.accept()
             with connection, suppress(OSError):  # whoever asked may go away; what was begun is finished all the same
                 connection.settimeout(_REQUEST_SECONDS)
-                wanted = json.loads(connection.makefile().readline() or "[]")
+                wanted = _names(connection.makefile().readline())
                 for process in [process for process in PROCESSES if process.name in wanted]:
-                    outcome = _replace(supervisor, process)
+                    outcome = _replace(supervisor, process, stopping)
                     yield (
                         f"{outcome['process']} did not restart: {outcome['error']}"
                         if "error" in outcome
@@ -89,10 +89,17 @@ def run(folder: Path, names: Sequence[str], as_json: bool) -> None:
         sys.exit(f"Not restarted: {', '.join(wanted[len([one for one in done if 'error' not in one]) :])}")
 
 
-def _replace(supervisor: Supervisor, process: Process) -> dict[str, Any]:
+def _names(line: str) -> set[str]:
+    try:
+        return set(json.loads(line))
+    except (ValueError, TypeError):  # it came from no `bazarutod restart`
+        return set()
+
+
+def _replace(supervisor: Supervisor, process: Process, stopping: Callable[[], bool]) -> dict[str, Any]:
     begun = time.monotonic()
     try:
-        supervisor.replace(process)
+        supervisor.replace(process, stopping)
     except StartError as error:
         return {"process": process.name, "error": str(error)}
     return {"process": process.name, "seconds": round(time.monotonic() - begun, 2)}

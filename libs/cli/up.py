@@ -85,10 +85,8 @@ def _on_signal(act: Callable[[], object]) -> None:
 def _watch(supervisor: Supervisor, requests: Requests, console: Console, stopping: threading.Event) -> None:
     """Start again what dies, replace what is asked for, and say so."""
     while not stopping.wait(_LOOK_EVERY):
-        for told in requests.serve(supervisor):
+        for told in requests.serve(supervisor, stopping.is_set):
             console.print(told, markup=False)
-            if stopping.is_set():
-                return
         for process in supervisor.dead():
             console.print(f"[red]{process.name} died[/]; starting it again. The end of its log:")
             console.print(supervisor.tail(process.name, 5), markup=False)

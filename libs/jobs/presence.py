@@ -10,6 +10,9 @@ import structlog
 from libs import readiness
 from libs.jobs import measures
 from libs.jobs.link import is_refusal
+from libs.telemetry import pages
+
+_FRESH = 20.0  # seconds; a worker asks every five, and one that stands still asks no more
 
 log = structlog.get_logger("jobs")
 
@@ -21,6 +24,8 @@ class Presence:
         self._up = measures.database_gauge()
         self._gone_since: float | None = None
         self._refused = False
+        self._answered_at: float | None = None
+        pages.add("/readyz", self._show)
 
     def gone(self, error: BaseException) -> None:
         """The database is away, still or again."""
@@ -37,16 +42,26 @@ class Presence:
     def doubtful(self) -> None:
         """It does not answer as it should."""
         self._up.set(0)
+        self._answered_at = None
         measures.forget()
 
     def back(self) -> None:
         """It answers."""
         self._up.set(1)
-        readiness.tell()
+        if self._answered_at is None:
+            readiness.tell()
+        self._answered_at = time.monotonic()
         if self._gone_since is not None:
             log.info("database back", seconds=round(time.monotonic() - self._gone_since, 1))
             self._gone_since = None
             self._refused = False
+
+    def _show(self, _query: str, _authorization: str) -> pages.Answer:
+        """`/readyz` of a worker: whether it has heard from its database a moment ago."""
+        answered_at = self._answered_at
+        if answered_at is not None and time.monotonic() - answered_at < _FRESH:
+            return 200, "text/plain; charset=utf-8", b"healthy\n"
+        return 503, "text/plain; charset=utf-8", b"unhealthy: the database does not answer\n"
 
 
 def on_one_line(error: BaseException) -> str:

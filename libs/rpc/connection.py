@@ -1,6 +1,6 @@
 """How a connection to a service behaves, for its neighbours and for the gateway alike.
 
-One layer repeats calls, and only what never reached a servicer or is safe to repeat: UNAVAILABLE.
+One layer repeats calls, and only what is safe to repeat: between services every method is, by its key or its nature.
 """
 
 from __future__ import annotations

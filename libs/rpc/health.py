@@ -146,6 +146,7 @@ class HealthMonitor:
         self._names = ("", *names)
         self._checks = checks
         self._stop = threading.Event()
+        self._lock = threading.Lock()  # so that the last word of a process that leaves is that it does
         self._serving: bool | None = None
         self._thread = threading.Thread(target=self._watch, name="health", daemon=True)
 
@@ -180,11 +181,12 @@ class HealthMonitor:
         return True
 
     def _tell(self, *, serving: bool) -> None:
-        if serving and self._stop.is_set():
-            return
-        self._serving = serving
         state = health_pb2.HealthCheckResponse
-        for name in self._names:
-            self._servicer.set(name, state.SERVING if serving else state.NOT_SERVING)
+        with self._lock:
+            if serving and self._stop.is_set():
+                return
+            self._serving = serving
+            for name in self._names:
+                self._servicer.set(name, state.SERVING if serving else state.NOT_SERVING)
         if serving:
             readiness.tell()

@@ -298,8 +298,10 @@ def test_workers_outlive_their_database_and_go_on_with_their_jobs(operated: Oper
     with operated.postgres_stopped():
         until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 0 for name in workers))
         assert all("bazaruto_jobs_pending{" not in operated.metrics_of(name) for name in workers)
+        assert {httpx.get(f"{operated.address_of(name)}/readyz").status_code for name in workers} == {503}
     until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 1 for name in workers), 30)
     assert all("bazaruto_jobs_pending{" in operated.metrics_of(name) for name in workers)
+    assert {httpx.get(f"{operated.address_of(name)}/readyz").status_code for name in workers} == {200}
     operated.recover()
     policy = buyer.issue()
     buyer.pay(buyer.invoice_of(policy))
