@@ -107,6 +107,14 @@ def test_probes_blame_no_process_for_its_database() -> None:
             embedded.start(platform.postgres.folder, throwaway=True)  # to be stopped with the rest
 
 
+def test_readiness_of_a_worker_is_what_it_answers(platform: Platform) -> None:
+    for name in SERVICES:
+        (container,) = pods("production")[f"{name}-worker"]["spec"]["containers"]
+        path = container["readinessProbe"]["httpGet"]["path"]
+        answer = httpx.get(f"http://{platform.settings.services[name].worker_metrics}{path}", timeout=3)
+        assert answer.status_code == 200, name
+
+
 def test_readiness_is_what_grpc_health_says(platform: Platform) -> None:
     for name in SERVICES:
         (container,) = pods("production")[name]["spec"]["containers"]

@@ -98,6 +98,7 @@ def test_liveness_asks_for_nothing_that_a_process_depends_on(process: Process) -
         assert probes["readinessProbe"]["grpc"] == {"port": port}
     else:
         assert probes["livenessProbe"]["httpGet"]["path"] == "/metrics"
+        assert probes["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert probes["startupProbe"]["periodSeconds"] * probes["startupProbe"]["failureThreshold"] >= 60
 
 
