@@ -24,7 +24,7 @@ fi
 (cd "$base" && sha256sum --check --quiet --strict SHA256SUMS) || fail "$base is damaged; nothing was changed"
 
 mkdir -p "$(dirname "$data")"
-work=$(mktemp -d "$(dirname "$data")/.unfinished.XXXXXX")
+work=$(mktemp -d "$(dirname "$data")/.restoring.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 part() { find "$base" -maxdepth 1 \( -name "$1" -o -name "$1.age" -o -name "$1.gpg" \) -print -quit; }
 mkdir "$work/data"

@@ -15,13 +15,15 @@ week=$((7 * 86400 - 43200)) # half a day less: a night's backup takes longer or 
 
 child=
 stop() {
-  [ -z "$child" ] || kill "$child" 2>/dev/null || true
+  [ -z "$child" ] || kill -- "-$child" 2>/dev/null || true
   wait
   exit 0
 }
 trap stop TERM INT
 
-# In the background, because a trap waits for what is in the foreground.
+# In the background, because a trap waits for what is in the foreground; as a group, because so does the script's: only
+# when pg_dump is told to end too does the script go on, and remove what is unfinished.
+set -m
 run() {
   "$@" &
   child=$!

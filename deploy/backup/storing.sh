@@ -45,11 +45,13 @@ pg() {
   "${PG_BIN:+$PG_BIN/}$program" "$@"
 }
 
-# Take a folder beside the final place, so that giving the final name is one rename. It goes away in any case.
+# Take a folder beside the final place, so that giving the final name is one rename. It goes away in any case: that of
+# a backup that was killed when the next one begins. No program of that one is left, for it would still hold the lock.
 begin_work() {
   mkdir -p "$BACKUP_DIR"
   exec 9>"$BACKUP_DIR/.lock"
   flock -n 9 || fail "another backup runs in $BACKUP_DIR"
+  rm -rf "$BACKUP_DIR"/.unfinished.*
   work=$(mktemp -d "$BACKUP_DIR/.unfinished.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   trap 'exit 129' HUP

@@ -105,6 +105,10 @@ def test_composition_archives_as_the_cluster_does_and_runs_both_from_one_image()
         assert services[name]["user"] == "999:999"  # whom the image gives the folders to
 
 
+def test_container_that_is_stopped_has_time_to_remove_what_is_unfinished() -> None:
+    assert COMPOSITION["services"]["backup"]["stop_grace_period"] == "60s"
+
+
 def test_prometheus_is_shown_the_folder_that_the_scripts_write_to() -> None:
     for given, arguments in (
         (variables_of_cluster("dump"), container("backup-metrics")["args"]),

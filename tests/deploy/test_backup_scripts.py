@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from libs.db import embedded
 from libs.stack import SERVICES
 from tests.deploy.installation import (
     SCRIPTS,
@@ -61,14 +62,14 @@ def test_base_backup_of_the_cluster_is_verified_and_the_archive_tidied(installed
             connection.execute("INSERT INTO noise SELECT generate_series(1, 100)")
             connection.execute("SELECT pg_switch_wal()")
         eventually_archived(connection)
-        before = sorted(path.name for path in installed.archive.glob("0*"))
+        before = segments(installed)
         installed.run("base-backup.sh", variables_of_cluster("base-backup"))
         eventually_archived(connection)
         failed = connection.execute("SELECT failed_count FROM pg_stat_archiver").fetchone()
     assert failed == (0,)
     (copy,) = installed.backups.glob("base_*")
     assert (copy / "base.tar.gz.age").exists()
-    left = sorted(path.name for path in installed.archive.glob("0*"))
+    left = segments(installed)
     assert before[0] not in left
     assert (copy / "START_WAL").read_text().strip() in left
     assert (installed.backups / "bazaruto_backup_base.prom").exists()
@@ -134,6 +135,19 @@ def test_backup_that_failed_is_tried_again(installed: Installation) -> None:
         eventually(lambda: (installed.backups / "bazaruto_backup_dump.prom").exists())
 
 
+def test_schedule_that_is_stopped_leaves_no_unfinished_backup(installed: Installation, tmp_path: Path) -> None:
+    installed.clear()
+    for program in embedded.binaries().iterdir():
+        (tmp_path / program.name).symlink_to(program)
+    (tmp_path / "pg_dump").unlink()
+    (tmp_path / "pg_dump").write_text('#!/bin/sh\n[ "$1" = --version ] && exec "$REAL" "$1"\nexec sleep 600\n')
+    (tmp_path / "pg_dump").chmod(0o755)
+    given = {"PG_BIN": str(tmp_path), "REAL": str(embedded.binaries() / "pg_dump")}
+    with scheduled(installed, **given):
+        eventually(lambda: any(installed.backups.glob(".unfinished.*/backup_*")))
+    assert not any(installed.backups.glob(".unfinished.*"))
+
+
 def test_schedule_refuses_a_time_that_is_none(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "METRICS_DIR": str(tmp_path), "BACKUP_AT": "26:00"}
     done = subprocess.run(
@@ -162,6 +176,11 @@ def test_server_of_the_machine_is_found_by_its_data_folder(installed: Installati
     gone = {**given, "PG_FOLDER": "/nowhere"}
     done = subprocess.run([SCRIPTS / "backup.sh"], env=gone, capture_output=True, text=True, check=False, timeout=60)
     assert "no server runs on /nowhere" in done.stderr
+
+
+def segments(installed: Installation) -> list[str]:
+    """The files of the log in the archive, without the notes of base backups, which stay there."""
+    return sorted(path.name for path in installed.archive.glob("0*") if not path.suffix)
 
 
 def eventually_archived(connection: psycopg.Connection) -> None:

@@ -94,6 +94,18 @@ def test_a_client_older_than_the_server_is_refused_with_the_remedy(scripts: Scri
     assert scripts.leftovers() == []
 
 
+def test_what_a_killed_backup_left_goes_with_the_next_one(scripts: Scripts) -> None:
+    left = scripts.backups / ".unfinished.killed"
+    (left / "base_20240115_120000").mkdir(parents=True)
+    (left / "base_20240115_120000" / "base.tar.gz").write_bytes(b"half of it")
+    with (scripts.backups / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert scripts.run("backup.sh").returncode != 0
+        assert left.exists(), "it may be that of the backup that runs"
+    scripts.dump()
+    assert not left.exists()
+
+
 def test_a_second_backup_at_the_same_time_is_refused(scripts: Scripts) -> None:
     with (scripts.backups / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
