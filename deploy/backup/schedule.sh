@@ -48,16 +48,16 @@ date --date "today $at" >/dev/null 2>&1 || {
   echo "schedule.sh: BACKUP_AT: $at is no time of the day" >&2
   exit 2
 }
+# Both are tried, each for itself: without base backups the archive of the log grows until the disk is full.
 while :; do
   wait_for=60
   # Not inside $((...)): bash 5.2 does not understand its trap when the signal comes while it computes that.
   due=$(last_moment)
   if [ "$(last_success dump)" -lt "$due" ]; then
-    run "$folder/backup.sh" && continue
-    wait_for=$retry
-  elif [ "$(last_success base)" -lt $((due - week)) ]; then
-    run "$folder/base-backup.sh" && continue
-    wait_for=$retry
+    run "$folder/backup.sh" || wait_for=$retry
+  fi
+  if [ "$(last_success base)" -lt $((due - week)) ]; then
+    run "$folder/base-backup.sh" || wait_for=$retry
   fi
   run sleep "$wait_for"
 done

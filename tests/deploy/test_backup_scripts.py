@@ -135,6 +135,14 @@ def test_backup_that_failed_is_tried_again(installed: Installation) -> None:
         eventually(lambda: (installed.backups / "bazaruto_backup_dump.prom").exists())
 
 
+def test_base_backup_is_taken_while_dumps_fail(installed: Installation) -> None:
+    installed.clear()
+    with scheduled(installed, DB_NAME="of_nobody"):
+        eventually(lambda: (installed.backups / "bazaruto_backup_base.prom").exists())
+    assert "the dump of of_nobody failed" in (installed.folder / "schedule.log").read_text()
+    assert len(installed.files("base_*")) == 1
+
+
 def test_schedule_that_is_stopped_leaves_no_unfinished_backup(installed: Installation, tmp_path: Path) -> None:
     installed.clear()
     for program in embedded.binaries().iterdir():
