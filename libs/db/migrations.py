@@ -1,20 +1,36 @@
-"""Bringing a service's database to the revision that its code needs."""
+"""Bringing a service's database to the revision that its code needs, while the service is at work.
+
+A revision that changes a table is refused when it cannot have its lock soon, because every call that needs the table
+waits behind it; then it is tried again. What takes long is a revision of its own and holds no lock that calls need.
+"""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import ModuleType
 
 import sqlalchemy as sa
+from psycopg import errors as pg
 
 from libs.db.pool import check_configured
 
 # Any constant: it keeps two migrating processes of one service from running at once.
 _LOCK = 4_711_001
+_LOCK_TIMEOUT = "2s"  # as long as a call waits for a lock
+_TRIES = 5
+_PAUSE = 1.0  # seconds in which the calls that waited are answered
 
 
-def upgrade(url: str, service: ModuleType) -> None:
-    """Apply what is missing of `<service>/migrations/versions`. Two callers at once do no harm."""
+class TablesInUse(RuntimeError):
+    """Others kept using the tables that a migration is to change. What came before is done; run it again."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def upgrade(url: str, service: ModuleType, revision: str = "head") -> None:
+    """Apply what is missing of `<service>/migrations/versions`. A second caller waits until the first is done."""
     check_configured(url)
     # Imported here: only this verb needs it, and it costs every other process 15 MiB and a tenth of a second.
     from alembic import command
@@ -24,10 +40,22 @@ def upgrade(url: str, service: ModuleType) -> None:
     config.set_main_option("script_location", str(Path(str(service.__file__)).parent / "migrations"))
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.execute(_limit(_LOCK_TIMEOUT))
+        connection.execute(sa.text("SET statement_timeout = 0"))  # the database's own is for calls
         connection.commit()
+        _wait_for_turn(connection)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                command.upgrade(config, revision)
+                return
+            except sa.exc.OperationalError as error:
+                if not isinstance(error.orig, pg.LockNotAvailable | pg.DeadlockDetected):
+                    raise
+                connection.rollback()
+                if not tries_left:
+                    raise TablesInUse from error
+                time.sleep(_PAUSE)
 
 
 def run(metadata: sa.MetaData | None = None) -> None:
@@ -38,4 +66,41 @@ def run(metadata: sa.MetaData | None = None) -> None:
     context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
+    connection.commit()
+
+
+def create_index(name: str, on: str) -> None:
+    """Make an index, for a revision that does nothing else: no call waits for it. It may be repeated."""
+    from alembic import op
+
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        # It waits for every transaction that is older, and nobody waits behind it.
+        connection.execute(_limit("0"))
+        try:
+            # One that was given up midway stays, is of no use, and has the name.
+            if connection.scalar(_IS_INVALID, {"name": name}):
+                connection.execute(sa.text(f"DROP INDEX CONCURRENTLY {name}"))
+            connection.execute(sa.text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+        finally:
+            connection.execute(_limit(_LOCK_TIMEOUT))
+
+
+_IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
+
+def _limit(waiting: str) -> sa.TextClause:
+    """Set how long a statement waits for a lock."""
+    return sa.text(f"SET lock_timeout = '{waiting}'")
+
+
+def _wait_for_turn(connection: sa.Connection) -> None:
+    """Become the one that migrates.
+
+    Asks again and again, and holds no transaction in between. A statement that waits has a snapshot, for whose end the
+    other's concurrent index waits: PostgreSQL would end that deadlock by giving up the index.
+    """
+    while not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.rollback()
+        time.sleep(_PAUSE)
     connection.commit()

@@ -19,7 +19,7 @@ from google.rpc import status_pb2
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from libs.db import Database
+from libs.db import Database, migrations
 from libs.errors import ConcurrentChange, Conflict, DomainError, Invalid
 from libs.rpc import calls, errors
 from libs.rpc.calls import Call
@@ -151,12 +151,7 @@ def keep(session: Session, result: Message | DomainError) -> None:
 
 def index_by_age() -> None:
     """Make the index that `reap` finds old keys by; for a migration. Nobody who takes a key waits for it."""
-    from alembic import op
-
-    with op.get_context().autocommit_block():
-        op.execute(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_idempotency_keys_created_at ON idempotency_keys (created_at)"
-        )
+    migrations.create_index("idx_idempotency_keys_created_at", "idempotency_keys (created_at)")
 
 
 def reap(database: Database) -> None:
