@@ -1,23 +1,15 @@
-"""The time zone of a billing, and the list of installments that are still to be billed."""
+"""The list of installments that are still to be billed."""
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add both. Triggers keep the list, so that programs of the revision before keep it too."""
-    op.execute(_TIME_ZONE)
+    """Add it, empty. Triggers keep it, so that programs of the revision before keep it too."""
     op.execute(_UNBILLED)
 
-
-_TIME_ZONE = """
-    ALTER TABLE billings ADD COLUMN time_zone text NOT NULL DEFAULT 'UTC';
-
-    -- The first invoices whose time may be over.
-    CREATE INDEX idx_invoices_first_open ON invoices (id) WHERE status = 'open' AND installment_number = 1;
-"""
 
 _UNBILLED = """
     -- Short, while installments only grows. No foreign key: a row here is work to do, and no fact.
@@ -55,6 +47,4 @@ _UNBILLED = """
         RETURN NULL;
     END $$;
     CREATE TRIGGER invoices_strike_billed AFTER INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION strike_billed();
-
-    SELECT list_unbilled(policy_id) FROM invoices WHERE installment_number = 1 AND status = 'paid';
 """
