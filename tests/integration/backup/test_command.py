@@ -168,13 +168,15 @@ def test_what_a_restore_that_died_left_is_named_before_anything_is_made(
     suite: Suite, spare_server: embedded.Server, suffix: str
 ) -> None:
     backup, told = suite.back_up(), list[str]()
-    left = f"{sorted(suite.names())[-1]}{suffix}"
+    empty = sorted(suite.names())[-1]
+    left = empty + suffix
     with psycopg.connect(spare_server.url("postgres"), autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{left}"'.encode())
+        for name in (empty, left):
+            server.execute(f'CREATE DATABASE "{name}"'.encode())
     with pytest.raises(BackupError, match=f"the database {left} exists"):
         restoring.restore(backup, spare_server.url("postgres"), told.append)
     assert told == ["Checking the files"]
-    assert _databases(spare_server) == {left}
+    assert _databases(spare_server) == {empty, left}
 
 
 def test_a_platform_that_runs_is_not_restored_over_and_one_that_was_killed_is(suite: Suite, open_folder: Path) -> None:
