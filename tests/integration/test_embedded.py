@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,11 @@ def test_server_runs_from_a_closed_folder(tmp_path: Path, system_home: Path, mon
         (closed / part).symlink_to(installed / part)
     monkeypatch.syspath_prepend(closed)
 
-    server = embedded.start(closed / "data", throwaway=True)
+    before = os.umask(0o077)
+    try:
+        server = embedded.start(closed / "data", throwaway=True)
+    finally:
+        os.umask(before)
     try:
         with psycopg.connect(server.url("postgres")) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
