@@ -37,7 +37,7 @@ _OPTIONS = (
     # Copies share the port, and so does the process that takes over. `libs.process` refuses a port of others.
     ("grpc.so_reuseport", 1),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
     # Callers find new replicas when connections are renewed from time to time.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
