@@ -58,12 +58,22 @@ class Supervisor:
         self._door: socket.socket | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, processes: Iterable[Process] = PROCESSES, told: Callable[[str], None] = lambda name: None) -> None:
-        """Start processes and wait until all are ready; `told` hears of each. `StartError` names the culprit."""
+    def start(
+        self,
+        processes: Iterable[Process] = PROCESSES,
+        told: Callable[[str], None] = lambda name: None,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Start processes and wait until all are ready, or it is given up; `told` hears of each.
+
+        `StartError` names the culprit.
+        """
         waiting = list(processes)
         untold: set[str] = set()
         deadline = time.monotonic() + READY_SECONDS
         while waiting or untold:
+            if given_up():
+                raise StartError("it is not waited for any more")
             for process in [p for p in waiting if all(self.is_ready(name) for name in p.needs)]:
                 waiting.remove(process)
                 self.spawn(process)

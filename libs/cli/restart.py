@@ -44,14 +44,10 @@ class Requests:
             connection, _ = self._socket.accept()
             with connection, suppress(OSError):  # whoever asked may go away; what was begun is finished all the same
                 connection.settimeout(_REQUEST_SECONDS)
-                wanted = _names(connection.makefile().readline())
+                wanted = _requested(connection.makefile().readline())
                 for process in [process for process in PROCESSES if process.name in wanted]:
                     outcome = _replace(supervisor, process, stopping)
-                    yield (
-                        f"{outcome['process']} did not restart: {outcome['error']}"
-                        if "error" in outcome
-                        else (f"restarted {outcome['process']}")
-                    )
+                    yield _line(outcome)
                     with suppress(OSError):
                         connection.sendall(json.dumps(outcome).encode() + b"\n")
                     if "error" in outcome:
@@ -89,7 +85,7 @@ def run(folder: Path, names: Sequence[str], as_json: bool) -> None:
         sys.exit(f"Not restarted: {', '.join(wanted[len([one for one in done if 'error' not in one]) :])}")
 
 
-def _names(line: str) -> set[str]:
+def _requested(line: str) -> set[str]:
     try:
         return set(json.loads(line))
     except (ValueError, TypeError):  # it came from no `bazarutod restart`

@@ -22,6 +22,7 @@ from libs.config import Settings, load
 from libs.stack import PROCESSES
 from libs.supervisor import StartError, Supervisor
 
+_INTERRUPTED = 130  # as shells have it
 _LOOK_EVERY = 0.5
 _RESTART_AFTER = 1.0  # seconds; a process that dies at once must not spin
 
@@ -38,7 +39,8 @@ def run(folder: Path) -> None:
 
 def _run(folder: Path, console: Console) -> None:
     stopping = threading.Event()
-    _on_signal(lambda: sys.exit(130))  # what has been started by then is stopped
+    # A signal is looked at between two steps: one that came while a process is being started would leave it behind.
+    _on_signal(stopping.set)
     begun = time.monotonic()
     settings = load()
     if busy := provisioning.busy_addresses(settings):
@@ -47,15 +49,20 @@ def _run(folder: Path, console: Console) -> None:
     provision = provisioning.Provision()
     requests = Requests()
     try:
-        with progress(console) as tell:
+        with progress(console) as shown:
+
+            def tell(step: str) -> None:
+                if stopping.is_set():
+                    sys.exit(_INTERRUPTED)
+                shown(step)
+
             provision = provisioning.prepare(folder, settings, tell)
             provisioning.apply(provision.environment)
             settings = load()
             provisioning.migrate(settings, tell)
             supervisor = Supervisor(settings, os.environ, folder / "logs")
             tell(f"Starting {len(PROCESSES)} processes")
-            supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"))
-        _on_signal(stopping.set)
+            supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"), given_up=stopping.is_set)
         state = {"pid": os.getpid(), "control": requests.path, "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
@@ -63,16 +70,17 @@ def _run(folder: Path, console: Console) -> None:
         console.print(_welcome(settings, folder, time.monotonic() - begun), soft_wrap=True)
         _watch(supervisor, requests, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:
+        if stopping.is_set():
+            sys.exit(_INTERRUPTED)
         console.print(f"[red]The platform did not start.[/] {escape(str(error))}")
         sys.exit(1)
     finally:
-        _on_signal(lambda: None)
         (folder / STATE).unlink(missing_ok=True)
         requests.close()
-        with progress(console) as tell:
-            tell("Stopping")
+        with progress(console) as shown:
+            shown("Stopping")
             if supervisor:
-                supervisor.stop(told=lambda name: tell(f"Stopped {name}"))
+                supervisor.stop(told=lambda name: shown(f"Stopped {name}"))
             provision.stop()
         console.print("Stopped.")
 
