@@ -16,9 +16,11 @@ import grpc.aio
 import structlog
 from protobuf import Registry
 
-from gateway import calls, conditional, media, problems, suspicion
-from gateway.contracts import full_name
-from gateway.exchange import (
+from gateway import calls
+from gateway.contracts.descriptors import full_name
+from gateway.contracts.routes import ANY_METHOD, Route, RouteTable
+from gateway.http import conditional, media, problems, suspicion
+from gateway.http.exchange import (
     ClientGone,
     Headers,
     Networks,
@@ -30,12 +32,11 @@ from gateway.exchange import (
     read_body,
     send_response,
 )
-from gateway.observing import UNMATCHED, Observer, Watch
-from gateway.pages import Page
-from gateway.problems import Problem
-from gateway.routes import ANY_METHOD, Route, RouteTable
+from gateway.http.observing import UNMATCHED, Observer, Watch
+from gateway.http.problems import Problem
+from gateway.pages.probes import Page
 from gateway.streams import Relay, form_of, wait_until_gone
-from gateway.transcoding import Transcoder
+from gateway.transcode.transcoding import Transcoder
 
 log = structlog.get_logger("gateway")
 

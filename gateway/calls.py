@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gateway import conditional, problems
-from gateway.exchange import Headers, Request
-from gateway.routes import Route
+from gateway.contracts.routes import Route
+from gateway.http import conditional, problems
+from gateway.http.exchange import Headers, Request
 from libs.rpc.methods import READ_SECONDS, STREAM_SECONDS, WRITE_SECONDS
 
 Metadata = tuple[tuple[str, str], ...]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import grpc.aio
 
-from gateway.contracts import full_name
-from gateway.routes import Route
+from gateway.contracts.descriptors import full_name
+from gateway.contracts.routes import Route
 from libs.rpc import connection
 
 _MAX_MESSAGE = 4 << 20  # bytes

@@ -21,8 +21,8 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # it is not in the stubs
 from granian.server import MPServer
 
-from gateway import contracts, routes
-from gateway.exchange import networks
+from gateway.contracts import descriptors, routes
+from gateway.http.exchange import networks
 from libs import listening
 from libs.config import Settings, load_or_exit
 
@@ -68,7 +68,7 @@ class Server(MPServer):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        routes.build(contracts.load(settings.gateway.descriptors), settings.services)
+        routes.build(descriptors.load(settings.gateway.descriptors), settings.services)
     except (routes.RuleError, OSError, ValueError) as error:
         sys.exit(f"contracts: {error}")
     try:

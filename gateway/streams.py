@@ -12,10 +12,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from gateway import media, problems
-from gateway.exchange import Headers, Receive, Send
-from gateway.problems import Problem
-from gateway.transcoding import Transcoder
+from gateway.http import media, problems
+from gateway.http.exchange import Headers, Receive, Send
+from gateway.http.problems import Problem
+from gateway.transcode.transcoding import Transcoder
 
 FORMS = (media.NDJSON, media.EVENTS)
 

@@ -14,12 +14,15 @@ from collections.abc import Callable
 import grpc.aio
 import structlog
 
-from gateway import channels, contracts, openapi, pages, reference, routes
+from gateway import channels
 from gateway.app import Gateway, Limits
-from gateway.exchange import Receive, Scope, Send, networks
-from gateway.health import Health
+from gateway.contracts import descriptors, routes
+from gateway.http.exchange import Receive, Scope, Send, networks
 from gateway.main import DRAIN_SIGNAL
-from gateway.operations import Operations
+from gateway.pages import probes
+from gateway.pages.health import Health
+from gateway.pages.operations import Operations
+from gateway.reference import openapi, viewer
 from libs import readiness, telemetry
 from libs.auth import ServiceTokens
 from libs.config import Settings, load_or_exit
@@ -72,7 +75,7 @@ class Worker:
     def _open(self) -> tuple[list[grpc.aio.Channel], Health]:
         """Put everything together, on the worker's loop."""
         settings = self._settings
-        registry = contracts.load(settings.gateway.descriptors)
+        registry = descriptors.load(settings.gateway.descriptors)
         table = routes.build(registry, settings.services)
         opened = {
             name: channels.connect(service.target, [r for r in table.routes if r.service == name])
@@ -82,14 +85,14 @@ class Worker:
         health = Health(opened, tokens, settings.redis.url)
         self._operations = Operations(settings, opened, tokens, health)
         document = openapi.build(registry, table)
-        page = reference.render(document)
+        page = viewer.render(document)
         proxies = networks(settings.gateway.trusted_proxies)
         self._gateway = Gateway(
             registry,
             table,
             opened,
             {
-                **pages.build(health, openapi.encode(document), page, reference.policy(), proxies),
+                **probes.build(health, openapi.encode(document), page, viewer.policy(), proxies),
                 **self._operations.pages(),
             },
             limits=Limits(settings.gateway.max_body_bytes, settings.gateway.max_in_flight),

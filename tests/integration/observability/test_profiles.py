@@ -19,7 +19,7 @@ import pytest
 from libs import profiling
 from libs.telemetry import pages
 from tests.support.servers import free_address
-from tests.unit.gateway.test_gateway_profiling import profile_type
+from tests.unit.gateway.pages.test_profiling import profile_type
 
 GO = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import protobuf
 from grpc_tools import protoc
 
-from gateway import contracts, routes
-from gateway.routes import Route
-from gateway.transcoding import Transcoder
+from gateway.contracts import descriptors, routes
+from gateway.contracts.routes import Route
+from gateway.transcode.transcoding import Transcoder
 
 HEAD = """
 syntax = "proto3";
@@ -220,7 +220,7 @@ def sample_set() -> bytes:
 @cache
 def registry() -> protobuf.Registry:
     """The types of the sample."""
-    return contracts.registry(sample_set())
+    return descriptors.registry(sample_set())
 
 
 @cache

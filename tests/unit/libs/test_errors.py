@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 import libs
 import services
 from bazaruto.common.v1 import error_reason_pb2
-from gateway import problems
+from gateway.http import problems
 from libs.errors import ConcurrentChange, DomainError, FieldInvalid, Refused, ResourceNotFound
 from libs.rpc.errors import CODES, RemoteError, code_of, to_status
 

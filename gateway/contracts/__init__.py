@@ -1,0 +1,1 @@
+"""What the contracts say: descriptors, path templates, fields that a text names, and the route table."""

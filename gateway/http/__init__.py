@@ -1,0 +1,1 @@
+"""HTTP itself: requests, answers, errors, media types, conditions, and what is observed. It knows no contract."""

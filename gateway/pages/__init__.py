@@ -1,0 +1,1 @@
+"""What the gateway answers itself: health, metrics, version, profiles, and the page for operators."""
