@@ -211,7 +211,7 @@ class Settings(BaseSettings):
     @field_validator("services", mode="before")
     @classmethod
     def _fill_in_ports(cls, given: Any) -> Any:
-        from libs.stack import DEFAULT_SERVICES  # the table of processes knows the ports
+        from bazarutod.stack import DEFAULT_SERVICES  # the table of processes knows the ports
 
         given = given or {}
         unknown = set(given) - set(DEFAULT_SERVICES)

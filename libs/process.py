@@ -22,11 +22,11 @@ import structlog
 from libs import listening, readiness, telemetry
 from libs.config import Settings, load_or_exit
 from libs.db.pool import check_capacity
-from libs.stack import TAKE_OVER
 from libs.telemetry import metrics, pages, recent_page
 
 Verb = Callable[[Settings], None]
 
+TAKE_OVER = "--take-over"  # marks a process that shares its port with the one that it replaces
 _COPY = "--copy"  # marks one of several processes at the same port
 _LOOK_EVERY = 0.5  # seconds between two looks at the copies
 

@@ -10,7 +10,7 @@ import grpc
 import hypothesis
 import pytest
 
-from libs import ports
+from bazarutod import ports
 from libs.config import Settings
 from tests.support import postgres, servers
 from tests.support.people import People

@@ -17,7 +17,7 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from libs.db import embedded
+from bazarutod import embedded
 from tests.deploy.manifests import Manifest, of_kind, pods
 from tests.deploy.programs import DEPLOY, ROOT, program
 

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import yaml
 
-from libs.cli.health import serving
-from libs.db import embedded
-from libs.stack import PROCESSES, SERVICES, Process
+from bazarutod import embedded
+from bazarutod.health import serving
+from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.deploy.manifests import deployment_name, pods
 from tests.deploy.programs import DEPLOY, program
 from tests.deploy.queries import as_jq, chooses

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from libs.stack import CALLS, PROCESSES, SERVICES, Process
+from bazarutod.stack import CALLS, PROCESSES, SERVICES, Process
 from tests.deploy.programs import ROOT
 
 PROCESSES_OF_SERVICES = [process for process in PROCESSES if process.name != "gateway"]

@@ -1,4 +1,4 @@
-"""docker-compose.yml runs exactly the processes of libs/stack.py, and confines each of them."""
+"""docker-compose.yml runs exactly the processes of bazarutod/stack.py, and confines each of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from libs.stack import CALLS, PROCESSES, SERVICES, Process
+from bazarutod.stack import CALLS, PROCESSES, SERVICES, Process
 from tests.deploy.configuring import settings_of
 from tests.deploy.programs import DEPLOY, ROOT, run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.stack import SERVICES
+from bazarutod.stack import SERVICES
 from tests.deploy.programs import DEPLOY, REQUIRED, ROOT, program, run
 
 DOCKERFILE = DEPLOY / "docker" / "Dockerfile"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bazarutod.stack import DEFAULT_SERVICES, PROCESSES, SERVICES, Process
 from gateway.http.exchange import networks
-from libs.stack import DEFAULT_SERVICES, PROCESSES, SERVICES, Process
 from tests.deploy.configuring import settings_of
 from tests.deploy.manifests import OVERLAYS, Manifest, deployment_name, manifests, of_kind, pods, rendered
 from tests.deploy.programs import DEPLOY, ROOT, run

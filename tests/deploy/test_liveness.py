@@ -12,7 +12,7 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from libs.stack import SERVICES
+from bazarutod.stack import SERVICES
 from tests.deploy.manifests import pods
 from tests.deploy.programs import eventually
 from tests.support.servers import free_address

@@ -1,4 +1,4 @@
-"""The network policies let through exactly the calls of libs/stack.py, and what goes to databases and telemetry."""
+"""The network policies let through exactly the calls of bazarutod/stack.py, and what goes to databases, telemetry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.stack import CALLS, DEFAULT_SERVICES, PROCESSES, SERVICES, Process
+from bazarutod.stack import CALLS, DEFAULT_SERVICES, PROCESSES, SERVICES, Process
 from tests.deploy.manifests import of_kind, pods
 
 OVERLAY = "production"

@@ -14,10 +14,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from bazarutod import embedded
+from bazarutod.stack import SERVICES
 from libs.auth import SigningKeys, read_secret
 from libs.config import AuthSettings, ConfigError
-from libs.db import embedded
-from libs.stack import SERVICES
 from tests.deploy.configuring import settings_of
 from tests.deploy.programs import DEPLOY, ROOT, program
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.stack import PROCESSES, SERVICES, Process
+from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.deploy.configuring import settings_of
 from tests.deploy.programs import DEPLOY, ROOT, run
 

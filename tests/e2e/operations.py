@@ -20,9 +20,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from libs.db import embedded
-from libs.ports import free_port
-from libs.stack import PROCESSES
+from bazarutod import embedded
+from bazarutod.ports import free_port
+from bazarutod.stack import PROCESSES
 from tests.support.platform import Platform, running_platform
 
 # What nobody retries: a test asks for exactly what it counts.

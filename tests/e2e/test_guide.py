@@ -21,8 +21,8 @@ import httpx
 import psycopg
 import pytest
 
-from libs.db import embedded
-from libs.stack import DEFAULT_SERVICES
+from bazarutod import embedded
+from bazarutod.stack import DEFAULT_SERVICES
 from tests.support.buyer import Buyer
 from tests.support.guide import DOCS, ROOT, Block, blocks
 from tests.support.platform import Platform, running_platform

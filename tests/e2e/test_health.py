@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from libs.stack import SERVICES
+from bazarutod.stack import SERVICES
 from libs.version import VERSION
 from tests.e2e.operations import Operated, until
 

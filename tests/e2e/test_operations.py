@@ -17,8 +17,8 @@ import httpx
 import psycopg
 import pytest
 
-from libs.cli.demo import RISK
-from libs.stack import PROCESSES, SERVICES
+from bazarutod.demo import RISK
+from bazarutod.stack import PROCESSES, SERVICES
 from libs.version import VERSION
 from tests.e2e.operations import Operated, signal_all, until
 from tests.support.admins import admin_headers

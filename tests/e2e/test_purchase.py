@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.cli import waterfall
-from libs.stack import PROCESSES
+from bazarutod import waterfall
+from bazarutod.stack import PROCESSES
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from libs.ports import free_port
-from libs.stack import PROCESSES
+from bazarutod.ports import free_port
+from bazarutod.stack import PROCESSES
 from tests.support.platform import free_addresses
 
 pytestmark = pytest.mark.xdist_group("platform")

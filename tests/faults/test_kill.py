@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.stack import PROCESSES, SERVICES, Process
+from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from libs.stack import PROCESSES
+from bazarutod.stack import PROCESSES
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
 from tests.support.steady import PER_SECOND, steady_requests

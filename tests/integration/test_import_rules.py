@@ -28,7 +28,7 @@ VIOLATIONS = [
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of what the rules are about."""
-    for name in ("gateway", "libs", "services"):
+    for name in ("bazarutod", "gateway", "libs", "services"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests" / "support").mkdir(parents=True)
     (tmp_path / "tests" / "__init__.py").touch()

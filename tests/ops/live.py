@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from libs.stack import PROCESSES
+from bazarutod.stack import PROCESSES
 from tests.ops.monitoring import wait_until
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform

@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 import yaml
 
-from libs.ports import free_port
-from libs.stack import PROCESSES
+from bazarutod.ports import free_port
+from bazarutod.stack import PROCESSES
 from tests.ops.alert_rules import duration
 from tests.ops.programs import DEPLOY, need
 from tests.ops.sinks import Inbox

@@ -16,7 +16,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 
 
 @dataclass(frozen=True)

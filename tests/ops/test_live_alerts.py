@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from libs.db import embedded
+from bazarutod import embedded
 from libs.jobs import operating
 from tests.ops.live import ask_in_vain, killed, stopped, wait_ready
 from tests.ops.monitoring import Monitoring, wait_until

@@ -15,8 +15,8 @@ import pytest
 import redis
 import yaml
 
-from libs.db import embedded
-from libs.ports import free_port
+from bazarutod import embedded
+from bazarutod.ports import free_port
 from tests.ops.monitoring import Monitoring, exporter, wait_until
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform

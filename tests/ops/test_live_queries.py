@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from libs.cli.demo import RISK
-from libs.stack import PROCESSES
+from bazarutod.demo import RISK
+from bazarutod.stack import PROCESSES
 from tests.ops import alert_rules
 from tests.ops.dashboards import expressions, metrics_of
 from tests.ops.live import stopped

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bazarutod.stack import PROCESSES
 from libs.config import Settings
-from libs.stack import PROCESSES
 from tests.ops import alert_rules
 from tests.ops.alert_rules import PROMETHEUS, Case
 from tests.ops.programs import DEPLOY, run

@@ -13,7 +13,7 @@ import pytest
 import typer
 from httpx import get
 
-from libs.cli import app
+from bazarutod.command import app
 from tests.ops.monitoring import Monitoring
 from tests.ops.programs import DEPLOY
 from tests.support import postgres

@@ -22,13 +22,14 @@ from unittest.mock import patch
 
 import httpx
 
-from libs import ids, provisioning
+from bazarutod import provisioning
+from bazarutod.stack import PROCESSES, Process
+from bazarutod.supervisor import Supervisor
+from libs import ids
 from libs.auth import SigningKeys
 from libs.config import Settings, load
 from libs.db import Database
 from libs.money import Money
-from libs.stack import PROCESSES, Process
-from libs.supervisor import Supervisor
 from services.policies import policy, store
 from services.policies.policy import Coverage, Policy, Premium
 from tests.performance import machine, telemetry_off

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from libs.stack import PROCESSES, SERVICES
+from bazarutod.stack import PROCESSES, SERVICES
 from tests.performance import machine
 from tests.performance.load import CannotMeasure
 from tests.performance.rounds import Effort

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.backup import drill
+from bazarutod.backup import drill
 from tests.performance.load import CannotMeasure
 from tests.performance.rounds import Effort
 from tests.performance.table import Figure, Target

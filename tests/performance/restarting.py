@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from libs.stack import PROCESSES
+from bazarutod.stack import PROCESSES
 from tests.performance.rounds import Effort
 from tests.performance.table import Figure, Target
 from tests.support.buyer import Buyer

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from libs.stack import PROCESSES
+from bazarutod.stack import PROCESSES
 from tests.performance import machine
 from tests.performance.load import CannotMeasure
 from tests.performance.rounds import Effort

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from libs.cli.demo import RISK
+from bazarutod.demo import RISK
 
 _AGAIN = (429, 499, 500, 502, 503, 504)
 _PATIENCE = 90.0  # seconds

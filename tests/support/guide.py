@@ -16,7 +16,7 @@ _LINK = re.compile(r"\]\((?!https?:|#)(?P<path>[^)#\s]+)")
 _CODE = re.compile(r"`(?P<code>[^`\n]+)`")
 # A path of the project, as prose and commands write it; what a person fills in (<...>) ends it.
 _PATH = re.compile(
-    r"(?<![\w/.@-])(?:\./)?(?P<path>(?:deploy|docs|libs|services|gateway|tests|protos)/[\w./@*{},-]*[\w*}])"
+    r"(?<![\w/.@-])(?:\./)?(?P<path>(?:bazarutod|deploy|docs|libs|services|gateway|tests|protos)/[\w./@*{},-]*[\w*}])"
 )
 _COMMAND = re.compile(r"(?<![\w./-])(?:\.venv/bin/|/opt/bazaruto/bin/)?bazarutod (?P<words>[a-z][^`\n|#&;)]*)")
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 
 
 class Letterbox:

@@ -13,11 +13,10 @@ from unittest.mock import patch
 
 import psycopg
 
-from libs import provisioning
+from bazarutod import embedded, provisioning
+from bazarutod.stack import SERVICES
+from bazarutod.supervisor import Supervisor
 from libs.config import Settings, load
-from libs.db import embedded
-from libs.stack import SERVICES
-from libs.supervisor import Supervisor
 from tests.support.servers import free_address
 
 

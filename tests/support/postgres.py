@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psycopg
 
-from libs.db import embedded, migrations
+from bazarutod import embedded
+from libs.db import migrations
 
 FOLDER = "TEST_RUN_FOLDER"  # set by the process that begins the run; the parallel ones inherit it
 _numbers = itertools.count()

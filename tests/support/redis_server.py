@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 
 
 class RedisServer:

@@ -10,11 +10,11 @@ from typing import Any
 import grpc
 import pytest
 
+from bazarutod.ports import free_port
+from bazarutod.stack import SERVICES
 from libs.config import DbSettings, JobSettings, Settings
 from libs.db import Database
-from libs.ports import free_port
 from libs.rpc.server import Server
-from libs.stack import SERVICES
 from tests.support.people import People
 
 Build = Callable[[Server, Database, Settings], None]

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from libs.cli.demo import RISK
+from bazarutod.demo import RISK
 from tests.support.buyer import Buyer
 
 PER_SECOND = 100

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from libs.cli import app
+from bazarutod.command import app
 from tests.support import guide
 
 GUIDE = guide.DOCS / "operations.md"

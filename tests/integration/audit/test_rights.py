@@ -11,7 +11,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from libs.db import embedded, migrations
+from bazarutod import embedded
+from libs.db import migrations
 from tests.support import postgres
 
 ADD = "INSERT INTO audit_events VALUES (gen_random_uuid(), now(), 'x', 'y', '', NULL, NULL, '{}', '', '')"

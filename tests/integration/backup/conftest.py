@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from libs.db import embedded
+from bazarutod import embedded
 from tests.integration.backup.scripts import Scripts, fill_books
 from tests.support import postgres
 

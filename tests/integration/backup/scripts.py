@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.backup import fingerprint
-from libs.db import embedded
+from bazarutod import embedded
+from bazarutod.backup import fingerprint
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "backup"
 # Five journals in two currencies, and content that a careless dump would change.

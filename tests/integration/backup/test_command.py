@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.backup import BackupError, dumping, manifest, restoring
-from libs.db import embedded
-from libs.stack import SERVICES
+from bazarutod import embedded
+from bazarutod.backup import BackupError, dumping, manifest, restoring
+from bazarutod.stack import SERVICES
 from tests.integration.backup import scripts as damage
 from tests.integration.backup.scripts import content, fill_books, mode
 

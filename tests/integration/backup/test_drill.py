@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from libs.backup import drill
-from libs.backup.drill import Drill, Report
+from bazarutod.backup import drill
+from bazarutod.backup.drill import Drill, Report
 
 BAZARUTOD = str(Path(sys.executable).with_name("bazarutod"))
 

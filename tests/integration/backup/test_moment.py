@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from libs.backup import fingerprint, programs
-from libs.db import embedded
+from bazarutod import embedded
+from bazarutod.backup import fingerprint, programs
 from tests.integration.backup import scripts as damage
 from tests.integration.backup.scripts import FOLDER, Scripts, content, mode, sealing
 

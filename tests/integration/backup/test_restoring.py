@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from tests.integration.backup import scripts as damage
 from tests.integration.backup.scripts import Scripts, content, is_empty, sealing
 

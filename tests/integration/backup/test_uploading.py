@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from tests.integration.backup.scripts import Scripts
 
 _DEPLOY = Path(__file__).parents[3] / ".venv" / "deploy" / "bin"

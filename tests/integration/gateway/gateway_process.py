@@ -25,7 +25,7 @@ from grpc_health.v1 import health_pb2 as grpc_health_pb2
 from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
 
 from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from tests.unit.gateway import gateway_sample as sample
 
 ROOT = Path(__file__).parents[3]

@@ -14,7 +14,8 @@ import psutil
 import psycopg
 
 import services.users
-from libs.db import embedded, migrations
+from bazarutod import embedded
+from libs.db import migrations
 
 _TEMPLATE = "template_users"
 

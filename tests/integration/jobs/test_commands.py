@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from libs.cli import app
+from bazarutod.command import app
+from bazarutod.stack import SERVICES
 from libs.jobs import QUEUES
-from libs.stack import SERVICES
 
 pytestmark = pytest.mark.xdist_group("jobs")
 

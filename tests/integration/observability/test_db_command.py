@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from libs.db import embedded
-from libs.stack import SERVICES
+from bazarutod import embedded
+from bazarutod.stack import SERVICES
 
 pytestmark = pytest.mark.xdist_group("db-command")
 COMMAND = str(Path(sys.executable).with_name("bazarutod"))

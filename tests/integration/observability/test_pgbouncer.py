@@ -17,10 +17,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from bazarutod.ports import free_port
 from libs.config import DbSettings
 from libs.db import Database, DatabaseUnavailable
 from libs.db.pool import check_capacity
-from libs.ports import free_port
 from tests.integration.users.house import House
 from tests.support.people import People
 from tests.support.servers import Build, running_server, settings_for

@@ -17,9 +17,10 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
-from libs.backup import programs
+from bazarutod import embedded
+from bazarutod.backup import programs
 from libs.config import DbSettings
-from libs.db import Database, Query, embedded
+from libs.db import Database, Query
 
 pytestmark = [pytest.mark.xdist_group("replica"), pytest.mark.timeout(180)]
 

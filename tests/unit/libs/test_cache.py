@@ -14,11 +14,11 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from bazarutod.ports import free_port
 from libs import cache as caches
 from libs import ids
 from libs.cache import Cache, InProcess, InRedis
 from libs.config import Settings
-from libs.ports import free_port
 from libs.redis import Link, RedisAway
 from services.users import caching
 from services.users.user import Role, State, User

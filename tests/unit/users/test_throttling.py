@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from libs.redis import Link
 from services.users.throttling import Throttle, TooManyAttempts, keys_of, wait_after
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bazarutod.stack import SERVICES
 from gateway.contracts import descriptors, routes
 from gateway.contracts.routes import RuleError
-from libs.stack import SERVICES
 from tests.unit.gateway import gateway_sample as sample
 from tests.unit.gateway.gateway_sample import rpc
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from bazarutod.stack import SERVICES
 from gateway.contracts import descriptors, routes
 from gateway.reference import openapi, viewer
-from libs.stack import SERVICES
 from tests.unit.gateway import gateway_sample as sample
 
 
