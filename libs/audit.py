@@ -49,34 +49,6 @@ _events = sa.Table(
 )
 _ADD = _events.insert()
 
-SCHEMA = """
-    CREATE TABLE audit_events (
-        id uuid PRIMARY KEY,
-        at timestamptz NOT NULL,
-        action text NOT NULL CHECK (action <> ''),
-        actor text NOT NULL CHECK (actor <> ''),
-        resource text NOT NULL,
-        before jsonb,
-        after jsonb,
-        details jsonb NOT NULL,
-        client_address text NOT NULL,
-        trace_id text NOT NULL
-    );
-    CREATE INDEX idx_audit_events_actor ON audit_events (actor, id DESC);
-    CREATE INDEX idx_audit_events_resource ON audit_events (resource, id DESC);
-    CREATE INDEX idx_audit_events_action ON audit_events (action, id DESC);
-
-    CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
-    END $$;
-    CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events
-        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit();
-    -- The role that migrates owns the table, and is refused by its rights before the trigger is asked.
-    REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM PUBLIC, CURRENT_USER;
-"""
-"""The statements that make the table; for a migration of a service that keeps an audit log."""
-
 
 @dataclass(frozen=True, slots=True)
 class Filter:

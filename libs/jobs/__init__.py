@@ -8,7 +8,6 @@ from libs.jobs.deferring import defer
 from libs.jobs.kinds import QUEUES, GiveUp, JobKind, UnknownQueue
 from libs.jobs.measures import count, observe
 from libs.jobs.runner import JobRunner
-from libs.jobs.schema import operation, schema
 
 __all__ = [
     "QUEUES",
@@ -19,6 +18,4 @@ __all__ = [
     "count",
     "defer",
     "observe",
-    "operation",
-    "schema",
 ]

@@ -19,7 +19,7 @@ from google.rpc import status_pb2
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from libs.db import Database, migrations
+from libs.db import Database
 from libs.errors import ConcurrentChange, Conflict, DomainError, Invalid
 from libs.rpc import calls, errors
 from libs.rpc.calls import Call
@@ -30,17 +30,16 @@ _REAPED = 1000  # keys that one transaction forgets
 REPLAYED = "idempotency-replayed"
 _KEY = re.compile(r"[\x21-\x7e]{20,255}")
 
-_metadata = sa.MetaData()
 _keys = sa.Table(
     "idempotency_keys",
-    _metadata,
+    sa.MetaData(),
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("method", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary),
     sa.Column("reply", sa.LargeBinary),
     sa.Column("status", sa.LargeBinary),
-    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("created_at", sa.DateTime(timezone=True)),
 )
 
 
@@ -85,13 +84,6 @@ class Keys:
         with self._database.reading(fresh=True) as session:
             row = session.execute(query).one_or_none()
         return _Stored(*row) if row else None
-
-
-def create_table() -> None:
-    """Make the table; for the first migration of a service whose methods take keys."""
-    from alembic import op
-
-    _metadata.create_all(op.get_bind())
 
 
 def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Callable[[Any, Call], Any]:
@@ -147,11 +139,6 @@ def keep(session: Session, result: Message | DomainError) -> None:
     else:
         values = {"reply": result.SerializeToString(), "status": None}
     session.execute(sa.update(_keys).where(*_of(call)).values(values))
-
-
-def index_by_age() -> None:
-    """Make the index that `reap` finds old keys by; for a migration. Nobody who takes a key waits for it."""
-    migrations.create_index("idx_idempotency_keys_created_at", "idempotency_keys (created_at)")
 
 
 def reap(database: Database) -> None:

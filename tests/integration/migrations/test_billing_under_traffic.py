@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -13,7 +10,6 @@ import pytest
 
 import services.payments
 from libs.db import migrations
-from tests.support import postgres
 
 BEFORE = "0003"  # the last revision without the list
 POLICIES = 1200  # more than are listed in one step
@@ -38,20 +34,15 @@ READ = "SELECT count(*) FROM invoices JOIN billings USING (policy_id)"
 PAY = "UPDATE invoices SET status = 'paid', paid_at = now() WHERE policy_id = lpad('1', 32, '0')::uuid"
 WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LISTED = "SELECT policy_id, number FROM unbilled_installments ORDER BY policy_id, number"
-_numbers = itertools.count()
 
 
 @pytest.fixture
-def books() -> Iterator[str]:
+def books(empty: str) -> str:
     """The URL of a database as the release before left it."""
-    server, name = postgres.server(), f"test_payments_before_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
-        migrations.upgrade(server.url(name), services.payments, BEFORE)
-        with psycopg.connect(server.url(name)) as filling:
-            filling.execute(BOOKS.encode())
-        yield server.url(name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+    migrations.upgrade(empty, services.payments, BEFORE)
+    with psycopg.connect(empty) as connection:
+        connection.execute(BOOKS.encode())
+    return empty
 
 
 def test_installments_of_policies_already_in_force_are_listed(books: str) -> None:

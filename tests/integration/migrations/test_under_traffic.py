@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -14,7 +12,6 @@ import pytest
 import services.policies
 import services.quotes
 from libs.db import migrations
-from tests.support import postgres
 
 KEY = "INSERT INTO idempotency_keys (subject, method, key, fingerprint) VALUES ('ana', 'm', %s, '')"
 INDEX = """
@@ -26,17 +23,6 @@ IN_TURN = """
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND query ~ '_advisory_lock|^ROLLBACK' AND pid <> pg_backend_pid()
 """
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def empty() -> Iterator[str]:
-    """The URL of a database without tables."""
-    server, name = postgres.server(), f"test_migrations_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
-        yield server.url(name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture

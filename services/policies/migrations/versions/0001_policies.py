@@ -2,8 +2,7 @@
 
 from alembic import op
 
-from libs import jobs
-from libs.rpc import idempotency
+from libs.db import frozen
 
 revision = "0001"
 down_revision = None
@@ -11,8 +10,8 @@ down_revision = None
 
 def upgrade() -> None:
     """Make everything that the service needs."""
-    idempotency.create_table()
-    op.execute(jobs.schema())
+    op.execute(frozen.IDEMPOTENCY_KEYS)
+    op.execute(frozen.procrastinate_3_10())
     op.execute("""
         CREATE TABLE policies (
             id uuid PRIMARY KEY,

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs import jobs
+from libs.db import frozen
 
 revision = "0002"
 down_revision = "0001"
@@ -10,4 +10,4 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Make what operating the queue needs."""
-    op.execute(jobs.operation())
+    op.execute(frozen.QUEUE_OPERATION)

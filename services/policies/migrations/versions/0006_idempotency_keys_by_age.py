@@ -1,6 +1,6 @@
 """Finding the idempotency keys that are old enough to be forgotten."""
 
-from libs.rpc import idempotency
+from libs.db import frozen, migrations
 
 revision = "0006"
 down_revision = "0005"
@@ -8,4 +8,4 @@ down_revision = "0005"
 
 def upgrade() -> None:
     """Add the index."""
-    idempotency.index_by_age()
+    migrations.create_index(*frozen.IDEMPOTENCY_KEYS_BY_AGE)

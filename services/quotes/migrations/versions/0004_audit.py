@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs import audit
+from libs.db import frozen
 
 revision = "0004"
 down_revision = "0003"
@@ -10,4 +10,4 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Make its table, which takes additions only."""
-    op.execute(audit.SCHEMA)
+    op.execute(frozen.AUDIT_EVENTS)

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs import jobs
+from libs.db import frozen
 
 revision = "0001"
 down_revision = None
@@ -10,7 +10,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Make everything that the service needs."""
-    op.execute(jobs.schema())
+    op.execute(frozen.procrastinate_3_10())
     op.execute("""
         CREATE TABLE users (
             id uuid PRIMARY KEY,
