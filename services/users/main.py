@@ -20,11 +20,13 @@ from libs.jobs import JobRunner
 from libs.mail import Mailer
 from libs.redis import Link
 from libs.rpc.server import Server
-from services.users import caching, jobs, registration
-from services.users.hashing import Hasher
-from services.users.servicer import AuthServicer, UserServicer
-from services.users.throttling import Throttle
-from services.users.user import User
+from services.users.accounts import jobs
+from services.users.accounts.adapters import caching
+from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.adapters.throttling import Throttle
+from services.users.accounts.flows import registering
+from services.users.accounts.rules.user import User
+from services.users.accounts.servicer.users import AuthServicer, UserServicer
 
 NAME = "users"
 
@@ -80,7 +82,7 @@ def _make_admin(settings: Settings, wanted: dict[str, str]) -> User:
     database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-create-admin")
     database.open()
     try:
-        return registration.create_admin(database, now=datetime.now(UTC), **wanted)
+        return registering.create_admin(database, now=datetime.now(UTC), **wanted)
     except DomainError as error:
         raise ValueError(f"no admin was created: {error.message}") from error
     finally:

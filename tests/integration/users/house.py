@@ -15,11 +15,11 @@ from libs.cache import Cache
 from libs.config import Settings
 from libs.db import Database
 from libs.rpc.server import Server
-from services.users import caching
-from services.users.hashing import Hasher
-from services.users.servicer import AuthServicer, UserServicer
-from services.users.throttling import Throttle
-from services.users.user import User
+from services.users.accounts.adapters import caching
+from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.adapters.throttling import Throttle
+from services.users.accounts.rules.user import User
+from services.users.accounts.servicer.users import AuthServicer, UserServicer
 from tests.support.people import People
 
 PASSWORD = "baobab-carrinha-47"

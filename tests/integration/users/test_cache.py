@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from libs.redis import Link
-from services.users import caching
+from services.users.accounts.adapters import caching
 from tests.integration.users.house import PASSWORD, House
 from tests.integration.users.test_accounts import outcome
 from tests.support.people import People

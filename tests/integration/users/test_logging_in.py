@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from bazaruto.users.v1 import auth_pb2
 from libs import ids
-from services.users.hashing import Hasher
-from services.users.session import digest_of
+from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.rules.session import digest_of
 from tests.integration.users.house import PASSWORD, House, bearer
 from tests.integration.users.test_accounts import outcome
 from tests.support.errors import reason_of, status_of

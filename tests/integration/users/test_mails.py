@@ -17,7 +17,7 @@ from libs.config import DbSettings, JobSettings, MailSettings
 from libs.db import Database
 from libs.jobs import JobRunner
 from libs.mail import Letter, Mailer, MailNotSent
-from services.users import jobs
+from services.users.accounts import jobs
 from tests.integration.users.house import House
 from tests.integration.users.test_accounts import outcome
 from tests.support.letterbox import Letterbox

@@ -21,9 +21,11 @@ import pytest
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
 from libs.config import DbSettings
 from libs.db import Database
-from services.users import jobs, main, registration
-from services.users.password import PasswordTooCommon
-from services.users.user import EmailTaken
+from services.users import main
+from services.users.accounts import jobs
+from services.users.accounts.flows import registering
+from services.users.accounts.rules.password import PasswordTooCommon
+from services.users.accounts.rules.user import EmailTaken
 from tests.integration.users.house import PASSWORD, House, bearer
 from tests.integration.users.test_accounts import outcome
 from tests.support.people import People
@@ -109,7 +111,7 @@ def test_first_admin_is_made_by_a_command_and_can_log_in(environment: dict[str, 
 
 def test_address_of_an_account_makes_no_second_admin(environment: dict[str, str]) -> None:
     url = json.loads(environment["BAZARUTO_SERVICES"])["users"]["db_url"]
-    registration.create_admin(database := database_at(url), now=datetime.now(UTC), **ADMIN)
+    registering.create_admin(database := database_at(url), now=datetime.now(UTC), **ADMIN)
     database.close()
     refused = run("create-admin", environment, json.dumps({**ADMIN, "email": "root@example.com"}))
     assert refused.returncode == 1
@@ -154,10 +156,10 @@ def test_admin_is_made_by_the_same_rules_as_everybody(make_database: Callable[[s
     database = database_at(make_database("users"))
     now = datetime.now(UTC)
     with pytest.raises(PasswordTooCommon):
-        registration.create_admin(database, now=now, **{**ADMIN, "password": "password123"})
-    assert registration.create_admin(database, now=now, **ADMIN).email == "root@example.com"
+        registering.create_admin(database, now=now, **{**ADMIN, "password": "password123"})
+    assert registering.create_admin(database, now=now, **ADMIN).email == "root@example.com"
     with pytest.raises(EmailTaken):
-        registration.create_admin(database, now=now, **ADMIN)
+        registering.create_admin(database, now=now, **ADMIN)
     database.close()
 
 

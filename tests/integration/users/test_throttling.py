@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from bazaruto.users.v1 import auth_pb2
 from libs.redis import Link
-from services.users.throttling import Throttle
+from services.users.accounts.adapters.throttling import Throttle
 from tests.integration.users.house import PASSWORD, House
 from tests.integration.users.test_accounts import outcome
 from tests.support.errors import reason_of, status_of

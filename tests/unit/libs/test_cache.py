@@ -20,8 +20,8 @@ from libs import ids
 from libs.cache import Cache, InProcess, InRedis
 from libs.config import Settings
 from libs.redis import Link, RedisAway
-from services.users import caching
-from services.users.user import Role, State, User
+from services.users.accounts.adapters import caching
+from services.users.accounts.rules.user import Role, State, User
 
 Thing = tuple[int, str]  # a version and a text
 

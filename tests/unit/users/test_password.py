@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.errors import FieldInvalid
-from services.users import password
-from services.users.hashing import Hasher, HashingBusy
-from services.users.password import PasswordTooCommon, check_password
+from services.users.accounts.adapters.hashing import Hasher, HashingBusy
+from services.users.accounts.rules import password
+from services.users.accounts.rules.password import PasswordTooCommon, check_password
 
 EMAIL = "ana.sitoe@example.com"
 GOOD = "baobab-carrinha-47"

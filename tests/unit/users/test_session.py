@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.users import user
-from services.users.session import (
+from services.users.accounts.rules import user
+from services.users.accounts.rules.session import (
     RefreshToken,
     RefreshTokenInvalid,
     RefreshTokenReused,
@@ -21,7 +21,7 @@ from services.users.session import (
     rotate,
     start_session,
 )
-from services.users.user import Role
+from services.users.accounts.rules.user import Role
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)

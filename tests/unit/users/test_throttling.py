@@ -6,7 +6,7 @@ import pytest
 
 from bazarutod.ports import free_port
 from libs.redis import Link
-from services.users.throttling import Throttle, TooManyAttempts, keys_of, wait_after
+from services.users.accounts.adapters.throttling import Throttle, TooManyAttempts, keys_of, wait_after
 
 ANA = keys_of("ana@example.com", "203.0.113.9")
 

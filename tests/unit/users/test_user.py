@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.errors import FieldInvalid
-from services.users import user
-from services.users.user import CHANGEABLE, Role, State, User, UserDisabled
+from services.users.accounts.rules import user
+from services.users.accounts.rules.user import CHANGEABLE, Role, State, User, UserDisabled
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -9,7 +9,7 @@ _WRITE = """
 from datetime import UTC, datetime
 from uuid import UUID
 from services.users import user
-from services.users.welcoming import welcome
+from services.users.accounts.adapters.letters import welcome
 ana = user.register("ana@example.com", "Ana", "", "pt-MZ", datetime.now(UTC), user_id=UUID(int=0))
 print(ascii(welcome(ana).text))
 """
@@ -21,7 +21,7 @@ def test_letter_does_not_depend_on_the_encoding_of_the_machine() -> None:
         "-X",
         "warn_default_encoding",
         "-W",
-        "error::EncodingWarning:services.users.welcoming",
+        "error::EncodingWarning:services.users.accounts.adapters.letters",
         "-c",
         _WRITE,
     ]

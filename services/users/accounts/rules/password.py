@@ -46,5 +46,5 @@ def normalise(password: str) -> str:
 @cache
 def _common_passwords() -> frozenset[str]:
     """The list that ships with this package; read once, when it is first needed."""
-    text = resources.files(__package__).joinpath("common_passwords.txt").read_text("utf-8")
+    text = resources.files("services.users.accounts").joinpath("data/common_passwords.txt").read_text("utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("# "))

@@ -8,9 +8,9 @@ from uuid import UUID
 from libs.db import Database
 from libs.jobs import JobKind, JobRunner
 from libs.mail import Mailer
-from services.users import store
-from services.users.registration import SEND_WELCOME
-from services.users.welcoming import welcome
+from services.users.accounts.adapters.letters import welcome
+from services.users.accounts.flows.registering import SEND_WELCOME
+from services.users.accounts.store import users
 
 REAP_SESSIONS = JobKind("users.reap_sessions")
 KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
@@ -22,7 +22,7 @@ def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
 
     def send_welcome(user_id: str) -> None:
         with database.reading() as session:
-            user = store.find_user(session, UUID(user_id))
+            user = users.find_user(session, UUID(user_id))
         if user is None:
             raise LookupError(f"there is no user {user_id}")
         mailer.send(welcome(user))
@@ -35,5 +35,5 @@ def reap_sessions(database: Database, now: datetime) -> None:
     """Delete the sessions that ended more than `KEPT` ago, with their refresh tokens."""
     while True:
         with database.transaction() as session:
-            if store.delete_sessions(session, now - KEPT, _AT_ONCE) < _AT_ONCE:
+            if users.delete_sessions(session, now - KEPT, _AT_ONCE) < _AT_ONCE:
                 return

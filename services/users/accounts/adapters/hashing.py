@@ -18,7 +18,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from libs.errors import Exhausted
 from libs.rpc import calls
-from services.users.password import normalise
+from services.users.accounts.rules.password import normalise
 
 # The least that OWASP advises for argon2id. A hash that was made with less is made anew at the next log-in.
 _MEMORY = 19_456  # KiB

@@ -14,7 +14,7 @@ from libs import cache
 from libs.cache import Cache, InProcess, InRedis
 from libs.config import Settings
 from libs.redis import Link
-from services.users.user import Role, State, User
+from services.users.accounts.rules.user import Role, State, User
 
 NAME = "users"
 _PREFIX = "bazaruto:users:user:1:"  # the number changes with the form of what is kept

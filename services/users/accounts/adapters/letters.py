@@ -10,11 +10,11 @@ from typing import Final
 
 from libs import ids
 from libs.mail import Letter
-from services.users.user import User
+from services.users.accounts.rules.user import User
 
 _SUBJECTS: Final = {"en": "Welcome to Bazaruto", "pt": "Bem-vindo à Bazaruto"}
 _OTHERWISE: Final = "en"
-_FOLDER: Final = Path(__file__).parent / "templates"
+_FOLDER: Final = Path(__file__).parents[1] / "data" / "letters"
 
 
 def welcome(user: User) -> Letter:

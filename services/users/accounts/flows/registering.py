@@ -16,10 +16,11 @@ from libs.db import Database, violates
 from libs.errors import DomainError
 from libs.jobs import JobKind
 from libs.rpc import calls
-from services.users import store, user
-from services.users.hashing import Hasher
-from services.users.password import check_password
-from services.users.user import EmailTaken, Role, User
+from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.rules import user
+from services.users.accounts.rules.password import check_password
+from services.users.accounts.rules.user import EmailTaken, Role, User
+from services.users.accounts.store import users
 
 log = structlog.get_logger("users")
 
@@ -65,7 +66,7 @@ def _save(database: Database, hasher: Hasher, new: User, password: str, action: 
     password_hash = hasher.hash(password)
     try:
         with database.transaction() as session:
-            store.add_user(session, new, password_hash)
+            users.add_user(session, new, password_hash)
             user_id = ids.encode("usr", new.id)
             actor = "" if calls.answering() else audit.OPERATOR
             audit.record(session, action, user_id, actor=actor, after=audited(new), user_id=user_id, email=new.email)

@@ -22,10 +22,12 @@ from libs.db import Database
 from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInvalid, Invalid, ResourceNotFound
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.users import registration, store, user
-from services.users.hashing import Hasher
-from services.users.password import CredentialsInvalid
-from services.users.session import (
+from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.adapters.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
+from services.users.accounts.flows import registering
+from services.users.accounts.rules import user
+from services.users.accounts.rules.password import CredentialsInvalid
+from services.users.accounts.rules.session import (
     RefreshTokenInvalid,
     RefreshTokenReused,
     digest_of,
@@ -33,8 +35,8 @@ from services.users.session import (
     rotate,
     start_session,
 )
-from services.users.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
-from services.users.user import Role, State, User, UserDisabled
+from services.users.accounts.rules.user import Role, State, User, UserDisabled
+from services.users.accounts.store import users
 
 log = structlog.get_logger("users")
 
@@ -72,7 +74,7 @@ class UserServicer(rpc_pb.UserServiceServicer):
         attempt = keys_of_registration(calls.current().client_address)
         self._throttle.check(attempt)
         try:
-            registered = registration.register_customer(
+            registered = registering.register_customer(
                 self._database,
                 self._hasher,
                 request.email,
@@ -102,15 +104,15 @@ class UserServicer(rpc_pb.UserServiceServicer):
         user.check_mask(request.update_mask.paths)
         changes = {path: getattr(request.user, path) for path in request.update_mask.paths}
         with self._database.transaction() as session:
-            found = store.find_user(session, user_id)
+            found = users.find_user(session, user_id)
             if found is None:
                 raise ResourceNotFound(resource="user")
             calls.current().check_etag(found.etag)
             changed = user.update(found, changes, datetime.now(UTC))
-            if changed is not found and not store.change_user(session, changed):
+            if changed is not found and not users.change_user(session, changed):
                 raise ConcurrentChange
             if changed is not found:
-                before, after = registration.audited(found), registration.audited(changed)
+                before, after = registering.audited(found), registering.audited(changed)
                 names = [name for name in after if after[name] != before[name]]
                 audit.record(
                     session,
@@ -125,13 +127,13 @@ class UserServicer(rpc_pb.UserServiceServicer):
     def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
         page = Page.of(request, "users", calls.caller().subject)
         with self._database.reading() as session:
-            found = store.list_users(session, page.after_as(UUID), page.fetch)
+            found = users.list_users(session, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
 
     def _load(self, user_id: UUID) -> User | None:
         with self._database.reading() as session:
-            return store.find_user(session, user_id)
+            return users.find_user(session, user_id)
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
@@ -168,9 +170,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             found, now, self._settings.refresh_token_lifetime, session_id=ids.new(), secret=secret
         )
         with self._database.transaction() as session:
-            store.add_session(session, started, token)
+            users.add_session(session, started, token)
             if new_hash:
-                store.replace_password_hash(session, found.id, known_hash, new_hash)
+                users.replace_password_hash(session, found.id, known_hash, new_hash)
             user_id = ids.encode("usr", found.id)
             audit.record(session, "login_succeeded", user_id, actor=user_id, session_id=ids.encode("ses", started.id))
         self._throttle.succeeded(attempt[0])
@@ -188,7 +190,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     def LogOut(self, request: auth_pb2.LogOutRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         with self._database.transaction() as session:
-            store.revoke_session(session, digest_of(request.refresh_token), datetime.now(UTC))
+            users.revoke_session(session, digest_of(request.refresh_token), datetime.now(UTC))
         return empty_pb2.Empty()
 
     def ListPublicKeys(
@@ -210,7 +212,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             return None, None
         # On a replica, who has just signed up is not known yet, and would be taken for somebody who guesses.
         with self._database.reading(fresh=True) as session:
-            return store.find_credentials(session, address) or (None, None)
+            return users.find_credentials(session, address) or (None, None)
 
     def _tokens(self, holder: User, now: datetime, refresh_token: str) -> auth_pb2.Tokens:
         roles = [role.value for role in holder.roles]
@@ -229,7 +231,7 @@ def _advance(session: Session, digest: bytes, now: datetime, secret: str) -> tup
     Returns its holder, and why it is refused if it is. Not raised: that would undo the revocation of a session
     whose token was used twice.
     """
-    locked = store.lock_token(session, digest)
+    locked = users.lock_token(session, digest)
     if locked is None:
         return None, None
     holder, started, token = locked
@@ -237,13 +239,13 @@ def _advance(session: Session, digest: bytes, now: datetime, secret: str) -> tup
         used, successor = rotate(started, token, now, secret=secret)
         holder.check_active()
     except RefreshTokenReused as error:
-        store.revoke_session(session, digest, now)
+        users.revoke_session(session, digest, now)
         session_id = ids.encode("ses", started.id)
         audit.record(session, "token_reused", ids.encode("usr", holder.id), session_id=session_id)
         return holder, error
     except (RefreshTokenInvalid, UserDisabled) as error:
         return holder, error
-    store.replace_token(session, used, successor)
+    users.replace_token(session, used, successor)
     return holder, None
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.errors import Unauthenticated
-from services.users.user import User
+from services.users.accounts.rules.user import User
 
 _SECRET_BYTES = 32
 # Staff can do more harm: they log in every day, and again after a break.

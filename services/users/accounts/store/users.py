@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from services.users.session import RefreshToken, UserSession
-from services.users.user import Role, State, User
+from services.users.accounts.rules.session import RefreshToken, UserSession
+from services.users.accounts.rules.user import Role, State, User
 
 
 class Row(DeclarativeBase):

@@ -1,0 +1,1 @@
+"""Accounts: who has one, what it may do, and how its owner stays logged in."""

@@ -1,0 +1,1 @@
+"""What accounts need of the world beside database and neighbours."""

@@ -1,0 +1,1 @@
+"""The rules of accounts, with no I/O."""

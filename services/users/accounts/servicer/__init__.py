@@ -1,0 +1,1 @@
+"""The gRPC face of accounts: parse, load, decide, save, reply."""
