@@ -13,7 +13,7 @@ from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
 from libs import ids
 from libs.rpc import values
-from services.policies.policy import Coverage, Policy, Premium, Quote, Transaction
+from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium, Quote, Transaction
 
 _STATES = {
     quotes_pb.Quote.STATE_QUOTED: "quoted",

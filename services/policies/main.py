@@ -15,9 +15,9 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
-from services.policies import jobs
 from services.policies.clients import Payments, Quotes
-from services.policies.servicer import PolicyServicer
+from services.policies.lifecycle import jobs
+from services.policies.lifecycle.servicer import PolicyServicer
 
 NAME = "policies"
 

@@ -16,10 +16,11 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
-from services.quotes import jobs, publishing
-from services.quotes.servicer.catalogue import Catalogue
-from services.quotes.servicer.products import ProductServicer
-from services.quotes.servicer.quotes import QuoteServicer
+from services.quotes.catalogue.flows import publishing
+from services.quotes.catalogue.flows.offering import Catalogue
+from services.quotes.catalogue.servicer import ProductServicer
+from services.quotes.quoting import jobs
+from services.quotes.quoting.servicer import QuoteServicer
 
 NAME = "quotes"
 

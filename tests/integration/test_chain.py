@@ -22,7 +22,7 @@ from libs.db import Database
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Quotes
-from services.policies.servicer import PolicyServicer
+from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.errors import reason_of, status_of, violations_of
 from tests.support.people import People
 

@@ -30,8 +30,9 @@ from libs.auth import SigningKeys
 from libs.config import Settings, load
 from libs.db import Database
 from libs.money import Money
-from services.policies import policy, store
-from services.policies.policy import Coverage, Policy, Premium
+from services.policies.lifecycle.rules import policy
+from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium
+from services.policies.lifecycle.store import policies
 from tests.performance import machine, telemetry_off
 from tests.performance.load import CannotMeasure
 from tests.support.servers import free_address
@@ -187,8 +188,8 @@ def _add_policy(settings: Settings) -> Policy:
     database.open()
     try:
         with database.transaction() as session:
-            store.add_policy(session, contract, issued)
-            store.add_transaction(session, paid, activated)
+            policies.add_policy(session, contract, issued)
+            policies.add_transaction(session, paid, activated)
     finally:
         database.close()
     return paid

@@ -6,10 +6,10 @@ import itertools
 import time
 from datetime import UTC, datetime
 
-from services.quotes import publishing
-from services.quotes.coverage import Coverage
-from services.quotes.pricing import Risk, compile_tariff
-from services.quotes.reading import read
+from services.quotes.catalogue.adapters.reading import read
+from services.quotes.catalogue.flows import publishing
+from services.quotes.quoting.rules.pricing import Risk, compile_tariff
+from services.quotes.rating.rules.coverage import Coverage
 from tests.performance import machine
 from tests.performance.rounds import Effort
 from tests.performance.table import Figure, Target

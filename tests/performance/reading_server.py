@@ -26,7 +26,7 @@ from libs.rpc import calls, methods
 from libs.rpc.calls import Call
 from libs.rpc.server import Server
 from services.policies.clients import Quotes
-from services.policies.servicer import PolicyServicer
+from services.policies.lifecycle.servicer import PolicyServicer
 
 SERVICE = "bazaruto.policies.v1.PolicyService"
 METHOD = f"/{SERVICE}/GetPolicy"

@@ -21,10 +21,10 @@ from libs.money import Money
 from libs.rpc import calls
 from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
-from services.policies import jobs
 from services.policies.clients import Payments, Quotes
-from services.policies.policy import Coverage, Policy, Premium, Quote, Transaction
-from services.policies.servicer import PolicyServicer
+from services.policies.lifecycle import jobs
+from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium, Quote, Transaction
+from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.people import Person, new_key
 
 

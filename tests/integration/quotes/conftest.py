@@ -19,10 +19,12 @@ from libs.config import DbSettings, Settings
 from libs.db import Database
 from libs.rpc import values
 from libs.rpc.server import Server
-from services.quotes import publishing, quote, store
-from services.quotes.servicer.catalogue import Catalogue
-from services.quotes.servicer.products import ProductServicer
-from services.quotes.servicer.quotes import QuoteServicer
+from services.quotes.catalogue.flows import publishing
+from services.quotes.catalogue.flows.offering import Catalogue
+from services.quotes.catalogue.servicer import ProductServicer
+from services.quotes.quoting.rules import quote
+from services.quotes.quoting.servicer import QuoteServicer
+from services.quotes.quoting.store import quotes
 from tests.support.people import People, Person
 from tests.unit.quotes.samples import ANSWERS, calculate
 
@@ -81,11 +83,11 @@ class House:
         assert person.id is not None
         now = datetime.now(UTC) - timedelta(days=days)
         with self.database.transaction() as session:
-            number = quote.number_for(now.year, store.next_number(session))
+            number = quote.number_for(now.year, quotes.next_number(session))
             made = quote.create(
                 calculate("motor", now, **answers), now, quote_id=ids.new(), user_id=person.id, number=number
             )
-            store.add_quote(session, quote.accept(made, now) if accepted else made)
+            quotes.add_quote(session, quote.accept(made, now) if accepted else made)
         return ids.encode("quo", made.id)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from bazaruto.quotes.v1 import product_pb2
 from bazaruto.quotes.v1 import quote_pb2 as pb
-from services.quotes.underwriting import Outcome
+from services.quotes.quoting.rules.underwriting import Outcome
 from tests.integration.quotes.conftest import House, risk
 from tests.support.people import Person, new_key
 

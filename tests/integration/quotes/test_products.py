@@ -16,11 +16,11 @@ from bazaruto.quotes.v1 import product_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from libs.config import DbSettings, Settings
 from libs.db import Database, DatabaseUnavailable
-from services.quotes import main, publishing
-from services.quotes.publishing import VersionChanged
-from services.quotes.reading import DefinitionError
-from services.quotes.servicer import catalogue
-from services.quotes.servicer.catalogue import Catalogue
+from services.quotes import main
+from services.quotes.catalogue.adapters.reading import DefinitionError
+from services.quotes.catalogue.flows import offering, publishing
+from services.quotes.catalogue.flows.offering import Catalogue
+from services.quotes.catalogue.flows.publishing import VersionChanged
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
 from tests.unit.quotes.samples import small
@@ -145,7 +145,7 @@ def test_products_are_priced_while_the_database_is_away(
     known = Catalogue(database)
     assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
     database.close()
-    monkeypatch.setattr(catalogue, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(offering, "_LOOK_EVERY", 0.0)
     assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
     with pytest.raises(DatabaseUnavailable):
         known.on_sale("boat", datetime.now(UTC))

@@ -12,7 +12,7 @@ import pytest
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.rpc import values
-from services.quotes import jobs
+from services.quotes.quoting import jobs
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key

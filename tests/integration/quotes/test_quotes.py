@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.rpc import values
-from services.quotes import store
+from services.quotes.quoting.store import quotes
 from tests.integration.quotes.conftest import House, coverage, risk
 from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
@@ -79,7 +79,7 @@ def test_cover_begins_today_where_no_start_is_asked_for(house: House, person: Pe
 def test_stored_quote_is_rated_again_to_the_same_breakdown(house: House, person: Person) -> None:
     made = house.create(person, risk("home", coverages=[coverage("natural_perils"), coverage("contents")]))
     with house.database.reading() as session:
-        stored = store.find_quote(session, ids.decode("quo", made.quote_id))
+        stored = quotes.find_quote(session, ids.decode("quo", made.quote_id))
     assert stored is not None
     assert tariff("home").rate(stored.answers, stored.coverages) == stored.price
 

@@ -11,7 +11,7 @@ import pytest
 from libs import ids
 from libs.errors import DomainError
 from libs.money import Money
-from services.policies.policy import (
+from services.policies.lifecycle.rules.policy import (
     Coverage,
     InstallmentPlanInvalid,
     Policy,

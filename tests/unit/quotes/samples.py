@@ -9,11 +9,12 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from services.quotes import publishing, quote
-from services.quotes.coverage import Coverage
-from services.quotes.pricing import Calculation, Risk, Tariff, compile_tariff
-from services.quotes.quote import Quote
-from services.quotes.reading import Document, read
+from services.quotes.catalogue.adapters.reading import Document, read
+from services.quotes.catalogue.flows import publishing
+from services.quotes.quoting.rules import quote
+from services.quotes.quoting.rules.pricing import Calculation, Risk, Tariff, compile_tariff
+from services.quotes.quoting.rules.quote import Quote
+from services.quotes.rating.rules.coverage import Coverage
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SHIPPED = ("home", "motor", "travel")

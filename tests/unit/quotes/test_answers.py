@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.quotes import answers
-from services.quotes.answers import AnswerInvalid
-from services.quotes.reading import read
+from services.quotes.catalogue.adapters.reading import read
+from services.quotes.rating.rules import answers
+from services.quotes.rating.rules.answers import AnswerInvalid
 from tests.unit.quotes.samples import small
 
 PRODUCT = read(small())

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.quotes import store
-from services.quotes.pricing import Risk, StartDateInvalid
-from services.quotes.product import Term, newest_on_sale
-from services.quotes.quote import Quote
-from services.quotes.reading import read
+from services.quotes.catalogue.adapters.reading import read
+from services.quotes.catalogue.rules.product import Term, newest_on_sale
+from services.quotes.quoting.rules.pricing import Risk, StartDateInvalid
+from services.quotes.quoting.rules.quote import Quote
+from services.quotes.quoting.store import quotes
 from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, small, tariff
 
 
@@ -82,14 +82,14 @@ def test_newest_version_that_is_on_sale_is_sold() -> None:
 
 
 def test_a_stored_quote_can_be_rated_again_to_the_same_breakdown() -> None:
-    stored = store.quote_from_row(_as_stored(make_quote(claims_5_years=1)))
+    stored = quotes.quote_from_row(_as_stored(make_quote(claims_5_years=1)))
     assert tariff("motor").rate(stored.answers, stored.coverages) == stored.price
 
 
 def test_a_quote_comes_back_from_its_row_as_it_was() -> None:
     made = make_quote()
-    assert store.quote_from_row(_as_stored(made)) == made
+    assert quotes.quote_from_row(_as_stored(made)) == made
 
 
-def _as_stored(made: Quote) -> store.QuoteRow:
-    return store.row_from_quote(made)
+def _as_stored(made: Quote) -> quotes.QuoteRow:
+    return quotes.row_from_quote(made)

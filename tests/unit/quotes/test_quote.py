@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.errors import DomainError
-from services.quotes import quote
-from services.quotes.pricing import Risk
-from services.quotes.quote import (
+from services.quotes.quoting.rules import quote
+from services.quotes.quoting.rules.pricing import Risk
+from services.quotes.quoting.rules.quote import (
     PolicyAlreadyIssued,
     Quote,
     QuoteAlreadyAccepted,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.money import Money, round_half_even
-from services.quotes.coverage import Coverage
-from services.quotes.pricing import Tariff
-from services.quotes.rating import Price, half_even
+from services.quotes.quoting.rules.pricing import Tariff
+from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.rating import Price, half_even
 from tests.unit.quotes.samples import SHIPPED, calculate, small_tariff, tariff
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.quotes import publishing
-from services.quotes.reading import DefinitionError, Document, read
+from services.quotes.catalogue.adapters.reading import DefinitionError, Document, read
+from services.quotes.catalogue.flows import publishing
 from tests.unit.quotes.samples import SHIPPED, small, tariff
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.quotes.condition import compile_condition
-from services.quotes.product import Comparison
-from services.quotes.underwriting import Outcome
+from services.quotes.catalogue.rules.product import Comparison
+from services.quotes.quoting.rules.underwriting import Outcome
+from services.quotes.rating.rules.condition import compile_condition
 from tests.unit.quotes.samples import calculate, small_tariff
 
 

@@ -1,0 +1,1 @@
+"""The rules of policies, with no I/O."""

@@ -1,0 +1,1 @@
+"""The catalogue: products as versioned data that is read, checked and published."""

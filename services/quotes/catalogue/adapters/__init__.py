@@ -1,0 +1,1 @@
+"""What catalogue needs of the world beside database and neighbours."""

@@ -1,0 +1,45 @@
+"""Reading a product from its document, strictly: whatever cannot be meant is refused, with its key named.
+
+The document is what a product file holds and what the database keeps. Numbers with decimal places are text in it,
+so that they never pass through a float.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.quotes.catalogue.rules.checking import problems_of
+from services.quotes.catalogue.rules.product import Product
+
+Document = dict[str, Any]
+
+_adapter = TypeAdapter(Product)
+_REASONS = {"unexpected_keyword_argument": "unknown key", "missing": "is missing", "missing_argument": "is missing"}
+
+
+class DefinitionError(ValueError):
+    """A product document cannot be used; the message names each wrong key."""
+
+
+def read(document: Document) -> Product:
+    """The product of a document. `DefinitionError` names every wrong key."""
+    try:
+        product = _adapter.validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        told = [f"{_path(e['loc'])}: {_REASONS.get(e['type'], e['msg'])}" for e in error.errors()]
+        raise DefinitionError("; ".join(told)) from error
+    problems = [f"{key}: {text}" for key, text in problems_of(product)]
+    if problems:
+        raise DefinitionError("; ".join(problems))
+    return product
+
+
+def _path(location: Sequence[int | str]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

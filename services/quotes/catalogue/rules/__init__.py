@@ -1,0 +1,1 @@
+"""The rules of catalogue, with no I/O."""

@@ -1,0 +1,1 @@
+"""What catalogue keeps in the database."""

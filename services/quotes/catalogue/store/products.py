@@ -1,0 +1,43 @@
+"""Published products in the database: table, and functions that take a session and never commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+
+class Row(DeclarativeBase):
+    """The tables of this module."""
+
+    type_annotation_map = {dict[str, Any]: JSONB, int: sa.BigInteger}  # noqa: RUF012
+
+
+class ProductRow(Row):
+    """One published version of a product; append-only."""
+
+    __tablename__ = "products"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]]
+
+
+def add_product(session: Session, code: str, version: int, document: dict[str, Any]) -> None:
+    """Save a version of a product; one that is there already is left as it is."""
+    row = {"code": code, "version": version, "document": document}
+    session.execute(insert(ProductRow).values(row).on_conflict_do_nothing())
+
+
+def find_document(session: Session, code: str, version: int) -> dict[str, Any] | None:
+    """What is published as a version of a product."""
+    query = sa.select(ProductRow.document).where(ProductRow.code == code, ProductRow.version == version)
+    return session.scalar(query)
+
+
+def list_versions(session: Session) -> Sequence[tuple[str, int]]:
+    """Code and version of everything that is published."""
+    return [(code, version) for code, version in session.execute(sa.select(ProductRow.code, ProductRow.version))]

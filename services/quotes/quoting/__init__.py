@@ -1,0 +1,1 @@
+"""Quoting: prices that were offered, and what becomes of them."""

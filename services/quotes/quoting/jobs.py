@@ -1,0 +1,43 @@
+"""What happens to quotes as time passes, in the background. A job that runs twice changes nothing the second time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from libs.db import Database
+from libs.jobs import JobKind, JobRunner
+from libs.rpc import idempotency
+from services.quotes.quoting.store import quotes
+
+log = structlog.get_logger("quotes")
+
+EXPIRE_QUOTES = JobKind("quotes.expire_quotes")
+REAP_KEYS = JobKind("quotes.reap_idempotency_keys")
+
+_AT_ONCE = 500  # quotes in one transaction, so that none is locked for long
+
+
+def register(runner: JobRunner, database: Database) -> None:
+    """Tell the runner what to do when."""
+
+    def sweep() -> None:
+        expire_quotes(database, datetime.now(UTC))
+
+    runner.every("*/5 * * * *", EXPIRE_QUOTES, sweep)
+    runner.every("27 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
+
+
+def expire_quotes(database: Database, now: datetime) -> int:
+    """Write down which quotes have expired, for those who read the database; returns how many. Readers of the
+    service do not depend on it: they are told by the clock."""
+    expired, more = 0, True
+    while more:
+        with database.transaction() as session:
+            count = quotes.expire_quotes(session, now, _AT_ONCE)
+        expired += count
+        more = count == _AT_ONCE
+    if expired:
+        log.info("quotes expired", count=expired)
+    return expired

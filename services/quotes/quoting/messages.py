@@ -1,0 +1,145 @@
+"""Quotes as the contract carries them, and as the domain knows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from google.protobuf import struct_pb2
+
+from bazaruto.common.v1 import premium_pb2
+from bazaruto.quotes.v1 import quote_pb2 as pb
+from libs import ids
+from libs.money import Money
+from libs.rpc import values
+from services.quotes.quoting.rules.pricing import Calculation, Risk
+from services.quotes.quoting.rules.quote import Quote, State
+from services.quotes.quoting.rules.underwriting import Outcome, Reason
+from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.rating import Price
+
+_STATES = {
+    State.QUOTED: pb.Quote.STATE_QUOTED,
+    State.REFERRED: pb.Quote.STATE_REFERRED,
+    State.DECLINED: pb.Quote.STATE_DECLINED,
+    State.ACCEPTED: pb.Quote.STATE_ACCEPTED,
+    State.BOUND: pb.Quote.STATE_BOUND,
+    State.EXPIRED: pb.Quote.STATE_EXPIRED,
+}
+_STATES_BY_PROTO = {proto: state for state, proto in _STATES.items()}
+_DECISIONS = {
+    Outcome.APPROVED: pb.UNDERWRITING_DECISION_APPROVED,
+    Outcome.REFERRED: pb.UNDERWRITING_DECISION_REFERRED,
+    Outcome.DECLINED: pb.UNDERWRITING_DECISION_DECLINED,
+}
+_KINDS = {
+    "base": pb.PriceStep.KIND_BASE,
+    "factor": pb.PriceStep.KIND_FACTOR,
+    "discount": pb.PriceStep.KIND_DISCOUNT,
+    "loading": pb.PriceStep.KIND_LOADING,
+    "minimum": pb.PriceStep.KIND_MINIMUM,
+    "tax": pb.PriceStep.KIND_TAX,
+    "fee": pb.PriceStep.KIND_FEE,
+}
+
+
+def state_from_proto(state: pb.Quote.State.ValueType) -> State | None:
+    """The state of a filter; None where it is not set."""
+    return _STATES_BY_PROTO.get(state)
+
+
+def risk_from_proto(risk: pb.Risk) -> Risk:
+    """What is to be priced."""
+    return Risk(
+        answers=dict(risk.answers.items()),
+        coverages=[_coverage_from_proto(coverage) for coverage in risk.coverages],
+        starts_on=values.date_from_proto(risk.start_date, "risk.start_date") if risk.HasField("start_date") else None,
+    )
+
+
+def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
+    """A price that nobody keeps."""
+    return pb.CalculateQuoteResponse(
+        product_version=calculation.product.version,
+        decision=_DECISIONS[calculation.decision.outcome],
+        underwriting_reasons=[_reason_to_proto(reason) for reason in calculation.decision.reasons],
+        premium=_premium_to_proto(calculation.price),
+        steps=_steps_to_proto(calculation.price),
+        coverages=[_coverage_to_proto(coverage) for coverage in calculation.coverages],
+    )
+
+
+def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
+    """The quote as it stands at a moment."""
+    answers = struct_pb2.Struct()
+    answers.update(quote.answers)
+    return pb.Quote(
+        quote_id=ids.encode("quo", quote.id),
+        quote_number=quote.number,
+        user_id=ids.encode("usr", quote.user_id),
+        product_code=quote.product_code,
+        product_version=quote.product_version,
+        state=_STATES[quote.state(now)],
+        start_date=values.date_to_proto(quote.starts_on),
+        end_date=values.date_to_proto(quote.ends_on),
+        answers=answers,
+        coverages=[_coverage_to_proto(coverage) for coverage in quote.coverages],
+        premium=_premium_to_proto(quote.price),
+        steps=_steps_to_proto(quote.price),
+        underwriting_reasons=[_reason_to_proto(reason) for reason in quote.reasons],
+        plan_codes=quote.plans.keys(),
+        valid_until_time=values.time_to_proto(quote.valid_until),
+        accept_time=values.time_to_proto(quote.accepted_at) if quote.accepted_at else None,
+        policy_id=ids.encode("pol", quote.policy_id) if quote.policy_id else "",
+        create_time=values.time_to_proto(quote.created_at),
+        etag=etag_of(quote, now),
+        time_zone=quote.time_zone,
+        plan_installments=quote.plans.values(),
+    )
+
+
+def etag_of(quote: Quote, now: datetime) -> str:
+    """Changes with every change of the quote, and when its validity ends."""
+    return f"{quote.version}-{quote.state(now)}"
+
+
+def _premium_to_proto(price: Price) -> premium_pb2.Premium:
+    currency = price.currency
+    return premium_pb2.Premium(
+        net=values.money_to_proto(Money(price.net, currency)),
+        tax=values.money_to_proto(Money(price.tax, currency)),
+        fees=values.money_to_proto(Money(price.fees, currency)),
+        total=values.money_to_proto(Money(price.total, currency)),
+    )
+
+
+def _steps_to_proto(price: Price) -> list[pb.PriceStep]:
+    return [
+        pb.PriceStep(
+            name=step.name,
+            kind=_KINDS[step.kind],
+            coverage_code=step.coverage_code,
+            factor=step.factor,
+            amount=values.money_to_proto(Money(step.amount, price.currency)),
+        )
+        for step in price.steps
+    ]
+
+
+def _coverage_to_proto(coverage: Coverage) -> premium_pb2.Coverage:
+    return premium_pb2.Coverage(
+        coverage_code=coverage.code,
+        limit=values.money_to_proto(coverage.limit) if coverage.limit else None,
+        deductible=values.money_to_proto(coverage.deductible) if coverage.deductible else None,
+    )
+
+
+def _coverage_from_proto(coverage: premium_pb2.Coverage) -> Coverage:
+    return Coverage(
+        coverage.coverage_code,
+        values.money_from_proto(coverage.limit) if coverage.HasField("limit") else None,
+        values.money_from_proto(coverage.deductible) if coverage.HasField("deductible") else None,
+    )
+
+
+def _reason_to_proto(reason: Reason) -> pb.UnderwritingReason:
+    return pb.UnderwritingReason(rule_code=reason.rule_code, text=reason.text)

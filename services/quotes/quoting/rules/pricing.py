@@ -1,0 +1,83 @@
+"""Pricing a risk: its answers and coverages checked, its days of cover fixed, its price and decision worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from libs.errors import Invalid
+from services.quotes.catalogue.rules.product import Answer, Product
+from services.quotes.quoting.rules.underwriting import Decide, Decision, compile_rules
+from services.quotes.rating.rules import answers
+from services.quotes.rating.rules.coverage import Choose, Coverage, compile_choice
+from services.quotes.rating.rules.rating import Price, Rate, compile_rating
+
+MOST_DAYS_AHEAD = 60  # days from today to the latest first day of cover
+
+
+class StartDateInvalid(Invalid):
+    """The start date is in the past or too far ahead."""
+
+    reason = "START_DATE_INVALID"
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What is to be priced, as it was asked. Without a start date, cover begins today."""
+
+    answers: Mapping[str, object]
+    coverages: Sequence[Coverage] = ()
+    starts_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation:
+    """A priced risk: everything that was asked, checked and completed, with the price and the decision."""
+
+    product: Product
+    starts_on: date
+    ends_on: date
+    answers: Mapping[str, Answer]
+    coverages: tuple[Coverage, ...]
+    price: Price
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A product version, ready to price with."""
+
+    product: Product
+    choose: Choose
+    rate: Rate
+    decide: Decide
+
+    def calculate(self, risk: Risk, now: datetime) -> Calculation:
+        """Price a risk at a moment. Raises the state that keeps it from being priced."""
+        starts_on = self._first_day(risk.starts_on, now)
+        checked = answers.check(self.product, risk.answers)
+        coverages = self.choose(risk.coverages)
+        return Calculation(
+            self.product,
+            starts_on,
+            self.product.term.end(starts_on, checked),
+            checked,
+            coverages,
+            self.rate(checked, coverages),
+            self.decide(checked),
+        )
+
+    def _first_day(self, wanted: date | None, now: datetime) -> date:
+        earliest = self.product.today(now)
+        latest = earliest + timedelta(days=MOST_DAYS_AHEAD)
+        if wanted is None:
+            return earliest
+        if not earliest <= wanted <= latest:
+            raise StartDateInvalid(earliest=earliest, latest=latest)
+        return wanted
+
+
+def compile_tariff(product: Product) -> Tariff:
+    """Make a product version ready to price with; it is done once and kept."""
+    return Tariff(product, compile_choice(product), compile_rating(product), compile_rules(product))

@@ -1,0 +1,64 @@
+"""Underwriting: whether a risk is taken, needs a person's decision, or is not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.quotes.catalogue.rules.product import Answers, Product
+from services.quotes.rating.rules.condition import compile_condition
+
+
+class Outcome(StrEnum):
+    """What the rules say of a risk."""
+
+    APPROVED = "approved"
+    REFERRED = "referred"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rule that referred or declined the risk."""
+
+    rule_code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome, and the rules that led to it; none where the risk is taken."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...] = ()
+
+
+Decide = Callable[[Answers], Decision]
+
+_APPROVED = Decision(Outcome.APPROVED)
+
+
+def compile_rules(product: Product) -> Decide:
+    """A function that decides by the rules of a product.
+
+    One rule that declines is final. A rule that refers counts unless a rule that approves waives it. What no rule
+    speaks of is approved.
+    """
+    declining, referring = (
+        [(compile_condition(r.when), Reason(r.code, r.text)) for r in product.underwriting if r.decision == decision]
+        for decision in ("decline", "refer")
+    )
+    approving = [(compile_condition(r.when), r.waives) for r in product.underwriting if r.decision == "approve"]
+
+    def decide(answers: Answers) -> Decision:
+        declined = tuple(reason for holds, reason in declining if holds(answers))
+        if declined:
+            return Decision(Outcome.DECLINED, declined)
+        referred = [reason for holds, reason in referring if holds(answers)]
+        if referred:
+            waived = {code for holds, codes in approving if holds(answers) for code in codes}
+            referred = [reason for reason in referred if reason.rule_code not in waived]
+        return Decision(Outcome.REFERRED, tuple(referred)) if referred else _APPROVED
+
+    return decide

@@ -1,0 +1,135 @@
+"""The calls of `QuoteService`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import grpc
+import sqlalchemy as sa
+
+from bazaruto.quotes.v1 import quote_pb2 as pb
+from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from libs import audit, ids
+from libs.auth import AccessDenied
+from libs.db import Database, violates, when_committed
+from libs.errors import ResourceNotFound
+from libs.money import Money
+from libs.rpc import calls, idempotency, values
+from libs.rpc.pages import Page
+from services.quotes.catalogue.flows.offering import Catalogue
+from services.quotes.quoting import measures
+from services.quotes.quoting.messages import (
+    calculation_to_proto,
+    etag_of,
+    quote_to_proto,
+    risk_from_proto,
+    state_from_proto,
+)
+from services.quotes.quoting.rules import quote
+from services.quotes.quoting.rules.pricing import Calculation
+from services.quotes.quoting.rules.quote import PolicyAlreadyIssued
+from services.quotes.quoting.store import quotes
+
+
+class QuoteServicer(rpc_pb.QuoteServiceServicer):
+    """Answers the calls of `QuoteService`."""
+
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+        self._database = database
+        self._catalogue = catalogue
+
+    def CalculateQuote(
+        self, request: pb.CalculateQuoteRequest, context: grpc.ServicerContext
+    ) -> pb.CalculateQuoteResponse:
+        return calculation_to_proto(self._calculate(request.risk, datetime.now(UTC)))
+
+    def CreateQuote(self, request: pb.CreateQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        user_id = calls.caller().user_id
+        if user_id is None:
+            raise AccessDenied("a quote is made for a user, and no user calls")
+        now = datetime.now(UTC)
+        calculation = self._calculate(request.risk, now)
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            year = now.astimezone(ZoneInfo(calculation.product.time_zone)).year
+            number = quote.number_for(year, quotes.next_number(session))
+            made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
+            quotes.add_quote(session, made)
+            counted = measures.quotes.labels(made.product_code, calculation.decision.outcome.value)
+            when_committed(session, counted.inc)
+            reply = quote_to_proto(made, now)
+            idempotency.keep(session, reply)
+        return reply
+
+    def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
+        with self._database.reading(fresh=True) as session:
+            found = quotes.find_quote(session, ids.decode("quo", request.quote_id))
+        return quote_to_proto(calls.visible(found, "quote"), datetime.now(UTC))
+
+    def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
+        caller = calls.caller()
+        page = Page.of(request, "quotes", caller.subject, request.state)
+        owner = None if caller.sees_all else caller.user_id
+        now = datetime.now(UTC)
+        with self._database.reading() as session:
+            found = quotes.list_quotes(
+                session, owner, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
+            )
+        shown, token = page.cut(found, key=lambda item: item.id)
+        return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)
+
+    def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            found = calls.owned(quotes.lock_quote(session, ids.decode("quo", request.quote_id)), "quote")
+            # Read after the lock was waited for: a validity that ended meanwhile has ended.
+            now = datetime.now(UTC)
+            calls.current().check_etag(etag_of(found, now))
+            accepted = quote.accept(found, now)
+            quotes.save_state(session, accepted)
+            audit.record(
+                session,
+                "quote_accepted",
+                request.quote_id,
+                before={"state": found.state(now)},
+                after={"state": accepted.state(now), "total": Money(accepted.price.total, accepted.price.currency)},
+                user_id=ids.encode("usr", accepted.user_id),
+            )
+            reply = quote_to_proto(accepted, now)
+            idempotency.keep(session, reply)
+        return reply
+
+    def BindQuote(self, request: pb.BindQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
+        policy_id = ids.decode("pol", request.policy_id)
+        issued_at = values.time_from_proto(request.issue_time)
+        try:
+            with self._database.transaction() as session:
+                found = quotes.lock_quote(session, ids.decode("quo", request.quote_id))
+                if found is None:
+                    raise ResourceNotFound(resource="quote")
+                try:
+                    bound = quote.bind(found, policy_id, issued_at)
+                except PolicyAlreadyIssued as error:
+                    raise PolicyAlreadyIssued(policy_id=ids.encode("pol", found.policy_id or policy_id)) from error
+                if bound is not found:
+                    quotes.save_state(session, bound)
+        except sa.exc.IntegrityError as error:
+            if violates(error, "quotes_policy_unique"):
+                message = "the policy was issued from another quote"
+                raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
+            raise
+        return quote_to_proto(bound, datetime.now(UTC))
+
+    def _calculate(self, asked: pb.Risk, now: datetime) -> Calculation:
+        """Price a risk with the version that is on sale, and count the time it takes."""
+        tariff = self._catalogue.on_sale(asked.product_code, now)
+        risk = risk_from_proto(asked)
+        begun = time.perf_counter()
+        try:
+            return tariff.calculate(risk, now)
+        finally:
+            measures.calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)

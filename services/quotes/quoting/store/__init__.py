@@ -1,0 +1,1 @@
+"""What quoting keeps in the database."""

@@ -1,0 +1,217 @@
+"""Quotes in the database: tables, converters, and functions that take a session and never commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from libs.money import Money
+from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
+from services.quotes.quoting.rules.underwriting import Reason
+from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.rating import Price, PriceStep
+
+
+class Row(DeclarativeBase):
+    """The tables of this service."""
+
+    type_annotation_map = {  # noqa: RUF012
+        datetime: sa.DateTime(timezone=True),
+        list[Any]: JSONB,
+        dict[str, Any]: JSONB,
+        int: sa.BigInteger,
+    }
+
+
+class QuoteRow(Row):
+    """One quote; what it offers never changes."""
+
+    __tablename__ = "quotes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str]
+    user_id: Mapped[UUID]
+    product_code: Mapped[str]
+    product_version: Mapped[int]
+    time_zone: Mapped[str]
+    state: Mapped[str]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    answers: Mapped[dict[str, Any]]
+    coverages: Mapped[list[Any]]
+    currency: Mapped[str]
+    net: Mapped[int]
+    tax: Mapped[int]
+    fees: Mapped[int]
+    steps: Mapped[list[Any]]
+    reasons: Mapped[list[Any]]
+    plans: Mapped[list[Any]]
+    valid_until: Mapped[datetime]
+    created_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    policy_id: Mapped[UUID | None]
+    version: Mapped[int]
+
+
+_quotes = QuoteRow.__table__
+_numbers = sa.Sequence("quote_numbers")
+_ALL = sa.select(*_quotes.c)
+_BY_ID = _ALL.where(_quotes.c.id == sa.bindparam("id"))
+_LOCKED = _BY_ID.with_for_update()
+
+
+def find_quote(session: Session, quote_id: UUID) -> Quote | None:
+    """A quote."""
+    row = session.execute(_BY_ID, {"id": quote_id}).one_or_none()
+    return quote_from_row(row) if row else None
+
+
+def lock_quote(session: Session, quote_id: UUID) -> Quote | None:
+    """A quote, kept from other changes until the transaction ends."""
+    row = session.execute(_LOCKED, {"id": quote_id}).one_or_none()
+    return quote_from_row(row) if row else None
+
+
+def list_quotes(
+    session: Session, user_id: UUID | None, state: State | None, now: datetime, after: UUID | None, limit: int
+) -> Sequence[Quote]:
+    """Quotes, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
+    query = _ALL.order_by(_quotes.c.id.desc()).limit(limit)
+    if user_id is not None:
+        query = query.where(_quotes.c.user_id == user_id)
+    if state is not None:
+        query = query.where(_is_in(state, now))
+    if after is not None:
+        query = query.where(_quotes.c.id < after)
+    return [quote_from_row(row) for row in session.execute(query)]
+
+
+def next_number(session: Session) -> int:
+    """Take the next quote number."""
+    return session.execute(sa.select(_numbers.next_value())).scalar_one()
+
+
+def add_quote(session: Session, quote: Quote) -> None:
+    """Save a new quote."""
+    session.add(row_from_quote(quote))
+    session.flush()
+
+
+def save_state(session: Session, quote: Quote) -> None:
+    """Save what became of a quote."""
+    session.execute(
+        sa.update(QuoteRow)
+        .where(QuoteRow.id == quote.id)
+        .values(
+            state=quote.recorded_state,
+            accepted_at=quote.accepted_at,
+            policy_id=quote.policy_id,
+            version=quote.version,
+        )
+    )
+
+
+def expire_quotes(session: Session, now: datetime, limit: int) -> int:
+    """Write down of at most `limit` quotes that their validity has ended; returns of how many.
+
+    Their `version` stays: whoever reads them has seen them as expired since it ended. Quotes that are being changed
+    are left for the next time.
+    """
+    ended = (
+        sa.select(QuoteRow.id)
+        .where(QuoteRow.state.in_(EXPIRABLE), QuoteRow.valid_until < now)
+        .order_by(QuoteRow.valid_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = sa.update(QuoteRow).where(QuoteRow.id.in_(ended)).values(state=State.EXPIRED).returning(QuoteRow.id)
+    return len(session.execute(statement.execution_options(synchronize_session=False)).all())
+
+
+def _is_in(state: State, now: datetime) -> sa.ColumnElement[bool]:
+    """The condition that `Quote.state` is `state` at a moment."""
+    recorded = _quotes.c.state == state
+    if state is State.EXPIRED:
+        return recorded | (_quotes.c.state.in_(EXPIRABLE) & (_quotes.c.valid_until < now))
+    return recorded & (_quotes.c.valid_until >= now) if state in EXPIRABLE else recorded
+
+
+def row_from_quote(quote: Quote) -> QuoteRow:
+    """The row of a quote."""
+    price = quote.price
+    return QuoteRow(
+        id=quote.id,
+        number=quote.number,
+        user_id=quote.user_id,
+        product_code=quote.product_code,
+        product_version=quote.product_version,
+        time_zone=quote.time_zone,
+        state=quote.recorded_state,
+        starts_on=quote.starts_on,
+        ends_on=quote.ends_on,
+        answers=dict(quote.answers),
+        coverages=[_coverage_to_json(coverage) for coverage in quote.coverages],
+        currency=price.currency,
+        net=price.net,
+        tax=price.tax,
+        fees=price.fees,
+        steps=[list(step) for step in price.steps],
+        reasons=[[reason.rule_code, reason.text] for reason in quote.reasons],
+        plans=[list(plan) for plan in quote.plans.items()],  # a list, because they have an order
+        valid_until=quote.valid_until,
+        created_at=quote.created_at,
+        accepted_at=quote.accepted_at,
+        policy_id=quote.policy_id,
+        version=quote.version,
+    )
+
+
+def quote_from_row(row: Any) -> Quote:
+    """The quote of a row."""
+    currency = row.currency
+    steps = tuple(PriceStep(*step) for step in row.steps)
+    return Quote(
+        id=row.id,
+        number=row.number,
+        user_id=row.user_id,
+        product_code=row.product_code,
+        product_version=row.product_version,
+        time_zone=row.time_zone,
+        recorded_state=State(row.state),
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        answers=row.answers,
+        coverages=tuple(_coverage_from_json(value, currency) for value in row.coverages),
+        price=Price(currency, row.net, row.tax, row.fees, steps),
+        reasons=tuple(Reason(*reason) for reason in row.reasons),
+        plans=dict(row.plans),
+        valid_until=row.valid_until,
+        created_at=row.created_at,
+        accepted_at=row.accepted_at,
+        policy_id=row.policy_id,
+        version=row.version,
+    )
+
+
+def _coverage_to_json(coverage: Coverage) -> list[Any]:
+    """Code, limit and deductible in minor units of the quote's currency."""
+    return [
+        coverage.code,
+        coverage.limit.minor if coverage.limit else None,
+        coverage.deductible.minor if coverage.deductible else None,
+    ]
+
+
+def _coverage_from_json(value: list[Any], currency: str) -> Coverage:
+    code, limit, deductible = value
+    return Coverage(
+        code,
+        Money(limit, currency) if limit is not None else None,
+        Money(deductible, currency) if deductible is not None else None,
+    )

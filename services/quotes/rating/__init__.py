@@ -1,0 +1,1 @@
+"""Rating: the price of a risk by the steps of a product."""

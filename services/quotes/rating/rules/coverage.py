@@ -1,0 +1,87 @@
+"""Coverages: what is chosen of a product's offers, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from libs.errors import Invalid
+from libs.money import CurrencyMismatch, Money
+from services.quotes.catalogue.rules.product import Product
+
+
+class CoverageInvalid(Invalid):
+    """The product has no such coverage, or the selected limit or deductible is not offered."""
+
+    reason = "COVERAGE_INVALID"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One coverage with the limit and the deductible that were chosen."""
+
+    code: str
+    limit: Money | None = None
+    deductible: Money | None = None
+
+
+Choose = Callable[[Sequence[Coverage]], tuple[Coverage, ...]]
+
+
+class _Offer(NamedTuple):
+    code: str
+    mandatory: bool
+    limits: tuple[Money, ...]
+    deductibles: tuple[Money, ...]
+
+
+def compile_choice(product: Product) -> Choose:
+    """A function from the wanted coverages to those of the contract, in the order of the product's offers.
+
+    Mandatory coverages are added, and a limit or deductible that was not chosen is the first one offered.
+    """
+    currency = product.currency
+    offers = [
+        _Offer(
+            offer.code,
+            offer.mandatory,
+            tuple(Money.parse(str(amount), currency) for amount in offer.limits),
+            tuple(Money.parse(str(amount), currency) for amount in offer.deductibles),
+        )
+        for offer in product.coverages
+    ]
+    known = {offer.code for offer in offers}
+
+    def choose(wanted: Sequence[Coverage]) -> tuple[Coverage, ...]:
+        by_code: dict[str, Coverage] = {}
+        for coverage in wanted:
+            if coverage.code not in known:
+                raise CoverageInvalid(f"the product has no coverage {coverage.code!r}", coverage=coverage.code)
+            if coverage.code in by_code:
+                raise CoverageInvalid(f"the coverage {coverage.code!r} is chosen twice", coverage=coverage.code)
+            by_code[coverage.code] = coverage
+        chosen = []
+        for offer in offers:
+            picked = by_code.get(offer.code)
+            if picked is None and not offer.mandatory:
+                continue
+            picked = picked or Coverage(offer.code)
+            limit = _pick(picked.limit, offer.limits, currency, offer.code, "limit")
+            deductible = _pick(picked.deductible, offer.deductibles, currency, offer.code, "deductible")
+            chosen.append(Coverage(offer.code, limit, deductible))
+        if not chosen:
+            raise CoverageInvalid("no coverage is chosen", coverage="")
+        return tuple(chosen)
+
+    return choose
+
+
+def _pick(wanted: Money | None, offered: Sequence[Money], currency: str, code: str, what: str) -> Money | None:
+    if wanted is None:
+        return offered[0] if offered else None
+    if wanted.currency != currency:
+        raise CurrencyMismatch(expected=currency, actual=wanted.currency)
+    if wanted not in offered:
+        raise CoverageInvalid(f"the {what} {wanted} of {code!r} is not offered", coverage=code)
+    return wanted

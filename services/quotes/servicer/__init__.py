@@ -1,1 +1,0 @@
-"""The gRPC face of quotes: parse, load, decide, save, reply."""
