@@ -14,11 +14,14 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
-from services.payments import jobs, watching
+from services.payments.billing.servicer import InvoiceServicer
 from services.payments.clients import Policies
-from services.payments.provider import Provider, ProviderMissing
-from services.payments.sandbox import Sandbox
-from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
+from services.payments.collection import jobs
+from services.payments.collection.adapters.sandbox import Sandbox
+from services.payments.collection.flows import watching
+from services.payments.collection.rules.provider import Provider, ProviderMissing
+from services.payments.collection.servicer import PaymentServicer
+from services.payments.ledger.servicer import LedgerServicer
 
 NAME = "payments"
 

@@ -26,12 +26,17 @@ from libs.db import Database
 from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
-from services.payments import collecting, jobs, store
+from services.payments.collection.flows import collecting
+from services.payments.collection import jobs
+from services.payments.billing.store import invoices
+from services.payments.collection.store import payments
 from services.payments.clients import Policies
-from services.payments.payment import Payment
-from services.payments.provider import Outcome
-from services.payments.sandbox import Sandbox
-from services.payments.servicer import InvoiceServicer, LedgerServicer, PaymentServicer
+from services.payments.collection.rules.payment import Payment
+from services.payments.collection.rules.provider import Outcome
+from services.payments.collection.adapters.sandbox import Sandbox
+from services.payments.billing.servicer import InvoiceServicer
+from services.payments.collection.servicer import PaymentServicer
+from services.payments.ledger.servicer import LedgerServicer
 from tests.support.people import People, Person, new_key
 
 ISSUED_AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -168,7 +173,7 @@ class House:
     def begin(self, invoice_id: str, now: datetime) -> Payment:
         """The first step of a payment, as a process does it that then dies."""
         with self.database.transaction() as session:
-            billed = store.invoices.lock(session, ids.decode("inv", invoice_id))
+            billed = invoices.lock(session, ids.decode("inv", invoice_id))
             assert billed is not None
             return collecting.begin(session, billed, None, self.provider.name, now)
 

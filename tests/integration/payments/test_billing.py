@@ -16,7 +16,7 @@ from bazaruto.payments.v1 import invoice_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
-from services.payments.provider import Charged
+from services.payments.collection.rules.provider import Charged
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People

@@ -19,8 +19,9 @@ from prometheus_client import REGISTRY
 
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
-from services.payments import store
-from services.payments.payment import State
+from services.payments.billing.store import invoices
+from services.payments.collection.store import payments
+from services.payments.collection.rules.payment import State
 from tests.integration.gateway.gateway_process import running_gateway
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of, status_of
@@ -37,13 +38,13 @@ def opposite_order(house: House, payment_id: str, invoice_id: str) -> Iterator[N
     """
     with house.database.transaction() as session:
         session.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # never the first to look
-        store.payments.lock(session, ids.decode("pay", payment_id))
+        payments.lock(session, ids.decode("pay", payment_id))
         yield
         until = time.monotonic() + 20
         while house.rows(WAITING) != [(1,)]:
             assert time.monotonic() < until, "no call waits for the payment"
             time.sleep(0.01)
-        store.invoices.lock(session, ids.decode("inv", invoice_id))
+        invoices.lock(session, ids.decode("inv", invoice_id))
 
 
 def deadlocks() -> float:

@@ -11,9 +11,9 @@ import pytest
 
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
-from services.payments import collecting
-from services.payments.payment import GIVEN_UP_AFTER, PaymentInProgress, State
-from services.payments.provider import Canceled, Charged, Declined, Unknown
+from services.payments.collection.flows import collecting
+from services.payments.collection.rules.payment import GIVEN_UP_AFTER, PaymentInProgress, State
+from services.payments.collection.rules.provider import Canceled, Charged, Declined, Unknown
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of
 from tests.support.people import People, new_key

@@ -13,8 +13,9 @@ from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
-from services.payments import ledger, store
-from services.payments.ledger import CHART, JournalConflict
+from services.payments.ledger.rules import ledger
+from services.payments.ledger.store import journals
+from services.payments.ledger.rules.ledger import CHART, JournalConflict
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People
@@ -118,7 +119,7 @@ def test_same_journal_again_changes_nothing_and_another_one_conflicts(house: Hou
     journal = ledger.payment_captured("pay_1", ids.new(), Money(5, "EUR"), TODAY)
     for _ in range(2):
         with house.database.transaction() as session:
-            store.ledger.post(session, journal, now)
+            journals.post(session, journal, now)
     assert house.rows("SELECT count(*) FROM postings") == [(2,)]
     for other in (
         ledger.payment_captured("pay_1", journal.policy_id, Money(6, "EUR"), TODAY),
@@ -126,7 +127,7 @@ def test_same_journal_again_changes_nothing_and_another_one_conflicts(house: Hou
         replace(journal, policy_id=ids.new()),
     ):
         with pytest.raises(JournalConflict), house.database.transaction() as session:
-            store.ledger.post(session, other, now)
+            journals.post(session, other, now)
 
 
 _JOURNAL = (

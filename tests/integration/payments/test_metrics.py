@@ -21,9 +21,9 @@ from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
 from libs.jobs import operating
 from libs.telemetry import metrics
-from services.payments import collecting, watching
-from services.payments.payment import State
-from services.payments.provider import ActionRequired, Charged
+from services.payments.collection.flows import collecting, watching
+from services.payments.collection.rules.payment import State
+from services.payments.collection.rules.provider import ActionRequired, Charged
 from tests.integration.payments.house import House
 from tests.support.people import People
 from tests.support.servers import free_address

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 
 from libs.jobs import operating
-from services.payments import collecting
-from services.payments.payment import Payment
+from services.payments.collection.flows import collecting
+from services.payments.collection.rules.payment import Payment
 from tests.integration.payments.house import House
 from tests.support.people import People
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from libs import ids
 from libs.money import AmountInvalid, CurrencyMismatch, Money, total
-from services.payments import invoice
-from services.payments.invoice import (
+from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import (
     Billing,
     Installment,
     Invoice,

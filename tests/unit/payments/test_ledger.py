@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from libs import ids
 from libs.money import CurrencyMismatch, Money
-from services.payments import ledger
-from services.payments.invoice import Premium
-from services.payments.ledger import CHART, Balance, Journal, Posting, Side
+from services.payments.ledger.rules import ledger
+from services.payments.billing.rules.invoice import Premium
+from services.payments.ledger.rules.ledger import CHART, Balance, Journal, Posting, Side
 
 DAY = date(2026, 11, 24)
 POLICY = ids.new()

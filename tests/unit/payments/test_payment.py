@@ -12,9 +12,23 @@ from hypothesis import strategies as st
 
 from libs import ids
 from libs.money import Money
-from services.payments import payment
-from services.payments.payment import ACTION_WITHIN, Payment, PaymentDeclined, PaymentMethodInvalid, State
-from services.payments.provider import ActionRequired, Canceled, Charged, Declined, MethodUnknown, Outcome, Unknown
+from services.payments.collection.rules import payment
+from services.payments.collection.rules.payment import (
+    ACTION_WITHIN,
+    Payment,
+    PaymentDeclined,
+    PaymentMethodInvalid,
+    State,
+)
+from services.payments.collection.rules.provider import (
+    ActionRequired,
+    Canceled,
+    Charged,
+    Declined,
+    MethodUnknown,
+    Outcome,
+    Unknown,
+)
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

@@ -21,10 +21,15 @@ from libs.jobs import JobKind, defer
 from libs.money import Money
 from libs.rpc import calls
 from libs.rpc.interceptors import DeadlineTooShort
-from services.payments import invoice, ledger, payment, store
-from services.payments.invoice import Invoice
-from services.payments.payment import Payment, PaymentInProgress, State
-from services.payments.provider import Outcome, Provider, Unknown
+from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import Invoice
+from services.payments.billing.store import invoices
+from services.payments.collection.rules import payment
+from services.payments.collection.rules.payment import Payment, PaymentInProgress, State
+from services.payments.collection.rules.provider import Outcome, Provider, Unknown
+from services.payments.collection.store import payments
+from services.payments.ledger.rules import ledger
+from services.payments.ledger.store import journals
 
 SETTLE = JobKind("payments.settle", "payments", endless=True)
 CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments", endless=True)
@@ -66,13 +71,13 @@ def begin(
     `expected` is what the payer thinks is due, if they said so; `agreed_before` that they agreed with the contract.
     """
     invoice.check_payable(billed, expected, now, agreed_before=agreed_before)
-    if under_way := store.payments.find_open(session, billed.id):
+    if under_way := payments.find_open(session, billed.id):
         raise PaymentInProgress(payment_id=ids.encode("pay", under_way))
     left = calls.seconds_left()
     if left is not None and left < _LEAST:
         raise DeadlineTooShort
     begun = payment.begin(billed, provider, now, payment_id=ids.new())
-    store.payments.add(session, begun)
+    payments.add(session, begun)
     _settle_later(session, begun, 0, now)
     return begun
 
@@ -89,9 +94,9 @@ def confirm(provider: Provider, waiting: Payment) -> Outcome:
 
 def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
     """Record an outcome with all that follows from it. Recording again, or after another's end, changes nothing."""
-    found = store.payments.find(session, payment_id)
-    billed = store.invoices.lock(session, found.invoice_id) if found else None
-    before = store.payments.lock(session, payment_id)
+    found = payments.find(session, payment_id)
+    billed = invoices.lock(session, found.invoice_id) if found else None
+    before = payments.lock(session, payment_id)
     if before is None or billed is None:
         raise LookupError(f"there is no payment {payment_id}")
     if payment.contradicts(before, outcome):
@@ -99,7 +104,7 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
     after = payment.apply(before, outcome, now)
     if after is before:
         return before
-    store.payments.save(session, after)
+    payments.save(session, after)
     if not after.is_open:
         audit.record(
             session,
@@ -120,7 +125,7 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
 def settle(database: Database, provider: Provider, payment_id: UUID, attempt: int, now: datetime) -> Payment:
     """Ask the provider what became of a payment, and record it; while that is not known, ask again later."""
     with database.reading() as session:
-        found = store.payments.find(session, payment_id)
+        found = payments.find(session, payment_id)
     if found is None:
         raise LookupError(f"there is no payment {payment_id}")
     if not found.is_open:
@@ -147,10 +152,10 @@ def _count(before: Payment, after: Payment) -> None:
 
 def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
-    store.invoices.save(session, invoice.pay(billed, now))
+    invoices.save(session, invoice.pay(billed, now))
     day = invoice.day_of(now, billed.time_zone)
     journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, day)
-    store.ledger.post(session, journal, now)
+    journals.post(session, journal, now)
     if billed.installment.number == invoice.FIRST:
         defer(session, CONFIRM_PREMIUM, payment_id=str(paid.id))
 

@@ -10,11 +10,16 @@ import structlog
 from libs.db import Database
 from libs.jobs import GiveUp, JobKind, JobRunner
 from libs.rpc import giving_up, idempotency
-from services.payments import collecting, invoice, invoicing, payment, store
+from services.payments.billing.flows import invoicing
+from services.payments.billing.flows.invoicing import COLLECT
+from services.payments.billing.rules import invoice
+from services.payments.billing.store import billings, invoices
 from services.payments.clients import Policies
-from services.payments.collecting import CONFIRM_PREMIUM, SETTLE
-from services.payments.invoicing import COLLECT
-from services.payments.provider import Provider
+from services.payments.collection.flows import collecting, voiding
+from services.payments.collection.flows.collecting import CONFIRM_PREMIUM, SETTLE
+from services.payments.collection.rules import payment
+from services.payments.collection.rules.provider import Provider
+from services.payments.collection.store import payments
 
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", "payments")
 VOID_UNPAID_INVOICES = JobKind("payments.void_unpaid_invoices", "payments")
@@ -41,12 +46,12 @@ class Handlers:
         """
         now = datetime.now(UTC)
         with self._database.transaction() as session:
-            billed = store.invoices.lock(session, UUID(invoice_id))
-            found = store.billing.find(session, billed.policy_id) if billed else None
+            billed = invoices.lock(session, UUID(invoice_id))
+            found = billings.find(session, billed.policy_id) if billed else None
             if billed is None or found is None:
                 raise GiveUp(f"there is no invoice {invoice_id}")
             # A run before this one may have died after the provider said no: the card is not asked a second time.
-            if billed.state is not invoice.State.OPEN or store.payments.was_declined(session, billed.id):
+            if billed.state is not invoice.State.OPEN or payments.was_declined(session, billed.id):
                 return
             begun = collecting.begin(session, billed, None, self._provider.name, now, agreed_before=True)
         outcome = collecting.charge(self._provider, begun, found[0].payment_method)
@@ -63,8 +68,8 @@ class Handlers:
     def confirm_premium(self, payment_id: str) -> None:
         """Tell policies that the first premium is paid."""
         with self._database.reading() as session:
-            paid = store.payments.find(session, UUID(payment_id))
-            billed = store.invoices.find(session, paid.invoice_id) if paid else None
+            paid = payments.find(session, UUID(payment_id))
+            billed = invoices.find(session, paid.invoice_id) if paid else None
         if paid is None or billed is None or paid.completed_at is None:
             raise GiveUp(f"there is no payment {payment_id} that came to its end")
         with giving_up.when_refused():
@@ -75,7 +80,7 @@ class Handlers:
         now = datetime.now(UTC)
         while True:
             with self._database.reading() as session:
-                due = store.billing.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
+                due = billings.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
             for policy_id, number in due:
                 with self._database.transaction() as session:
                     invoicing.issue_due_invoice(session, policy_id, number, now)
@@ -87,10 +92,10 @@ class Handlers:
         now = datetime.now(UTC)
         while True:
             with self._database.reading() as session:
-                unpaid = store.invoices.list_unpaid(session, now, _BATCH)
+                unpaid = payments.list_unpaid(session, now, _BATCH)
             for invoice_id in unpaid:
                 with self._database.transaction() as session:
-                    invoicing.void_unpaid_invoice(session, invoice_id, now)
+                    voiding.void_unpaid_invoice(session, invoice_id, now)
             if len(unpaid) < _BATCH:
                 return
 

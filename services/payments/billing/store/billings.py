@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from libs.money import Money
-from services.payments.invoice import Billing, Installment, Premium
-from services.payments.store.rows import BillingRow, InstallmentRow, InvoiceRow, UnbilledRow
+from services.payments.billing.rules.invoice import Billing, Installment, Premium
+from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, UnbilledRow
 
 
 @dataclass(frozen=True, slots=True)

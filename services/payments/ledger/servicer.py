@@ -12,9 +12,10 @@ from libs import ids
 from libs.db import Database
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.payments import ledger, store
-from services.payments.ledger import Balance, Posting, Side
-from services.payments.store.ledger import Booked
+from services.payments.ledger.rules import ledger
+from services.payments.ledger.rules.ledger import Balance, Posting, Side
+from services.payments.ledger.store import journals
+from services.payments.ledger.store.journals import Booked
 
 _SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
 
@@ -29,7 +30,7 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         day = values.optional(request, "as_of_date")
         as_of = values.date_from_proto(day, "as_of_date") if day else None
         with self._database.reading() as session:
-            balances, last_day = store.ledger.trial_balance(session, as_of)
+            balances, last_day = journals.trial_balance(session, as_of)
         counted_until = as_of or last_day
         return pb.TrialBalance(
             as_of_date=values.date_to_proto(counted_until) if counted_until else None,
@@ -41,7 +42,7 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         page = Page.of(request, "journals", calls.caller().subject, request.policy_id)
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            found = store.ledger.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
+            found = journals.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)
 

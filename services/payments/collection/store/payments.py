@@ -8,11 +8,40 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs.money import Money
-from services.payments.payment import OPEN, Payment, State
-from services.payments.store.rows import PaymentRow
+from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import FIRST
+from services.payments.billing.store.rows import BillingRow, InvoiceRow
+from services.payments.collection.rules.payment import OPEN, Payment, State
+
+
+class Row(DeclarativeBase):
+    """The tables of this module."""
+
+    type_annotation_map = {datetime: sa.DateTime(timezone=True), int: sa.BigInteger}  # noqa: RUF012
+
+
+class PaymentRow(Row):
+    """One attempt to collect an invoice; at its end it no longer changes."""
+
+    __tablename__ = "payments"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    invoice_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    status: Mapped[str]
+    provider: Mapped[str]
+    provider_reference: Mapped[str]
+    decline_code: Mapped[str]
+    action_url: Mapped[str]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    version: Mapped[int]
+
 
 _payments = PaymentRow.__table__
 _ALL = sa.select(*_payments.c)
@@ -65,6 +94,30 @@ def list_payments(
     if after is not None:
         query = query.where(_payments.c.id < after)
     return [payment_from_row(row) for row in session.execute(query)]
+
+
+def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
+    """The first invoices of policies that were not paid in time, oldest first.
+
+    Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract.
+    """
+    end = sa.func.timezone(BillingRow.time_zone, sa.cast(BillingRow.starts_on + 1, sa.DateTime()))
+    payments = sa.select(PaymentRow.id).where(PaymentRow.invoice_id == InvoiceRow.id)
+    query = (
+        sa.select(InvoiceRow.id)
+        .join(BillingRow, BillingRow.policy_id == InvoiceRow.policy_id)
+        .where(
+            # Written out, so that the index of just these is seen to fit.
+            InvoiceRow.status == sa.literal(invoice.State.OPEN.value, literal_execute=True),
+            InvoiceRow.installment_number == sa.literal(FIRST, literal_execute=True),
+            end <= now,
+            ~payments.where(PaymentRow.status.in_(OPEN)).exists(),
+            (BillingRow.payment_method == "") | payments.exists(),
+        )
+        .order_by(InvoiceRow.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
 
 
 def add(session: Session, payment: Payment) -> None:

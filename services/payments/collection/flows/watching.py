@@ -17,8 +17,8 @@ from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
 from libs.telemetry import metrics
-from services.payments import store
-from services.payments.payment import OPEN
+from services.payments.collection.rules.payment import OPEN
+from services.payments.collection.store import payments
 
 _PATIENCE = 1.5  # seconds; a page of metrics does not wait for a database that hangs
 
@@ -53,7 +53,7 @@ def shown(database: Database) -> Iterator[None]:
 
 def _observe(database: Database, now: datetime) -> None:
     with database.reading(fresh=True) as session:
-        oldest = store.payments.find_oldest_open(session)
+        oldest = payments.find_oldest_open(session)
     for state in OPEN:
         begun = oldest.get(state, now)
         _oldest_open.labels(state.value).set(max((now - begun).total_seconds(), 0))

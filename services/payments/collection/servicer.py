@@ -13,9 +13,12 @@ from libs import ids
 from libs.db import Database
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
-from services.payments import collecting, payment, store
-from services.payments.payment import Payment, State
-from services.payments.provider import Provider, Unknown
+from services.payments.billing.store import invoices
+from services.payments.collection.flows import collecting
+from services.payments.collection.rules import payment
+from services.payments.collection.rules.payment import Payment, State
+from services.payments.collection.rules.provider import Provider, Unknown
+from services.payments.collection.store import payments
 
 _STATES = {
     State.PROCESSING: pb.Payment.STATE_PROCESSING,
@@ -38,7 +41,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         expected = values.money_from_proto(amount) if amount else None
         with self._database.transaction() as session:
             idempotency.claim(session)
-            found = store.invoices.lock(session, ids.decode("inv", request.invoice_id))
+            found = invoices.lock(session, ids.decode("inv", request.invoice_id))
             billed = calls.owned(found, "invoice")
             begun = collecting.begin(session, billed, expected, self._provider.name, datetime.now(UTC))
             # Who repeats the call after this process died gets this payment, and never makes another one.
@@ -55,7 +58,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
 
     def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: grpc.ServicerContext) -> pb.Payment:
         with self._database.reading(fresh=True) as session:
-            found = calls.owned(store.payments.find(session, ids.decode("pay", request.payment_id)), "payment")
+            found = calls.owned(payments.find(session, ids.decode("pay", request.payment_id)), "payment")
         # Confirming twice at the provider does it once, so that the key need only be stored with the outcome.
         waits = found.state is State.REQUIRES_ACTION
         outcome = collecting.confirm(self._provider, found) if waits else Unknown()
@@ -71,7 +74,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
 
     def GetPayment(self, request: pb.GetPaymentRequest, context: grpc.ServicerContext) -> pb.Payment:
         with self._database.reading() as session:
-            found = store.payments.find(session, ids.decode("pay", request.payment_id))
+            found = payments.find(session, ids.decode("pay", request.payment_id))
         return payment_to_proto(calls.visible(found, "payment"))
 
     def ListPayments(self, request: pb.ListPaymentsRequest, context: grpc.ServicerContext) -> pb.ListPaymentsResponse:
@@ -80,7 +83,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         owner = None if caller.sees_all else caller.user_id
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
-            found = store.payments.list_payments(session, owner, invoice_id, page.after_as(UUID), page.fetch)
+            found = payments.list_payments(session, owner, invoice_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)
 

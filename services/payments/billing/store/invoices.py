@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.payments.invoice import FIRST, Installment, Invoice, State, payable_until
-from services.payments.payment import OPEN
-from services.payments.store.billing import premium_from
-from services.payments.store.rows import BillingRow, InstallmentRow, InvoiceRow, NumberRow, PaymentRow
+from services.payments.billing.rules.invoice import Installment, Invoice, State, payable_until
+from services.payments.billing.store.billings import premium_from
+from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, NumberRow
 
 _invoices = InvoiceRow.__table__
 _ALL = (
@@ -64,30 +62,6 @@ def list_invoices(
     if after is not None:
         query = query.where(_invoices.c.id < after)
     return [invoice_from_row(row) for row in session.execute(query)]
-
-
-def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
-    """The first invoices of policies that were not paid in time, oldest first.
-
-    Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract.
-    """
-    end = sa.func.timezone(BillingRow.time_zone, sa.cast(BillingRow.starts_on + 1, sa.DateTime()))
-    payments = sa.select(PaymentRow.id).where(PaymentRow.invoice_id == _invoices.c.id)
-    query = (
-        sa.select(_invoices.c.id)
-        .join(BillingRow, BillingRow.policy_id == _invoices.c.policy_id)
-        .where(
-            # Written out, so that the index of just these is seen to fit.
-            _invoices.c.status == sa.literal(State.OPEN.value, literal_execute=True),
-            _invoices.c.installment_number == sa.literal(FIRST, literal_execute=True),
-            end <= now,
-            ~payments.where(PaymentRow.status.in_(OPEN)).exists(),
-            (BillingRow.payment_method == "") | payments.exists(),
-        )
-        .order_by(_invoices.c.id)
-        .limit(limit)
-    )
-    return list(session.scalars(query))
 
 
 def next_number(session: Session, year: int) -> int:

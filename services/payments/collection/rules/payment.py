@@ -9,8 +9,15 @@ from uuid import UUID
 
 from libs.errors import DomainError, Invalid, Refused
 from libs.money import Money
-from services.payments.invoice import Invoice
-from services.payments.provider import ActionRequired, Canceled, Charged, Declined, MethodUnknown, Outcome
+from services.payments.billing.rules.invoice import Invoice
+from services.payments.collection.rules.provider import (
+    ActionRequired,
+    Canceled,
+    Charged,
+    Declined,
+    MethodUnknown,
+    Outcome,
+)
 
 GIVEN_UP_AFTER = timedelta(seconds=30)
 """A payment that the provider has not heard of after this time is canceled. Twice the time its answer may take."""

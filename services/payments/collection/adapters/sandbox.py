@@ -24,7 +24,15 @@ from sqlalchemy.orm import Session
 
 from libs.db import Database
 from libs.money import Money
-from services.payments.provider import ActionRequired, Canceled, Charged, Declined, MethodUnknown, Outcome, Unknown
+from services.payments.collection.rules.provider import (
+    ActionRequired,
+    Canceled,
+    Charged,
+    Declined,
+    MethodUnknown,
+    Outcome,
+    Unknown,
+)
 
 _ACTION_URL = "https://sandbox.invalid/actions/{}"
 _NO_CURRENCY = "XXX"  # ISO 4217 for no currency: a payment was given up before it was asked for

@@ -1,4 +1,4 @@
-"""The tables of this service."""
+"""The tables of billing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Row(DeclarativeBase):
-    """The tables of this service."""
+    """The tables of billing."""
 
     type_annotation_map = {datetime: sa.DateTime(timezone=True), int: sa.BigInteger}  # noqa: RUF012
 
@@ -80,50 +80,3 @@ class InvoiceRow(Row):
     issued_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     version: Mapped[int]
-
-
-class PaymentRow(Row):
-    """One attempt to collect an invoice; at its end it no longer changes."""
-
-    __tablename__ = "payments"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    invoice_id: Mapped[UUID]
-    user_id: Mapped[UUID]
-    amount: Mapped[int]
-    currency: Mapped[str]
-    status: Mapped[str]
-    provider: Mapped[str]
-    provider_reference: Mapped[str]
-    decline_code: Mapped[str]
-    action_url: Mapped[str]
-    created_at: Mapped[datetime]
-    completed_at: Mapped[datetime | None]
-    version: Mapped[int]
-
-
-class JournalRow(Row):
-    """One event in the books; append-only. The database refuses at commit what does not balance."""
-
-    __tablename__ = "journals"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    rule: Mapped[str]
-    source_id: Mapped[str]
-    policy_id: Mapped[UUID]
-    currency: Mapped[str]
-    effective_on: Mapped[date]
-    booked_at: Mapped[datetime]
-    lines: Mapped[int]
-
-
-class PostingRow(Row):
-    """One side of a journal; append-only."""
-
-    __tablename__ = "postings"
-
-    journal_id: Mapped[UUID] = mapped_column(primary_key=True)
-    line: Mapped[int] = mapped_column(primary_key=True)
-    account_code: Mapped[str]
-    side: Mapped[str]
-    amount: Mapped[int]

@@ -11,12 +11,44 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs import ids
 from libs.money import Money
-from services.payments.ledger import CHART, Balance, Journal, JournalConflict, Posting, Side
-from services.payments.store.rows import JournalRow, PostingRow
+from services.payments.ledger.rules.ledger import CHART, Balance, Journal, JournalConflict, Posting, Side
+
+
+class Row(DeclarativeBase):
+    """The tables of this module."""
+
+    type_annotation_map = {datetime: sa.DateTime(timezone=True), int: sa.BigInteger}  # noqa: RUF012
+
+
+class JournalRow(Row):
+    """One event in the books; append-only. The database refuses at commit what does not balance."""
+
+    __tablename__ = "journals"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    rule: Mapped[str]
+    source_id: Mapped[str]
+    policy_id: Mapped[UUID]
+    currency: Mapped[str]
+    effective_on: Mapped[date]
+    booked_at: Mapped[datetime]
+    lines: Mapped[int]
+
+
+class PostingRow(Row):
+    """One side of a journal; append-only."""
+
+    __tablename__ = "postings"
+
+    journal_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    account_code: Mapped[str]
+    side: Mapped[str]
+    amount: Mapped[int]
 
 
 @dataclass(frozen=True, slots=True)

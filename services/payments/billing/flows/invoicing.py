@@ -8,10 +8,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from libs import audit, ids
+from libs import ids
 from libs.jobs import JobKind, defer
-from services.payments import invoice, ledger, store
-from services.payments.invoice import Billing, BillingConflict, Installment, Invoice, State
+from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice
+from services.payments.billing.store import billings, invoices
+from services.payments.ledger.rules import ledger
+from services.payments.ledger.store import journals
 
 COLLECT = JobKind("payments.collect", "payments", endless=True)
 
@@ -21,8 +24,8 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
 
     The same billing again changes nothing.
     """
-    if not store.billing.add(session, billing):
-        found = store.billing.find(session, billing.policy_id)
+    if not billings.add(session, billing):
+        found = billings.find(session, billing.policy_id)
         if found is None or not _is_same(found[0], billing):
             raise BillingConflict
         return
@@ -32,7 +35,7 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
         billing.premium,
         invoice.day_of(billing.issued_at, billing.time_zone),
     )
-    store.ledger.post(session, journal, now)
+    journals.post(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
     if billing.payment_method:
         defer(session, COLLECT, invoice_id=str(first.id))
@@ -40,53 +43,24 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
 
 def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datetime) -> None:
     """Bill an installment that falls due; nothing when it was billed in the meantime."""
-    store.billing.lock(session, policy_id)
-    found = store.billing.find(session, policy_id)
+    billings.lock(session, policy_id)
+    found = billings.find(session, policy_id)
     if found is None:
         raise LookupError(f"there is no billing of policy {policy_id}")
     billing, billed = found
     if number not in billed:
         issue_invoice(session, billing, billing.installments[number - 1], now)
-    store.billing.strike(session, policy_id, number)
-
-
-def void_unpaid_invoice(session: Session, invoice_id: UUID, now: datetime) -> None:
-    """Withdraw the first invoice of a policy that was not paid in time, and take the whole price out of the books.
-
-    Nothing when it was paid in the meantime, or when a payment of it is under way.
-    """
-    unpaid = store.invoices.lock(session, invoice_id)
-    found = store.billing.find(session, unpaid.policy_id) if unpaid else None
-    if unpaid is None or found is None:
-        raise LookupError(f"there is no invoice {invoice_id}")
-    if unpaid.state is not State.OPEN or store.payments.find_open(session, invoice_id):
-        return
-    billing = found[0]
-    named, day = ids.encode("inv", invoice_id), invoice.day_of(now, billing.time_zone)
-    store.invoices.save(session, invoice.void(unpaid))
-    amount = unpaid.installment.premium.total
-    store.ledger.post(session, ledger.invoice_voided(named, billing.policy_id, amount, day), now)
-    whole = ledger.policy_not_taken(ids.encode("ptx", billing.transaction_id), billing.policy_id, billing.premium, day)
-    store.ledger.post(session, whole, now)
-    audit.record(
-        session,
-        "invoice_voided",
-        named,
-        before={"state": State.OPEN},
-        after={"state": State.VOID},
-        policy_id=ids.encode("pol", billing.policy_id),
-        user_id=ids.encode("usr", billing.user_id),
-    )
+    billings.strike(session, policy_id, number)
 
 
 def issue_invoice(session: Session, billing: Billing, installment: Installment, now: datetime) -> Invoice:
     """Bill an installment, and post that."""
     day = invoice.day_of(now, billing.time_zone)
-    number = invoice.number_for(day.year, store.invoices.next_number(session, day.year))
+    number = invoice.number_for(day.year, invoices.next_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
-    store.invoices.add(session, issued)
+    invoices.add(session, issued)
     journal = ledger.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)
-    store.ledger.post(session, journal, now)
+    journals.post(session, journal, now)
     return issued
 
 

@@ -16,9 +16,11 @@ from libs.db import Database
 from libs.errors import ResourceNotFound
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.payments import invoice, invoicing, store
-from services.payments.invoice import Billing, Installment, Invoice, Premium, State
-from services.payments.store.billing import Billed
+from services.payments.billing.flows import invoicing
+from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import Billing, Installment, Invoice, Premium, State
+from services.payments.billing.store import billings, invoices
+from services.payments.billing.store.billings import Billed
 
 _STATES = {
     State.OPEN: pb.Invoice.STATE_OPEN,
@@ -50,20 +52,20 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         )
         with self._database.transaction() as session:
             invoicing.open_billing(session, billing, datetime.now(UTC))
-            found = store.billing.find(session, billing.policy_id)
+            found = billings.find(session, billing.policy_id)
         if found is None:
             raise ResourceNotFound(resource="billing")
         return billing_to_proto(*found)
 
     def GetBilling(self, request: pb.GetBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
         with self._database.reading() as session:
-            found = store.billing.find(session, ids.decode("pol", request.policy_id))
+            found = billings.find(session, ids.decode("pol", request.policy_id))
         billing, billed = found or (None, {})
         return billing_to_proto(calls.visible(billing, "billing"), billed)
 
     def GetInvoice(self, request: pb.GetInvoiceRequest, context: grpc.ServicerContext) -> pb.Invoice:
         with self._database.reading() as session:
-            found = store.invoices.find(session, ids.decode("inv", request.invoice_id))
+            found = invoices.find(session, ids.decode("inv", request.invoice_id))
         return invoice_to_proto(calls.visible(found, "invoice"))
 
     def ListInvoices(self, request: pb.ListInvoicesRequest, context: grpc.ServicerContext) -> pb.ListInvoicesResponse:
@@ -72,7 +74,7 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         owner = None if caller.sees_all else caller.user_id
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            found = store.invoices.list_invoices(session, owner, policy_id, page.after_as(UUID), page.fetch)
+            found = invoices.list_invoices(session, owner, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(found, key=lambda item: item.id)
         return pb.ListInvoicesResponse(invoices=[invoice_to_proto(item) for item in shown], next_page_token=token)
 

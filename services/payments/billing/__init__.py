@@ -1,0 +1,1 @@
+"""Billing: how the price of a policy is split, and the invoices of its parts."""

@@ -1,0 +1,1 @@
+"""What billing keeps in the database."""

@@ -1,0 +1,1 @@
+"""Collection: payments of invoices, and the providers that make them."""

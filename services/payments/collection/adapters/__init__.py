@@ -1,0 +1,1 @@
+"""What collection needs of the world beside database and neighbours."""

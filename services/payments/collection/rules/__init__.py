@@ -1,0 +1,1 @@
+"""The rules of collection, with no I/O."""

@@ -1,0 +1,1 @@
+"""The ledger: the chart of accounts, and journals that balance."""

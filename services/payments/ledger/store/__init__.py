@@ -1,0 +1,1 @@
+"""What ledger keeps in the database."""
