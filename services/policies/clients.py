@@ -6,14 +6,13 @@ from datetime import UTC
 
 import grpc
 
-from bazaruto.common.v1 import premium_pb2
 from bazaruto.payments.v1 import invoice_pb2 as payments_pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as payments_rpc
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
 from libs import ids
 from libs.rpc import values
-from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium, Quote, Transaction
+from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
 
 _STATES = {
     quotes_pb.Quote.STATE_QUOTED: "quoted",
@@ -62,7 +61,7 @@ class Payments:
                 plan_code=policy.plan_code,
                 installments=installments,
                 start_date=values.date_to_proto(policy.term.starts_on),
-                premium=premium_to_proto(policy.term.premium),
+                premium=values.premium_to_proto(policy.term.premium),
                 issue_time=values.time_to_proto(policy.issued_at),
                 payment_method=payment_method,
                 time_zone=policy.time_zone,
@@ -82,31 +81,8 @@ def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
         valid_until=quote.valid_until_time.ToDatetime(UTC),
         starts_on=values.date_from_proto(quote.start_date, "start_date"),
         ends_on=values.date_from_proto(quote.end_date, "end_date"),
-        premium=Premium(
-            values.money_from_proto(quote.premium.net),
-            values.money_from_proto(quote.premium.tax),
-            values.money_from_proto(quote.premium.fees),
-        ),
-        coverages=tuple(coverage_from_proto(coverage) for coverage in quote.coverages),
+        premium=values.premium_from_proto(quote.premium),
+        coverages=tuple(values.coverage_from_proto(coverage) for coverage in quote.coverages),
         plans=dict(zip(quote.plan_codes, quote.plan_installments, strict=True)),
         policy_id=quote.policy_id,
-    )
-
-
-def coverage_from_proto(coverage: premium_pb2.Coverage) -> Coverage:
-    """One coverage with its chosen limit and deductible."""
-    return Coverage(
-        coverage.coverage_code,
-        values.money_from_proto(coverage.limit) if coverage.HasField("limit") else None,
-        values.money_from_proto(coverage.deductible) if coverage.HasField("deductible") else None,
-    )
-
-
-def premium_to_proto(premium: Premium) -> premium_pb2.Premium:
-    """A premium with its total."""
-    return premium_pb2.Premium(
-        net=values.money_to_proto(premium.net),
-        tax=values.money_to_proto(premium.tax),
-        fees=values.money_to_proto(premium.fees),
-        total=values.money_to_proto(premium.total),
     )

@@ -20,6 +20,7 @@ from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
 from services.quotes.quoting import jobs
+from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.servicer import QuoteServicer
 
 NAME = "quotes"
@@ -31,10 +32,11 @@ def serve(settings: Settings) -> None:
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     keys = RemoteKeys(connect(settings.services["users"].target, tokens))
-    catalogue = Catalogue(database)
+    calculators = Calculators()
+    catalogue = Catalogue(database, calculators.prepare)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
-    server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue))
+    server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
     server.run()
 

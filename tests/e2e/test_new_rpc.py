@@ -58,7 +58,7 @@ SERVICER = """
         self, request: pb.CountPoliciesRequest, context: grpc.ServicerContext
     ) -> pb.CountPoliciesResponse:
         with self._database.reading() as session:
-            count = store.count_policies(session, calls.caller().user_id, request.product_code)
+            count = policies.count_policies(session, calls.caller().user_id, request.product_code)
         return pb.CountPoliciesResponse(count=count)
 
     def ListPolicies("""
@@ -71,8 +71,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     _copy_tree(copy)
     contract = copy / "protos/bazaruto/policies/v1/policy.proto"
     _edit(contract, "}\n\n// A contract of insurance as it stands now.\n", CONTRACT)
-    _edit(copy / "services/policies/servicer.py", "\n    def ListPolicies(", SERVICER)
-    store = copy / "services/policies/store.py"
+    _edit(copy / "services/policies/lifecycle/servicer.py", "\n    def ListPolicies(", SERVICER)
+    store = copy / "services/policies/lifecycle/store/policies.py"
     store.write_text(store.read_text() + STORE)
     subprocess.run([sys.executable, "protos/generate.py"], cwd=copy, check=True, timeout=120)
     path = os.pathsep.join([str(copy), str(copy / "protos/gen")])

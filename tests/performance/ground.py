@@ -30,8 +30,9 @@ from libs.auth import SigningKeys
 from libs.config import Settings, load
 from libs.db import Database
 from libs.money import Money
+from libs.premium import Coverage, Premium
 from services.policies.lifecycle.rules import policy
-from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium
+from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.store import policies
 from tests.performance import machine, telemetry_off
 from tests.performance.load import CannotMeasure

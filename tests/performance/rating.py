@@ -6,10 +6,11 @@ import itertools
 import time
 from datetime import UTC, datetime
 
+from libs.premium import Coverage
 from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.flows import publishing
-from services.quotes.quoting.rules.pricing import Risk, compile_tariff
-from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.quoting.rules.calculation import compile_calculator
+from services.quotes.rating.rules.pricing import Risk
 from tests.performance import machine
 from tests.performance.rounds import Effort
 from tests.performance.table import Figure, Target
@@ -20,7 +21,7 @@ _BATCH = 200  # prices between two looks at the clock
 
 def measure(effort: Effort) -> list[Figure]:
     """Quotes a second on one core: answers checked, coverages chosen, price with breakdown, and the decision."""
-    tariff = compile_tariff(read(publishing.load(publishing.FOLDER / "motor.yaml")))
+    calculator = compile_calculator(read(publishing.load(publishing.FOLDER / "motor.yaml")))
     risks = itertools.cycle(_risks())
     now = datetime.now(UTC)
     measured: list[float] = []
@@ -29,7 +30,7 @@ def measure(effort: Effort) -> list[Figure]:
             done, begun = 0, time.perf_counter()
             while (elapsed := time.perf_counter() - begun) < effort.seconds / 4:
                 for risk in itertools.islice(risks, _BATCH):
-                    tariff.calculate(risk, now)
+                    calculator.calculate(risk, now)
                 done += _BATCH
             measured.append(done / elapsed)
     return [Figure(NAME, "quotes/s", measured, target=Target(20_000, at_least=True))]

@@ -1,45 +1,88 @@
-"""A contract for import-linter: the nouns of a service know nothing but the standard library and each other."""
+"""Contracts for import-linter that its own kinds cannot say: lists of what may be imported, and walls between modules.
+
+A service is made of modules (`services.policies.lifecycle`), and a module of rooms (`rules`, `store`, …).
+"""
 
 from __future__ import annotations
 
-import sys
+from typing import cast
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
+from importlinter.domain.helpers import module_expressions_to_modules
+from importlinter.domain.imports import ModuleExpression
 
-_ROOMS = {"main", "servicer", "store", "clients", "jobs", "migrations"}
-_ALLOWED = {"libs.errors", "libs.money"}
 
+class OnlyImports(Contract):
+    """The modules import directly what is allowed, and nothing else.
 
-class PureNouns(Contract):
-    """Every module of a service that is no room and no verb does no I/O: it may import very little."""
+    `allowed` names modules with all that is below them, by wildcard or in full. The modules may import each other.
+    """
 
-    type_name = "pure_nouns"
+    type_name = "only_imports"
 
-    services = fields.ListField(subfield=fields.StringField())
-    verbs = fields.ListField(subfield=fields.StringField(), required=False, default=[])
+    modules = fields.ListField(subfield=fields.ModuleExpressionField())
+    allowed = fields.ListField(subfield=fields.ModuleExpressionField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Look at what each noun imports directly."""
-        verbs = set(map(str, self.verbs))  # type: ignore[call-overload]
-        found = [
-            f"{noun} imports {imported}"
-            for service in self.services  # type: ignore[attr-defined]
-            for noun in sorted(graph.find_children(str(service)))
-            if noun.rpartition(".")[2] not in _ROOMS and noun not in verbs
-            for imported in sorted(graph.find_modules_directly_imported_by(noun))
-            if not self._allowed(imported, str(service), verbs)
+        """Look at what each module imports directly."""
+        modules = _matching(graph, self.modules)
+        allowed = _matching(graph, self.allowed) | modules
+        violations = [
+            f"{module} imports {imported}"
+            for module in sorted(modules)
+            for imported in sorted(graph.find_modules_directly_imported_by(module))
+            if not _is_within(imported, allowed)
         ]
-        return ContractCheck(kept=not found, metadata={"found": found})
+        return ContractCheck(kept=not violations, metadata={"violations": violations})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
         """Name each import that is not allowed."""
-        for line in check.metadata["found"]:
-            output.print_error(f"- {line}")
+        _print(check)
 
-    @staticmethod
-    def _allowed(imported: str, service: str, verbs: set[str]) -> bool:
-        if imported in _ALLOWED or imported.partition(".")[0] in sys.stdlib_module_names:
-            return True
-        sibling = imported.removeprefix(f"{service}.")
-        return sibling != imported and sibling.partition(".")[0] not in _ROOMS and imported not in verbs
+
+class Entrances(Contract):
+    """Other modules of the service enter a module by the rooms that are its `entrances`, and by no others.
+
+    `exempt` are the composition roots, which wire what they like.
+    """
+
+    type_name = "entrances"
+
+    modules = fields.ListField(subfield=fields.ModuleExpressionField())
+    entrances = fields.ListField(subfield=fields.StringField())
+    exempt = fields.ListField(subfield=fields.ModuleExpressionField(), required=False, default=[])
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        """Look at each import that crosses a module's wall."""
+        exempt = _matching(graph, self.exempt)
+        entrances = {str(room) for room in cast("list[str]", self.entrances)}
+        violations = [
+            f"{importer} imports {imported}"
+            for module in sorted(_matching(graph, self.modules))
+            for room in sorted(graph.find_children(module))
+            if room.rpartition(".")[2] not in entrances
+            for imported in sorted({room} | graph.find_descendants(room))
+            for importer in sorted(graph.find_modules_that_directly_import(imported))
+            if not _is_within(importer, {module}) and importer not in exempt
+        ]
+        return ContractCheck(kept=not violations, metadata={"violations": violations})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Name each import that goes through a wall."""
+        _print(check)
+
+
+def _matching(graph: ImportGraph, expressions: object) -> set[str]:
+    """The names of the modules that the expressions of a contract stand for."""
+    modules = module_expressions_to_modules(graph, cast("list[ModuleExpression]", expressions))
+    return {module.name for module in modules}
+
+
+def _is_within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _print(check: ContractCheck) -> None:
+    for line in check.metadata["violations"]:
+        output.print_error(f"- {line}")

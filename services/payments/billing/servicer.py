@@ -8,7 +8,6 @@ from uuid import UUID
 
 import grpc
 
-from bazaruto.common.v1 import premium_pb2
 from bazaruto.payments.v1 import invoice_pb2 as pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as rpc_pb
 from libs import ids
@@ -18,7 +17,7 @@ from libs.rpc import calls, values
 from libs.rpc.pages import Page
 from services.payments.billing.flows import invoicing
 from services.payments.billing.rules import invoice
-from services.payments.billing.rules.invoice import Billing, Installment, Invoice, Premium, State
+from services.payments.billing.rules.invoice import Billing, Installment, Invoice, State
 from services.payments.billing.store import billings, invoices
 from services.payments.billing.store.billings import Billed
 
@@ -36,7 +35,7 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         self._database = database
 
     def OpenBilling(self, request: pb.OpenBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
-        premium = premium_from_proto(request.premium)
+        premium = values.premium_from_proto(request.premium)
         invoice.check_premium(premium, values.money_from_proto(request.premium.total))
         billing = invoice.open_billing(
             policy_id=ids.decode("pol", request.policy_id),
@@ -85,7 +84,7 @@ def billing_to_proto(billing: Billing, billed: Mapping[int, Billed]) -> pb.Billi
         policy_id=ids.encode("pol", billing.policy_id),
         user_id=ids.encode("usr", billing.user_id),
         plan_code=billing.plan_code,
-        premium=premium_to_proto(billing.premium),
+        premium=values.premium_to_proto(billing.premium),
         installments=[installment_to_proto(part, billed.get(part.number)) for part in billing.installments],
     )
 
@@ -98,7 +97,7 @@ def installment_to_proto(part: Installment, billed: Billed | None) -> pb.Install
     return pb.Installment(
         installment_number=part.number,
         due_date=values.date_to_proto(part.due_on),
-        premium=premium_to_proto(part.premium),
+        premium=values.premium_to_proto(part.premium),
         state=state,
         invoice_id=ids.encode("inv", billed.invoice_id) if billed else "",
     )
@@ -113,30 +112,11 @@ def invoice_to_proto(billed: Invoice) -> pb.Invoice:
         policy_id=ids.encode("pol", billed.policy_id),
         installment_number=billed.installment.number,
         state=_STATES[billed.state],
-        premium=premium_to_proto(billed.installment.premium),
+        premium=values.premium_to_proto(billed.installment.premium),
         amount_due=values.money_to_proto(billed.amount_due),
         due_date=values.date_to_proto(billed.installment.due_on),
         issue_time=values.time_to_proto(billed.issued_at),
         paid_time=values.time_to_proto(billed.paid_at) if billed.paid_at else None,
         etag=f"{billed.version}-{billed.state}",
         payable_until_time=values.time_to_proto(billed.payable_until) if billed.payable_until else None,
-    )
-
-
-def premium_to_proto(premium: Premium) -> premium_pb2.Premium:
-    """A price with its total."""
-    return premium_pb2.Premium(
-        net=values.money_to_proto(premium.net),
-        tax=values.money_to_proto(premium.tax),
-        fees=values.money_to_proto(premium.fees),
-        total=values.money_to_proto(premium.total),
-    )
-
-
-def premium_from_proto(message: premium_pb2.Premium) -> Premium:
-    """The parts of a price; whether they add up is for the rules to say."""
-    return Premium(
-        values.money_from_proto(message.net),
-        values.money_from_proto(message.tax),
-        values.money_from_proto(message.fees),
     )

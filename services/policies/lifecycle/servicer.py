@@ -6,26 +6,24 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import grpc
 import sqlalchemy as sa
 from prometheus_client import Counter
 
-from bazaruto.common.v1 import premium_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import audit, ids
+from libs.calendar import day_of
 from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
 from libs.jobs import defer
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
-from services.policies.clients import Quotes, premium_to_proto
+from services.policies.clients import Quotes
 from services.policies.lifecycle.jobs import BIND_QUOTE, OPEN_BILLING
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import (
-    Coverage,
     Policy,
     PolicyAlreadyIssued,
     Segment,
@@ -71,7 +69,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 if issued := policies.find_policy_of_quote(session, quote.id):
                     raise PolicyAlreadyIssued(policy_id=ids.encode("pol", issued))
                 policy.check_issuable(quote, plan_code, now)
-                year = now.astimezone(ZoneInfo(quote.time_zone)).year
+                year = day_of(now, quote.time_zone).year
                 sequence = policies.next_number(session, policy.prefix_of(quote.product_code), year)
                 number = policy.number_for(quote.product_code, year, sequence)
                 contract, transaction = policy.issue(
@@ -201,7 +199,7 @@ def policy_to_proto(contract: Policy, now: datetime) -> pb.Policy:
             term_number=term.number,
             start_date=values.date_to_proto(term.starts_on),
             end_date=values.date_to_proto(term.ends_on),
-            premium=premium_to_proto(term.premium),
+            premium=values.premium_to_proto(term.premium),
             segments=segments,
         ),
         coverages=segments[-1].coverages,
@@ -218,17 +216,8 @@ def segment_to_proto(segment: Segment) -> pb.Segment:
         segment_number=segment.number,
         start_date=values.date_to_proto(segment.starts_on),
         end_date=values.date_to_proto(segment.ends_on),
-        coverages=[coverage_to_proto(coverage) for coverage in segment.coverages],
-        premium=premium_to_proto(segment.premium),
-    )
-
-
-def coverage_to_proto(coverage: Coverage) -> premium_pb2.Coverage:
-    """One coverage with its chosen limit and deductible."""
-    return premium_pb2.Coverage(
-        coverage_code=coverage.code,
-        limit=values.money_to_proto(coverage.limit) if coverage.limit else None,
-        deductible=values.money_to_proto(coverage.deductible) if coverage.deductible else None,
+        coverages=[values.coverage_to_proto(coverage) for coverage in segment.coverages],
+        premium=values.premium_to_proto(segment.premium),
     )
 
 

@@ -38,12 +38,12 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
 
     def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.Product:
         if request.version:
-            tariff = self._catalogue.version(request.product_code, request.version)
-            if tariff is None:
+            product = self._catalogue.version(request.product_code, request.version)
+            if product is None:
                 raise ResourceNotFound(resource="product")
-            return product_to_proto(tariff.product)
+            return product_to_proto(product)
         try:
-            return product_to_proto(self._catalogue.on_sale(request.product_code, datetime.now(UTC)).product)
+            return product_to_proto(self._catalogue.on_sale(request.product_code, datetime.now(UTC)))
         except ProductNotAvailable as error:
             raise ResourceNotFound(resource="product") from error
 

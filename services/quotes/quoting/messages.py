@@ -6,15 +6,14 @@ from datetime import datetime
 
 from google.protobuf import struct_pb2
 
-from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
-from services.quotes.quoting.rules.pricing import Calculation, Risk
+from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.quote import Quote, State
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
-from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.pricing import Risk
 from services.quotes.rating.rules.rating import Price
 
 _STATES = {
@@ -51,7 +50,7 @@ def risk_from_proto(risk: pb.Risk) -> Risk:
     """What is to be priced."""
     return Risk(
         answers=dict(risk.answers.items()),
-        coverages=[_coverage_from_proto(coverage) for coverage in risk.coverages],
+        coverages=[values.coverage_from_proto(coverage) for coverage in risk.coverages],
         starts_on=values.date_from_proto(risk.start_date, "risk.start_date") if risk.HasField("start_date") else None,
     )
 
@@ -59,12 +58,12 @@ def risk_from_proto(risk: pb.Risk) -> Risk:
 def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
     """A price that nobody keeps."""
     return pb.CalculateQuoteResponse(
-        product_version=calculation.product.version,
+        product_version=calculation.risk.product.version,
         decision=_DECISIONS[calculation.decision.outcome],
         underwriting_reasons=[_reason_to_proto(reason) for reason in calculation.decision.reasons],
-        premium=_premium_to_proto(calculation.price),
-        steps=_steps_to_proto(calculation.price),
-        coverages=[_coverage_to_proto(coverage) for coverage in calculation.coverages],
+        premium=values.premium_to_proto(calculation.risk.price.premium),
+        steps=_steps_to_proto(calculation.risk.price),
+        coverages=[values.coverage_to_proto(coverage) for coverage in calculation.risk.coverages],
     )
 
 
@@ -82,8 +81,8 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         start_date=values.date_to_proto(quote.starts_on),
         end_date=values.date_to_proto(quote.ends_on),
         answers=answers,
-        coverages=[_coverage_to_proto(coverage) for coverage in quote.coverages],
-        premium=_premium_to_proto(quote.price),
+        coverages=[values.coverage_to_proto(coverage) for coverage in quote.coverages],
+        premium=values.premium_to_proto(quote.price.premium),
         steps=_steps_to_proto(quote.price),
         underwriting_reasons=[_reason_to_proto(reason) for reason in quote.reasons],
         plan_codes=quote.plans.keys(),
@@ -102,16 +101,6 @@ def etag_of(quote: Quote, now: datetime) -> str:
     return f"{quote.version}-{quote.state(now)}"
 
 
-def _premium_to_proto(price: Price) -> premium_pb2.Premium:
-    currency = price.currency
-    return premium_pb2.Premium(
-        net=values.money_to_proto(Money(price.net, currency)),
-        tax=values.money_to_proto(Money(price.tax, currency)),
-        fees=values.money_to_proto(Money(price.fees, currency)),
-        total=values.money_to_proto(Money(price.total, currency)),
-    )
-
-
 def _steps_to_proto(price: Price) -> list[pb.PriceStep]:
     return [
         pb.PriceStep(
@@ -123,22 +112,6 @@ def _steps_to_proto(price: Price) -> list[pb.PriceStep]:
         )
         for step in price.steps
     ]
-
-
-def _coverage_to_proto(coverage: Coverage) -> premium_pb2.Coverage:
-    return premium_pb2.Coverage(
-        coverage_code=coverage.code,
-        limit=values.money_to_proto(coverage.limit) if coverage.limit else None,
-        deductible=values.money_to_proto(coverage.deductible) if coverage.deductible else None,
-    )
-
-
-def _coverage_from_proto(coverage: premium_pb2.Coverage) -> Coverage:
-    return Coverage(
-        coverage.coverage_code,
-        values.money_from_proto(coverage.limit) if coverage.HasField("limit") else None,
-        values.money_from_proto(coverage.deductible) if coverage.HasField("deductible") else None,
-    )
 
 
 def _reason_to_proto(reason: Reason) -> pb.UnderwritingReason:

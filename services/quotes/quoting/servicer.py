@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import grpc
 import sqlalchemy as sa
@@ -21,6 +19,7 @@ from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.quoting import measures
+from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.messages import (
     calculation_to_proto,
     etag_of,
@@ -29,7 +28,7 @@ from services.quotes.quoting.messages import (
     state_from_proto,
 )
 from services.quotes.quoting.rules import quote
-from services.quotes.quoting.rules.pricing import Calculation
+from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.quote import PolicyAlreadyIssued
 from services.quotes.quoting.store import quotes
 
@@ -37,9 +36,10 @@ from services.quotes.quoting.store import quotes
 class QuoteServicer(rpc_pb.QuoteServiceServicer):
     """Answers the calls of `QuoteService`."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, calculators: Calculators) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._calculators = calculators
 
     def CalculateQuote(
         self, request: pb.CalculateQuoteRequest, context: grpc.ServicerContext
@@ -54,7 +54,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         calculation = self._calculate(request.risk, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
-            year = now.astimezone(ZoneInfo(calculation.product.time_zone)).year
+            year = calculation.risk.product.today(now).year
             number = quote.number_for(year, quotes.next_number(session))
             made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
             quotes.add_quote(session, made)
@@ -124,12 +124,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             raise
         return quote_to_proto(bound, datetime.now(UTC))
 
-    def _calculate(self, asked: pb.Risk, now: datetime) -> Calculation:
-        """Price a risk with the version that is on sale, and count the time it takes."""
-        tariff = self._catalogue.on_sale(asked.product_code, now)
-        risk = risk_from_proto(asked)
-        begun = time.perf_counter()
-        try:
-            return tariff.calculate(risk, now)
-        finally:
-            measures.calculation_duration.labels(tariff.product.code).observe(time.perf_counter() - begun)
+    def _calculate(self, risk: pb.Risk, now: datetime) -> Calculation:
+        """Price a risk with the version that is on sale."""
+        product = self._catalogue.on_sale(risk.product_code, now)
+        return self._calculators.calculate(product, risk_from_proto(risk), now)

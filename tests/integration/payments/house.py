@@ -26,15 +26,14 @@ from libs.db import Database
 from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
-from services.payments.collection.flows import collecting
-from services.payments.collection import jobs
+from services.payments.billing.servicer import InvoiceServicer
 from services.payments.billing.store import invoices
-from services.payments.collection.store import payments
 from services.payments.clients import Policies
+from services.payments.collection import jobs
+from services.payments.collection.adapters.sandbox import Sandbox
+from services.payments.collection.flows import collecting
 from services.payments.collection.rules.payment import Payment
 from services.payments.collection.rules.provider import Outcome
-from services.payments.collection.adapters.sandbox import Sandbox
-from services.payments.billing.servicer import InvoiceServicer
 from services.payments.collection.servicer import PaymentServicer
 from services.payments.ledger.servicer import LedgerServicer
 from tests.support.people import People, Person, new_key

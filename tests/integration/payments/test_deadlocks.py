@@ -20,8 +20,8 @@ from prometheus_client import REGISTRY
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
 from services.payments.billing.store import invoices
-from services.payments.collection.store import payments
 from services.payments.collection.rules.payment import State
+from services.payments.collection.store import payments
 from tests.integration.gateway.gateway_process import running_gateway
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of, status_of

@@ -14,8 +14,8 @@ from libs import ids
 from libs.money import Money
 from libs.rpc import values
 from services.payments.ledger.rules import ledger
-from services.payments.ledger.store import journals
 from services.payments.ledger.rules.ledger import CHART, JournalConflict
+from services.payments.ledger.store import journals
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People

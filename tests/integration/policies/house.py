@@ -18,12 +18,13 @@ from libs.db import Database
 from libs.errors import ResourceNotFound
 from libs.jobs import JobRunner
 from libs.money import Money
+from libs.premium import Coverage, Premium
 from libs.rpc import calls
 from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes
 from services.policies.lifecycle import jobs
-from services.policies.lifecycle.rules.policy import Coverage, Policy, Premium, Quote, Transaction
+from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
 from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.people import Person, new_key
 

@@ -22,6 +22,7 @@ from libs.rpc.server import Server
 from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
+from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.rules import quote
 from services.quotes.quoting.servicer import QuoteServicer
 from services.quotes.quoting.store import quotes
@@ -56,9 +57,10 @@ class House:
             publishing.publish(session)
 
         def build(server: Server, database: Database, settings: Settings) -> None:
-            catalogue = Catalogue(database)
+            calculators = Calculators()
+            catalogue = Catalogue(database, calculators.prepare)
             server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
-            server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue))
+            server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
 
         channel = start("quotes", url, build)
         self.quotes = rpc_pb.QuoteServiceStub(channel)

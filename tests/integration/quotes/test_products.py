@@ -21,6 +21,7 @@ from services.quotes.catalogue.adapters.reading import DefinitionError
 from services.quotes.catalogue.flows import offering, publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.flows.publishing import VersionChanged
+from services.quotes.quoting.flows.calculating import Calculators
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
 from tests.unit.quotes.samples import small
@@ -142,15 +143,15 @@ def test_products_are_priced_while_the_database_is_away(
     database.open()
     with database.transaction() as session:
         publishing.publish(session)
-    known = Catalogue(database)
-    assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
+    known = Catalogue(database, Calculators().prepare)
+    assert known.on_sale("motor", datetime.now(UTC)).version == 1
     database.close()
     monkeypatch.setattr(offering, "_LOOK_EVERY", 0.0)
-    assert known.on_sale("motor", datetime.now(UTC)).product.version == 1
+    assert known.on_sale("motor", datetime.now(UTC)).version == 1
     with pytest.raises(DatabaseUnavailable):
         known.on_sale("boat", datetime.now(UTC))
     with pytest.raises(DatabaseUnavailable):
-        Catalogue(database).all_on_sale(datetime.now(UTC))
+        Catalogue(database, Calculators().prepare).all_on_sale(datetime.now(UTC))
 
 
 def test_published_products_never_change(house: House) -> None:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs import ids
+from libs.calendar import months_after
 from libs.money import AmountInvalid, CurrencyMismatch, Money, total
+from libs.premium import Premium
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import (
     Billing,
@@ -18,7 +20,6 @@ from services.payments.billing.rules.invoice import (
     Invoice,
     InvoiceAlreadyPaid,
     InvoiceNotPayable,
-    Premium,
     State,
 )
 
@@ -61,7 +62,7 @@ def bill(price: Premium, **changes: object) -> Invoice:
 )
 def test_price_is_split_by_largest_remainder(case: str, amount: Money, count: int, parts: list[int]) -> None:
     nothing = Money.zero(amount.currency)
-    split = invoice.split(Premium(amount, nothing, nothing), count)
+    split = Premium(amount, nothing, nothing).split(count)
     assert [part.net.minor for part in split] == parts
 
 
@@ -76,7 +77,7 @@ def test_t31_parts_by_the_days_of_quarters() -> None:
 
 
 def test_t35_tax_is_split_apart_from_the_premium() -> None:
-    parts = invoice.split(premium(1000_00, 170_00), 12)
+    parts = premium(1000_00, 170_00).split(12)
     assert [(part.net.minor, part.tax.minor) for part in parts[:9]] == [
         *[(83_34, 14_17)] * 4,
         *[(83_33, 14_17)] * 4,
@@ -100,7 +101,7 @@ def test_t36_two_installments_of_premium_and_tax() -> None:
 def test_parts_always_add_up_and_differ_by_one_at_most(
     net: int, tax: int, fees: int, count: int, currency: str
 ) -> None:
-    parts = invoice.split(premium(net, tax, fees, currency), count)
+    parts = premium(net, tax, fees, currency).split(count)
     for name, whole in (("net", net), ("tax", tax), ("fees", fees)):
         amounts = [getattr(part, name).minor for part in parts]
         assert sum(amounts) == whole
@@ -120,7 +121,7 @@ def test_parts_always_add_up_and_differ_by_one_at_most(
     ],
 )
 def test_month_ends_are_clamped(day: date, months: int, expected: date) -> None:
-    assert invoice.months_after(day, months) == expected
+    assert months_after(day, months) == expected
 
 
 def test_first_part_falls_due_at_issue_and_the_others_monthly_from_the_start() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from libs import ids
 from libs.money import CurrencyMismatch, Money
+from libs.premium import Premium
 from services.payments.ledger.rules import ledger
-from services.payments.billing.rules.invoice import Premium
 from services.payments.ledger.rules.ledger import CHART, Balance, Journal, Posting, Side
 
 DAY = date(2026, 11, 24)

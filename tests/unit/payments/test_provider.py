@@ -8,9 +8,9 @@ import pytest
 
 from libs.config import Settings
 from libs.db import Database
-from services.payments.main import choose_provider
-from services.payments.collection.rules.provider import ProviderMissing
 from services.payments.collection.adapters.sandbox import Sandbox
+from services.payments.collection.rules.provider import ProviderMissing
+from services.payments.main import choose_provider
 
 
 def choose(**settings: Any) -> object:

@@ -11,13 +11,12 @@ import pytest
 from libs import ids
 from libs.errors import DomainError
 from libs.money import Money
+from libs.premium import Coverage, Premium
 from services.policies.lifecycle.rules.policy import (
-    Coverage,
     InstallmentPlanInvalid,
     Policy,
     PolicyAlreadyIssued,
     PolicyStateInvalid,
-    Premium,
     Quote,
     QuoteExpired,
     QuoteNotAccepted,

@@ -9,12 +9,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from libs.premium import Coverage
 from services.quotes.catalogue.adapters.reading import Document, read
 from services.quotes.catalogue.flows import publishing
 from services.quotes.quoting.rules import quote
-from services.quotes.quoting.rules.pricing import Calculation, Risk, Tariff, compile_tariff
+from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
 from services.quotes.quoting.rules.quote import Quote
-from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.pricing import Risk, Tariff, compile_tariff
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SHIPPED = ("home", "motor", "travel")
@@ -119,10 +120,15 @@ def small_tariff(**changes: Any) -> Tariff:
     return compile_tariff(read(small(lambda document: document.update(changes))))
 
 
-@cache
 def tariff(code: str) -> Tariff:
     """A shipped product."""
-    return compile_tariff(read(publishing.load(publishing.FOLDER / f"{code}.yaml")))
+    return calculator(code).tariff
+
+
+@cache
+def calculator(code: str) -> Calculator:
+    """A shipped product, ready to price and to decide with."""
+    return compile_calculator(read(publishing.load(publishing.FOLDER / f"{code}.yaml")))
 
 
 def everything(code: str) -> list[Coverage]:
@@ -132,7 +138,7 @@ def everything(code: str) -> list[Coverage]:
 
 def calculate(code: str, now: datetime = NOW, **answers: Any) -> Calculation:
     """A price for the usual risk of a shipped product, with some other answers."""
-    return tariff(code).calculate(Risk({**ANSWERS[code], **answers}, everything(code)), now)
+    return calculator(code).calculate(Risk({**ANSWERS[code], **answers}, everything(code)), now)
 
 
 def make_quote(now: datetime = NOW, **answers: Any) -> Quote:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from libs.money import CurrencyMismatch, Money
+from libs.premium import Coverage
 from services.quotes.catalogue.adapters.reading import read
-from services.quotes.rating.rules.coverage import Coverage, CoverageInvalid, compile_choice
+from services.quotes.rating.rules.coverage import CoverageInvalid, compile_choice
 from tests.unit.quotes.samples import small
 
 choose = compile_choice(read(small()))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.rules.product import Term, newest_on_sale
-from services.quotes.quoting.rules.pricing import Risk, StartDateInvalid
 from services.quotes.quoting.rules.quote import Quote
 from services.quotes.quoting.store import quotes
+from services.quotes.rating.rules.pricing import Risk, StartDateInvalid
 from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, small, tariff
 
 
@@ -38,28 +38,28 @@ def test_a_year_of_cover_has_365_or_366_days(start: date) -> None:
 
 
 def test_a_trip_is_covered_for_its_days() -> None:
-    found = calculate("travel", trip_days=10)
-    assert (found.starts_on, found.ends_on) == (date(2026, 11, 24), date(2026, 12, 4))
+    trip = calculate("travel", trip_days=10).risk
+    assert (trip.starts_on, trip.ends_on) == (date(2026, 11, 24), date(2026, 12, 4))
 
 
 def test_cover_begins_today_where_the_product_is_sold() -> None:
     """In Maputo it is two hours later than in UTC: at 22:30 UTC, tomorrow has begun."""
     late = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
-    assert calculate("home", late).starts_on == date(2026, 11, 25)
-    assert calculate("motor", late).starts_on == date(2026, 11, 24)
+    assert calculate("home", late).risk.starts_on == date(2026, 11, 25)
+    assert calculate("motor", late).risk.starts_on == date(2026, 11, 24)
 
 
 @pytest.mark.parametrize("days", [0, 1, 60])
 def test_start_date_may_be_today_or_up_to_60_days_ahead(days: int) -> None:
     start = date(2026, 11, 24) + timedelta(days=days)
-    assert tariff("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW).starts_on == start
+    assert tariff("motor").price(Risk(ANSWERS["motor"], (), start), NOW).starts_on == start
 
 
 @pytest.mark.parametrize("days", [-1, 61])
 def test_start_date_in_the_past_or_too_far_ahead_is_refused(days: int) -> None:
     start = date(2026, 11, 24) + timedelta(days=days)
     with pytest.raises(StartDateInvalid) as caught:
-        tariff("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW)
+        tariff("motor").price(Risk(ANSWERS["motor"], (), start), NOW)
     assert caught.value.metadata == {"earliest": "2026-11-24", "latest": "2027-01-23"}
 
 

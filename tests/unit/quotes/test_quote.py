@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from libs.errors import DomainError
 from services.quotes.quoting.rules import quote
-from services.quotes.quoting.rules.pricing import Risk
 from services.quotes.quoting.rules.quote import (
     PolicyAlreadyIssued,
     Quote,
@@ -24,7 +23,8 @@ from services.quotes.quoting.rules.quote import (
     RiskDeclined,
     State,
 )
-from tests.unit.quotes.samples import ANSWERS, NOW, make_quote, tariff
+from services.quotes.rating.rules.pricing import Risk
+from tests.unit.quotes.samples import ANSWERS, NOW, calculator, make_quote
 
 POLICY, OTHER_POLICY = UUID(int=7), UUID(int=8)
 LAST = make_quote().valid_until  # the last moment of validity
@@ -73,7 +73,7 @@ def test_quote_is_good_for_its_days_and_never_behind_the_first_day_of_cover(
     days_ahead: int, valid_until: datetime
 ) -> None:
     start = NOW.date() + timedelta(days=days_ahead)
-    made = tariff("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW)
+    made = calculator("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW)
     found = quote.create(made, NOW, quote_id=UUID(int=1), user_id=UUID(int=2), number="Q")
     assert found.valid_until == valid_until
 

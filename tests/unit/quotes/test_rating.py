@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.money import Money, round_half_even
-from services.quotes.quoting.rules.pricing import Tariff
-from services.quotes.rating.rules.coverage import Coverage
+from libs.premium import Coverage
+from services.quotes.rating.rules.pricing import Tariff
 from services.quotes.rating.rules.rating import Price, half_even
 from tests.unit.quotes.samples import SHIPPED, calculate, small_tariff, tariff
 
@@ -257,4 +257,4 @@ def test_half_even_is_the_rounding_of_money(numerator: int, denominator: int) ->
 )
 def test_price_of_the_usual_risk_is_pinned(code: str, price: tuple[str, int, int, int]) -> None:
     """A published version never changes what it charges: whoever breaks this needs a new version of the product."""
-    assert calculate(code).price[:4] == price
+    assert calculate(code).risk.price[:4] == price

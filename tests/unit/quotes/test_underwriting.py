@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.rules.product import Comparison
-from services.quotes.quoting.rules.underwriting import Outcome
+from services.quotes.quoting.rules.underwriting import Outcome, compile_rules
 from services.quotes.rating.rules.condition import compile_condition
-from tests.unit.quotes.samples import calculate, small_tariff
+from tests.unit.quotes.samples import calculate, small
 
 
 def decide(**answers: Any) -> tuple[Outcome, list[str]]:
-    decision = small_tariff().decide(answers)
+    decision = compile_rules(read(small()))(answers)
     return decision.outcome, [reason.rule_code for reason in decision.reasons]
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.users.accounts.adapters.hashing import new_secret
 from services.users.accounts.rules import user
 from services.users.accounts.rules.session import (
     RefreshToken,
@@ -17,7 +18,6 @@ from services.users.accounts.rules.session import (
     RefreshTokenReused,
     UserSession,
     digest_of,
-    new_secret,
     rotate,
     start_session,
 )

@@ -8,7 +8,7 @@ import sys
 _WRITE = """
 from datetime import UTC, datetime
 from uuid import UUID
-from services.users import user
+from services.users.accounts.rules import user
 from services.users.accounts.adapters.letters import welcome
 ana = user.register("ana@example.com", "Ana", "", "pt-MZ", datetime.now(UTC), user_id=UUID(int=0))
 print(ascii(welcome(ana).text))

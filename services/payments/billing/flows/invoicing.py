@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs import ids
+from libs.calendar import day_of
 from libs.jobs import JobKind, defer
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice
@@ -33,7 +34,7 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
         ids.encode("ptx", billing.transaction_id),
         billing.policy_id,
         billing.premium,
-        invoice.day_of(billing.issued_at, billing.time_zone),
+        day_of(billing.issued_at, billing.time_zone),
     )
     journals.post(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
@@ -55,7 +56,7 @@ def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datet
 
 def issue_invoice(session: Session, billing: Billing, installment: Installment, now: datetime) -> Invoice:
     """Bill an installment, and post that."""
-    day = invoice.day_of(now, billing.time_zone)
+    day = day_of(now, billing.time_zone)
     number = invoice.number_for(day.year, invoices.next_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
     invoices.add(session, issued)

@@ -5,15 +5,15 @@ An installment never changes; it is billed when an invoice of it exists, and set
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from libs.calendar import day_of, months_after, start_of
 from libs.errors import AlreadyExists, Refused
 from libs.money import AmountInvalid, CurrencyMismatch, Money
+from libs.premium import Premium
 
 BILLED_AHEAD = timedelta(days=7)
 """How long before an installment falls due its invoice is issued."""
@@ -45,20 +45,6 @@ class State(StrEnum):
     OPEN = "open"
     PAID = "paid"
     VOID = "void"
-
-
-@dataclass(frozen=True, slots=True)
-class Premium:
-    """A price, or a part of one."""
-
-    net: Money
-    tax: Money
-    fees: Money
-
-    @property
-    def total(self) -> Money:
-        """What is paid."""
-        return self.net + self.tax + self.fees
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +113,10 @@ def check_premium(premium: Premium, total: Money) -> None:
         raise AmountInvalid("net, tax and fees do not add up to the total")
 
 
-def split(premium: Premium, count: int) -> list[Premium]:
-    """Equal parts that add up to the whole, for net, tax and fees each by itself."""
-    equal = [1] * count
-    parts = zip(premium.net.split(equal), premium.tax.split(equal), premium.fees.split(equal), strict=True)
-    return [Premium(*part) for part in parts]
-
-
 def due_dates(issued_on: date, starts_on: date, count: int) -> list[date]:
     """The first part falls due at issue, the others in even steps over the year that begins with the term."""
     later = [months_after(starts_on, number * 12 // count) for number in range(1, count)]
     return [issued_on, *(max(issued_on, day) for day in later)]
-
-
-def months_after(day: date, months: int) -> date:
-    """The same day some months later, or the last day of that month where it has no such day."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def open_billing(
@@ -160,7 +133,7 @@ def open_billing(
     time_zone: str = "UTC",
 ) -> Billing:
     """Lay out the installments of an issued policy. `AmountInvalid` when one of them would be of nothing."""
-    parts = split(premium, count)
+    parts = premium.split(count)
     if any(part.total.minor <= 0 for part in parts):
         raise AmountInvalid(f"{premium.total} cannot be paid in {count} installments")
     days = due_dates(day_of(issued_at, time_zone), starts_on, count)
@@ -196,11 +169,6 @@ def bill(billing: Billing, installment: Installment, now: datetime, *, invoice_i
     )
 
 
-def day_of(moment: datetime, time_zone: str) -> date:
-    """The day that a moment is part of where the policy is."""
-    return moment.astimezone(ZoneInfo(time_zone)).date()
-
-
 def payable_until(number: int, starts_on: date, time_zone: str) -> datetime | None:
     """The end of the first day of cover, for the installment that puts the policy in force.
 
@@ -208,7 +176,7 @@ def payable_until(number: int, starts_on: date, time_zone: str) -> datetime | No
     """
     if number != FIRST:
         return None
-    return datetime.combine(starts_on + timedelta(days=1), time.min, ZoneInfo(time_zone)).astimezone(UTC)
+    return start_of(starts_on + timedelta(days=1), time_zone)
 
 
 def check_payable(invoice: Invoice, expected: Money | None, now: datetime, *, agreed_before: bool = False) -> None:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from libs.money import Money
-from services.payments.billing.rules.invoice import Billing, Installment, Premium
+from libs.premium import Premium
+from services.payments.billing.rules.invoice import Billing, Installment
 from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, UnbilledRow
 
 
@@ -136,16 +136,13 @@ def billing_from_rows(rows: Sequence[Any]) -> Billing:
         plan_code=first.plan_code,
         starts_on=first.starts_on,
         issued_at=first.issued_at,
-        premium=premium_from(first.net, first.tax, first.fees, first.currency),
+        premium=Premium.of_minor(first.net, first.tax, first.fees, first.currency),
         payment_method=first.payment_method,
         time_zone=first.time_zone,
         installments=tuple(
-            Installment(row.number, row.due_on, premium_from(row.part_net, row.part_tax, row.part_fees, first.currency))
+            Installment(
+                row.number, row.due_on, Premium.of_minor(row.part_net, row.part_tax, row.part_fees, first.currency)
+            )
             for row in rows
         ),
     )
-
-
-def premium_from(net: int, tax: int, fees: int, currency: str) -> Premium:
-    """A price out of minor units."""
-    return Premium(Money(net, currency), Money(tax, currency), Money(fees, currency))

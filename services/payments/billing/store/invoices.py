@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from libs.premium import Premium
 from services.payments.billing.rules.invoice import Installment, Invoice, State, payable_until
-from services.payments.billing.store.billings import premium_from
 from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, NumberRow
 
 _invoices = InvoiceRow.__table__
@@ -105,7 +105,7 @@ def invoice_from_row(row: Any) -> Invoice:
         user_id=row.user_id,
         policy_id=row.policy_id,
         installment=Installment(
-            row.installment_number, row.due_on, premium_from(row.net, row.tax, row.fees, row.currency)
+            row.installment_number, row.due_on, Premium.of_minor(row.net, row.tax, row.fees, row.currency)
         ),
         issued_at=row.issued_at,
         state=State(row.status),

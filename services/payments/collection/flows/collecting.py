@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
+from libs.calendar import day_of
 from libs.db import Database, when_committed
 from libs.jobs import JobKind, defer
 from libs.money import Money
@@ -153,7 +154,7 @@ def _count(before: Payment, after: Payment) -> None:
 def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
     invoices.save(session, invoice.pay(billed, now))
-    day = invoice.day_of(now, billed.time_zone)
+    day = day_of(now, billed.time_zone)
     journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, day)
     journals.post(session, journal, now)
     if billed.installment.number == invoice.FIRST:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
+from libs.calendar import day_of
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import State
 from services.payments.billing.store import billings, invoices
@@ -28,7 +29,7 @@ def void_unpaid_invoice(session: Session, invoice_id: UUID, now: datetime) -> No
     if unpaid.state is not State.OPEN or payments.find_open(session, invoice_id):
         return
     billing = found[0]
-    named, day = ids.encode("inv", invoice_id), invoice.day_of(now, billing.time_zone)
+    named, day = ids.encode("inv", invoice_id), day_of(now, billing.time_zone)
     invoices.save(session, invoice.void(unpaid))
     amount = unpaid.installment.premium.total
     journals.post(session, ledger.invoice_voided(named, billing.policy_id, amount, day), now)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from libs.errors import AlreadyExists
 from libs.money import Money, total
-from services.payments.billing.rules.invoice import Premium
+from libs.premium import Premium
 
 
 class JournalConflict(AlreadyExists):

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from libs.calendar import day_of
 from libs.errors import AlreadyExists, Invalid, Refused
 from libs.money import Money
+from libs.premium import Coverage, Premium
 
 
 class QuoteNotAccepted(Refused):
@@ -60,29 +61,6 @@ class TransactionType(StrEnum):
 
     NEW_BUSINESS = "new_business"
     ACTIVATION = "activation"
-
-
-@dataclass(frozen=True, slots=True)
-class Premium:
-    """What cover costs for a term."""
-
-    net: Money
-    tax: Money
-    fees: Money
-
-    @property
-    def total(self) -> Money:
-        """What the policyholder pays."""
-        return self.net + self.tax + self.fees
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """One coverage with the limit and the deductible that were chosen."""
-
-    code: str
-    limit: Money | None = None
-    deductible: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +123,7 @@ class Term:
         """What the whole term costs."""
         first, *others = (segment.premium for segment in self.segments)
         for other in others:
-            first = Premium(first.net + other.net, first.tax + other.tax, first.fees + other.fees)
+            first += other
         return first
 
 
@@ -168,7 +146,7 @@ class Policy:
 
     def state(self, now: datetime) -> State:
         """How the policy stands at a moment."""
-        today = now.astimezone(ZoneInfo(self.time_zone)).date()
+        today = day_of(now, self.time_zone)
         if self.activated_at is None:
             # Payments takes the first premium until the end of this day, and no longer.
             return State.PENDING if today <= self.term.starts_on else State.NOT_TAKEN

@@ -13,15 +13,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_col
 
 from libs.db import Database, Query
 from libs.money import Money
-from services.policies.lifecycle.rules.policy import (
-    Coverage,
-    Policy,
-    Premium,
-    Segment,
-    Term,
-    Transaction,
-    TransactionType,
-)
+from libs.premium import Coverage, Premium
+from services.policies.lifecycle.rules.policy import Policy, Segment, Term, Transaction, TransactionType
 
 
 class Row(DeclarativeBase):
@@ -236,7 +229,7 @@ def add_policy(session: Session, policy: Policy, transaction: Transaction) -> No
                 net=segment.premium.net.minor,
                 tax=segment.premium.tax.minor,
                 fees=segment.premium.fees.minor,
-                coverages=[_coverage_to_json(coverage) for coverage in segment.coverages],
+                coverages=[list(coverage.to_minor()) for coverage in segment.coverages],
             )
         )
     session.flush()
@@ -340,24 +333,6 @@ def transaction_from_row(row: Any) -> Transaction:
 
 def _segment_from_row(row: Any) -> Segment:
     currency = row.currency
-    premium = Premium(Money(row.net, currency), Money(row.tax, currency), Money(row.fees, currency))
-    coverages = tuple(_coverage_from_json(value, currency) for value in row.coverages)
+    premium = Premium.of_minor(row.net, row.tax, row.fees, currency)
+    coverages = tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages)
     return Segment(row.segment_number, row.starts_on, row.ends_on, coverages, premium)
-
-
-def _coverage_to_json(coverage: Coverage) -> list[Any]:
-    """Code, limit and deductible in minor units of the segment's currency."""
-    return [
-        coverage.code,
-        coverage.limit.minor if coverage.limit else None,
-        coverage.deductible.minor if coverage.deductible else None,
-    ]
-
-
-def _coverage_from_json(value: list[Any], currency: str) -> Coverage:
-    code, limit, deductible = value
-    return Coverage(
-        code,
-        Money(limit, currency) if limit is not None else None,
-        Money(deductible, currency) if deductible is not None else None,
-    )

@@ -1,4 +1,4 @@
-"""The published products as this process knows them: read once, compiled once, kept.
+"""The published products as this process knows them: read once and kept.
 
 A version never changes, so that what is kept is never wrong; it only has to be completed, when somebody asks for
 what is not known here, and from time to time for versions that nobody asks for by number.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -19,8 +19,6 @@ from libs.errors import Exhausted, Unavailable
 from services.quotes.catalogue.adapters.reading import DefinitionError, read
 from services.quotes.catalogue.rules.product import Product, ProductNotAvailable, newest_on_sale
 from services.quotes.catalogue.store import products
-from services.quotes.quoting import measures
-from services.quotes.quoting.rules.pricing import Tariff, compile_tariff
 
 log = structlog.get_logger("quotes")
 
@@ -28,38 +26,38 @@ _LOOK_EVERY = 60.0  # seconds between two looks for new versions
 
 
 class Catalogue:
-    """Finds tariffs by product and version, or by what is on sale."""
+    """Finds products by code and version, or by what is on sale."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, prepare: Callable[[Product], None]) -> None:
+        """`prepare` gets each version that was read, before anybody can find it here."""
         self._database = database
-        self._tariffs: Mapping[str, Mapping[int, Tariff]] = {}
+        self._prepare = prepare
+        self._products: Mapping[str, Mapping[int, Product]] = {}
         self._looked_at = float("-inf")
         self._failed_at = float("-inf")
         self._looking = threading.Lock()
 
-    def on_sale(self, code: str, now: datetime) -> Tariff:
+    def on_sale(self, code: str, now: datetime) -> Product:
         """The version of a product that is sold at a moment. `ProductNotAvailable` when there is none."""
         self._look_again()
-        if code not in self._tariffs:
+        if code not in self._products:
             self._look()
-        versions = self._tariffs.get(code, {})
-        newest = newest_on_sale((tariff.product for tariff in versions.values()), now)
+        versions = self._products.get(code, {})
+        newest = newest_on_sale(versions.values(), now)
         if newest is None:
             raise ProductNotAvailable(product=code)
-        return versions[newest.version]
+        return newest
 
-    def version(self, code: str, version: int) -> Tariff | None:
+    def version(self, code: str, version: int) -> Product | None:
         """A version of a product, on sale or not."""
-        if version not in self._tariffs.get(code, {}):
+        if version not in self._products.get(code, {}):
             self._look()
-        return self._tariffs.get(code, {}).get(version)
+        return self._products.get(code, {}).get(version)
 
     def all_on_sale(self, now: datetime) -> list[Product]:
         """Every product that is sold at a moment, by code."""
         self._look_again()
-        newest = (
-            newest_on_sale((tariff.product for tariff in versions.values()), now) for versions in self._tariffs.values()
-        )
+        newest = (newest_on_sale(versions.values(), now) for versions in self._products.values())
         return sorted((product for product in newest if product is not None), key=lambda product: product.code)
 
     def _look_again(self) -> None:
@@ -69,7 +67,7 @@ class Catalogue:
         try:
             self._look()
         except (Unavailable, Exhausted):
-            if not self._tariffs:
+            if not self._products:
                 raise
             self._failed_at = time.monotonic()
             log.warning("no look for new products, because the database does not answer")
@@ -81,24 +79,24 @@ class Catalogue:
             if self._looked_at > asked_at:  # while this call waited, another one looked
                 return
             began_at = time.monotonic()
-            known = {code: dict(versions) for code, versions in self._tariffs.items()}
+            known = {code: dict(versions) for code, versions in self._products.items()}
             with self._database.reading() as session:
                 for code, version in products.list_versions(session):
                     if version in known.get(code, {}):
                         continue
-                    tariff = _load(session, code, version)
-                    if tariff is not None:
-                        known.setdefault(code, {})[version] = tariff
-                        measures.begin_at_nought(code)
-            self._tariffs = known
+                    product = _load(session, code, version)
+                    if product is not None:
+                        self._prepare(product)
+                        known.setdefault(code, {})[version] = product
+            self._products = known
             self._looked_at = began_at
 
 
-def _load(session: Session, code: str, version: int) -> Tariff | None:
+def _load(session: Session, code: str, version: int) -> Product | None:
     """A version, unless this program cannot read it: then a newer one published it, which will soon replace this."""
     document = products.find_document(session, code, version)
     try:
-        return compile_tariff(read(document)) if document is not None else None
+        return read(document) if document is not None else None
     except DefinitionError as error:
         log.error("product version cannot be read", product=code, version=version, error=str(error))
         return None

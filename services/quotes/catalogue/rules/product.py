@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar, Literal
-from zoneinfo import ZoneInfo
 
+from libs.calendar import day_of, year_after
 from libs.errors import Refused
 
 Answer = bool | int | str
@@ -125,16 +125,10 @@ class Term(Part):
     days: str = ""
 
     def end(self, starts_on: date, answers: Answers) -> date:
-        """The first day without cover.
-
-        A year that starts on 29 February ends on 1 March, so that it never has fewer days than other years.
-        """
+        """The first day without cover."""
         if self.days:
             return starts_on + timedelta(days=int(answers[self.days]))
-        try:
-            return starts_on.replace(year=starts_on.year + 1)
-        except ValueError:
-            return date(starts_on.year + 1, 3, 1)
+        return year_after(starts_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +153,7 @@ class Product(Part):
 
     def today(self, now: datetime) -> date:
         """The day that it is where the product is sold."""
-        return now.astimezone(ZoneInfo(self.time_zone)).date()
+        return day_of(now, self.time_zone)
 
     def is_on_sale(self, now: datetime) -> bool:
         """Whether it is sold at a moment."""

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from libs.calendar import start_of
 from libs.errors import AlreadyExists, Refused
+from libs.premium import Coverage
 from services.quotes.catalogue.rules.product import Answer
-from services.quotes.quoting.rules.pricing import Calculation
+from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
-from services.quotes.rating.rules.coverage import Coverage
+from services.quotes.rating.rules.pricing import PricedRisk
 from services.quotes.rating.rules.rating import Price
 
 
@@ -120,7 +121,7 @@ def number_for(year: int, sequence: int) -> str:
 
 def create(calculation: Calculation, now: datetime, *, quote_id: UUID, user_id: UUID, number: str) -> Quote:
     """Offer a calculated price, in the state that the underwriting rules led to."""
-    product = calculation.product
+    risk, product = calculation.risk, calculation.risk.product
     return Quote(
         id=quote_id,
         number=number,
@@ -129,14 +130,14 @@ def create(calculation: Calculation, now: datetime, *, quote_id: UUID, user_id: 
         product_version=product.version,
         time_zone=product.time_zone,
         recorded_state=_FIRST[calculation.decision.outcome],
-        starts_on=calculation.starts_on,
-        ends_on=calculation.ends_on,
-        answers=calculation.answers,
-        coverages=calculation.coverages,
-        price=calculation.price,
+        starts_on=risk.starts_on,
+        ends_on=risk.ends_on,
+        answers=risk.answers,
+        coverages=risk.coverages,
+        price=risk.price,
         reasons=calculation.decision.reasons,
         plans={plan.code: plan.installments for plan in product.plans},
-        valid_until=_valid_until(calculation, now),
+        valid_until=_valid_until(risk, now),
         created_at=now,
     )
 
@@ -174,12 +175,12 @@ def bind(quote: Quote, policy_id: UUID, issued_at: datetime) -> Quote:
     return replace(quote, recorded_state=State.BOUND, policy_id=policy_id, version=quote.version + 1)
 
 
-def _valid_until(calculation: Calculation, now: datetime) -> datetime:
+def _valid_until(risk: PricedRisk, now: datetime) -> datetime:
     """The end of the days that the product says, and never behind the first day of cover.
 
     Otherwise cover could be bought for days that are over, by those who know what happened on them.
     """
-    product = calculation.product
-    day_after_start = calculation.starts_on + timedelta(days=1)
-    end_of_start = datetime.combine(day_after_start, time.min, ZoneInfo(product.time_zone)) - timedelta(microseconds=1)
+    product = risk.product
+    day_after_start = risk.starts_on + timedelta(days=1)
+    end_of_start = start_of(day_after_start, product.time_zone) - timedelta(microseconds=1)
     return min(now + timedelta(days=product.validity_days), end_of_start.astimezone(now.tzinfo))

@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from libs.money import Money
+from libs.premium import Coverage
 from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
-from services.quotes.rating.rules.coverage import Coverage
 from services.quotes.rating.rules.rating import Price, PriceStep
 
 
@@ -156,7 +155,7 @@ def row_from_quote(quote: Quote) -> QuoteRow:
         starts_on=quote.starts_on,
         ends_on=quote.ends_on,
         answers=dict(quote.answers),
-        coverages=[_coverage_to_json(coverage) for coverage in quote.coverages],
+        coverages=[list(coverage.to_minor()) for coverage in quote.coverages],
         currency=price.currency,
         net=price.net,
         tax=price.tax,
@@ -187,7 +186,7 @@ def quote_from_row(row: Any) -> Quote:
         starts_on=row.starts_on,
         ends_on=row.ends_on,
         answers=row.answers,
-        coverages=tuple(_coverage_from_json(value, currency) for value in row.coverages),
+        coverages=tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages),
         price=Price(currency, row.net, row.tax, row.fees, steps),
         reasons=tuple(Reason(*reason) for reason in row.reasons),
         plans=dict(row.plans),
@@ -196,22 +195,4 @@ def quote_from_row(row: Any) -> Quote:
         accepted_at=row.accepted_at,
         policy_id=row.policy_id,
         version=row.version,
-    )
-
-
-def _coverage_to_json(coverage: Coverage) -> list[Any]:
-    """Code, limit and deductible in minor units of the quote's currency."""
-    return [
-        coverage.code,
-        coverage.limit.minor if coverage.limit else None,
-        coverage.deductible.minor if coverage.deductible else None,
-    ]
-
-
-def _coverage_from_json(value: list[Any], currency: str) -> Coverage:
-    code, limit, deductible = value
-    return Coverage(
-        code,
-        Money(limit, currency) if limit is not None else None,
-        Money(deductible, currency) if deductible is not None else None,
     )

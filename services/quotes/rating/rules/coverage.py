@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from libs.errors import Invalid
 from libs.money import CurrencyMismatch, Money
+from libs.premium import Coverage
 from services.quotes.catalogue.rules.product import Product
 
 
@@ -15,15 +15,6 @@ class CoverageInvalid(Invalid):
     """The product has no such coverage, or the selected limit or deductible is not offered."""
 
     reason = "COVERAGE_INVALID"
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """One coverage with the limit and the deductible that were chosen."""
-
-    code: str
-    limit: Money | None = None
-    deductible: Money | None = None
 
 
 Choose = Callable[[Sequence[Coverage]], tuple[Coverage, ...]]

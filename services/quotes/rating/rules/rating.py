@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from libs.money import exponent
+from libs.premium import Coverage, Premium
 from services.quotes.catalogue.rules.product import Answers, Product, StepKind
-from services.quotes.rating.rules.coverage import Coverage
 from services.quotes.rating.rules.step import Base, Scaling, compile_base, compile_scaling, places_in, places_of, scaled
 
 
@@ -40,6 +40,11 @@ class Price(NamedTuple):
     def total(self) -> int:
         """What the policyholder pays."""
         return self.net + self.tax + self.fees
+
+    @property
+    def premium(self) -> Premium:
+        """The price without how it came about."""
+        return Premium.of_minor(self.net, self.tax, self.fees, self.currency)
 
 
 Rate = Callable[[Answers, Sequence[Coverage]], Price]

@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from libs.money import exponent
+from libs.premium import Coverage
 from services.quotes.catalogue.rules.product import DEDUCTIBLE, LIMIT, Answers, Product, Step, StepKind
 from services.quotes.catalogue.rules.table import by_band
 from services.quotes.rating.rules.condition import compile_condition
-from services.quotes.rating.rules.coverage import Coverage
 
 Chosen = Mapping[str, Coverage]
 

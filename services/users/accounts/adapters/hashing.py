@@ -1,7 +1,7 @@
-"""Hashing passwords with argon2id.
+"""Hashing passwords with argon2id, and drawing the secrets of refresh tokens.
 
-It is work for the processor, not a rule, so it stands beside the servicer and not in `password.py`. One hash takes
-about 20 ms of a core and 19 MiB: never do it within a transaction, and never more at once than there are cores.
+One hash takes about 20 ms of a core and 19 MiB: never do it within a transaction, and never more at once than there
+are cores.
 """
 
 from __future__ import annotations
@@ -25,11 +25,18 @@ _MEMORY = 19_456  # KiB
 _ROUNDS = 2
 _LANES = 1
 
+_SECRET_BYTES = 32
+
 
 class HashingBusy(Exhausted):
     """More people log in at this moment than the process can check."""
 
     reason = "OVERLOADED"
+
+
+def new_secret() -> str:
+    """A refresh token, as its holder gets to keep it: 256 random bits."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 class Hasher:

@@ -16,6 +16,7 @@ from libs.db import Database, violates
 from libs.errors import DomainError
 from libs.jobs import JobKind
 from libs.rpc import calls
+from services.users.accounts.adapters.common_passwords import common_passwords
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.rules import user
 from services.users.accounts.rules.password import check_password
@@ -62,7 +63,7 @@ def create_admin(database: Database, email: str, password: str, full_name: str, 
 
 
 def _save(database: Database, hasher: Hasher, new: User, password: str, action: str) -> None:
-    check_password(password, new.email)
+    check_password(password, new.email, common_passwords())
     password_hash = hasher.hash(password)
     try:
         with database.transaction() as session:

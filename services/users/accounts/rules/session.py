@@ -7,7 +7,6 @@ digests are kept, so that who reads the database cannot go on in anybody's name.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +14,6 @@ from uuid import UUID
 from libs.errors import Unauthenticated
 from services.users.accounts.rules.user import User
 
-_SECRET_BYTES = 32
 # Staff can do more harm: they log in every day, and again after a break.
 _STAFF_LIFETIME = timedelta(hours=12)
 _STAFF_IDLE = timedelta(minutes=30)
@@ -55,11 +53,6 @@ class RefreshToken:
     issued_at: datetime
     expires_at: datetime
     used_at: datetime | None = None
-
-
-def new_secret() -> str:
-    """What the caller gets to keep: 256 random bits."""
-    return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def digest_of(secret: str) -> bytes:

@@ -22,7 +22,7 @@ from libs.db import Database
 from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInvalid, Invalid, ResourceNotFound
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.adapters.hashing import Hasher, new_secret
 from services.users.accounts.adapters.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
 from services.users.accounts.flows import registering
 from services.users.accounts.rules import user
@@ -31,7 +31,6 @@ from services.users.accounts.rules.session import (
     RefreshTokenInvalid,
     RefreshTokenReused,
     digest_of,
-    new_secret,
     rotate,
     start_session,
 )

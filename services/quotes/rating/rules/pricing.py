@@ -1,4 +1,4 @@
-"""Pricing a risk: its answers and coverages checked, its days of cover fixed, its price and decision worked out."""
+"""Pricing a risk: its answers and coverages checked, its days of cover fixed, its price worked out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from libs.errors import Invalid
+from libs.premium import Coverage
 from services.quotes.catalogue.rules.product import Answer, Product
-from services.quotes.quoting.rules.underwriting import Decide, Decision, compile_rules
 from services.quotes.rating.rules import answers
-from services.quotes.rating.rules.coverage import Choose, Coverage, compile_choice
+from services.quotes.rating.rules.coverage import Choose, compile_choice
 from services.quotes.rating.rules.rating import Price, Rate, compile_rating
 
 MOST_DAYS_AHEAD = 60  # days from today to the latest first day of cover
@@ -32,8 +32,8 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
-class Calculation:
-    """A priced risk: everything that was asked, checked and completed, with the price and the decision."""
+class PricedRisk:
+    """A risk with its price: everything that was asked, checked and completed."""
 
     product: Product
     starts_on: date
@@ -41,7 +41,6 @@ class Calculation:
     answers: Mapping[str, Answer]
     coverages: tuple[Coverage, ...]
     price: Price
-    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +50,25 @@ class Tariff:
     product: Product
     choose: Choose
     rate: Rate
-    decide: Decide
 
-    def calculate(self, risk: Risk, now: datetime) -> Calculation:
+    def price(self, risk: Risk, now: datetime) -> PricedRisk:
         """Price a risk at a moment. Raises the state that keeps it from being priced."""
         starts_on = self._first_day(risk.starts_on, now)
         checked = answers.check(self.product, risk.answers)
         coverages = self.choose(risk.coverages)
-        return Calculation(
-            self.product,
-            starts_on,
-            self.product.term.end(starts_on, checked),
-            checked,
-            coverages,
-            self.rate(checked, coverages),
-            self.decide(checked),
-        )
+        ends_on = self.product.term.end(starts_on, checked)
+        return PricedRisk(self.product, starts_on, ends_on, checked, coverages, self.rate(checked, coverages))
 
-    def _first_day(self, wanted: date | None, now: datetime) -> date:
+    def _first_day(self, asked: date | None, now: datetime) -> date:
         earliest = self.product.today(now)
         latest = earliest + timedelta(days=MOST_DAYS_AHEAD)
-        if wanted is None:
+        if asked is None:
             return earliest
-        if not earliest <= wanted <= latest:
+        if not earliest <= asked <= latest:
             raise StartDateInvalid(earliest=earliest, latest=latest)
-        return wanted
+        return asked
 
 
 def compile_tariff(product: Product) -> Tariff:
     """Make a product version ready to price with; it is done once and kept."""
-    return Tariff(product, compile_choice(product), compile_rating(product), compile_rules(product))
+    return Tariff(product, compile_choice(product), compile_rating(product))

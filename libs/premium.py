@@ -1,0 +1,66 @@
+"""What cover costs, and what it covers: the vocabulary that quotes, policies and bills share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Premium:
+    """A price, or a part of one: the net premium, the tax on it, and the fees."""
+
+    net: Money
+    tax: Money
+    fees: Money
+
+    @classmethod
+    def of_minor(cls, net: int, tax: int, fees: int, currency: str) -> Premium:
+        """A price out of minor units, as rows have them."""
+        return cls(Money(net, currency), Money(tax, currency), Money(fees, currency))
+
+    @property
+    def total(self) -> Money:
+        """What the policyholder pays."""
+        return self.net + self.tax + self.fees
+
+    @property
+    def currency(self) -> str:
+        """The one currency of all parts."""
+        return self.net.currency
+
+    def __add__(self, other: Premium) -> Premium:
+        return Premium(self.net + other.net, self.tax + other.tax, self.fees + other.fees)
+
+    def split(self, count: int) -> list[Premium]:
+        """`count` equal parts that add up to the whole, for net, tax and fees each by itself."""
+        equal = [1] * count
+        parts = zip(self.net.split(equal), self.tax.split(equal), self.fees.split(equal), strict=True)
+        return [Premium(*part) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One coverage with the limit and the deductible that were chosen."""
+
+    code: str
+    limit: Money | None = None
+    deductible: Money | None = None
+
+    @classmethod
+    def of_minor(cls, code: str, limit: int | None, deductible: int | None, *, currency: str) -> Coverage:
+        """A coverage out of minor units, as rows have them."""
+        return cls(
+            code,
+            Money(limit, currency) if limit is not None else None,
+            Money(deductible, currency) if deductible is not None else None,
+        )
+
+    def to_minor(self) -> tuple[str, int | None, int | None]:
+        """Code, limit and deductible in minor units: what `of_minor` takes."""
+        return (
+            self.code,
+            self.limit.minor if self.limit else None,
+            self.deductible.minor if self.deductible else None,
+        )

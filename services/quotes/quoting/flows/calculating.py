@@ -1,0 +1,32 @@
+"""Calculating with the products of the catalogue: each version is compiled once and kept, as it never changes."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from services.quotes.catalogue.rules.product import Product
+from services.quotes.quoting import measures
+from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
+from services.quotes.rating.rules.pricing import Risk
+
+
+class Calculators:
+    """The compiled products of this process. All threads that answer calls share it."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, int], Calculator] = {}
+
+    def prepare(self, product: Product) -> None:
+        """Compile a product version that was just read, before anybody asks for its prices."""
+        self._compiled[product.code, product.version] = compile_calculator(product)
+        measures.begin_at_nought(product.code)
+
+    def calculate(self, product: Product, risk: Risk, now: datetime) -> Calculation:
+        """Price a risk with a prepared product version and decide on it, and count the time that it takes."""
+        calculator = self._compiled[product.code, product.version]
+        start = time.perf_counter()
+        try:
+            return calculator.calculate(risk, now)
+        finally:
+            measures.calculation_duration.labels(product.code).observe(time.perf_counter() - start)
