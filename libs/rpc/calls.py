@@ -17,6 +17,7 @@ import grpc
 from libs.auth import ANONYMOUS, Caller, TokenVerifier
 from libs.errors import ConcurrentChange, ResourceNotFound
 from libs.rpc.methods import Method
+from libs.rpc.page_tokens import PageTokens
 
 GATEWAY = "gateway"  # the service whose word about addresses counts
 
@@ -29,6 +30,7 @@ class Call:
     metadata: dict[str, str]
     expires_at: float
     context: grpc.ServicerContext
+    page_tokens: PageTokens
     caller: Caller = ANONYMOUS
     fingerprint: bytes = b""
     is_claiming: bool = False  # waits for its idempotency key

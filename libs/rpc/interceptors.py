@@ -23,6 +23,7 @@ from libs.errors import DomainError, FieldInvalid, TooLate
 from libs.rpc import calls, errors, idempotency
 from libs.rpc.calls import Call
 from libs.rpc.methods import Method
+from libs.rpc.page_tokens import PageTokens
 from libs.telemetry import metrics, traces
 
 log = structlog.get_logger("rpc")
@@ -45,8 +46,9 @@ class DeadlineTooShort(TooLate):
 class Chain:
     """Builds what the library calls for a method out of what the servicer offers."""
 
-    def __init__(self, verifier: TokenVerifier, keys: idempotency.Keys | None) -> None:
+    def __init__(self, verifier: TokenVerifier, page_tokens: PageTokens, keys: idempotency.Keys | None) -> None:
         self._verifier = verifier
+        self._page_tokens = page_tokens
         self._keys = keys
         self._validator = Validator()
         self.denied: Callable[[Call], None] | None = None
@@ -59,15 +61,15 @@ class Chain:
         attributes = {"rpc.system.name": "grpc", "rpc.method": method.full_name}
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            begun = time.perf_counter()
-            call = _arrived(method, context)
+            started_at = time.perf_counter()
+            call = self._arrived(method, context)
             with traces.ServerSpan(method.full_name, call.metadata, attributes) as span:
                 try:
                     reply = step(request, call)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-                    finish(call, span, begun, error)
+                    finish(call, span, started_at, error)
                 else:
-                    finish(call, span, begun, None)
+                    finish(call, span, started_at, None)
                     return reply
 
         return answer
@@ -79,17 +81,26 @@ class Chain:
         attributes = {"rpc.system.name": "grpc", "rpc.method": method.full_name}
 
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            begun = time.perf_counter()
-            call = _arrived(method, context)
+            started_at = time.perf_counter()
+            call = self._arrived(method, context)
             with traces.ServerSpan(method.full_name, call.metadata, attributes) as span:
                 try:
                     yield from step(request, call)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-                    finish(call, span, begun, error)
+                    finish(call, span, started_at, error)
                 else:
-                    finish(call, span, begun, None)
+                    finish(call, span, started_at, None)
 
         return answer
+
+    def _arrived(self, method: Method, context: grpc.ServicerContext) -> Call:
+        """Make the call the current one of this thread."""
+        left = context.time_remaining()
+        seconds = method.default_seconds if left is None or left > _NO_DEADLINE else left - _SHAVE
+        metadata: dict[str, str] = dict(context.invocation_metadata())  # type: ignore[arg-type]
+        call = Call(method, metadata, time.monotonic() + seconds, context, self._page_tokens)
+        calls.enter(call)
+        return call
 
     def _steps(self, method: Method, servicer: Servicer) -> Step:
         def serve(request: Any, call: Call) -> Any:
@@ -115,15 +126,6 @@ class Chain:
         return step
 
 
-def _arrived(method: Method, context: grpc.ServicerContext) -> Call:
-    """Make the call the current one of this thread."""
-    left = context.time_remaining()
-    seconds = method.default_seconds if left is None or left > _NO_DEADLINE else left - _SHAVE
-    call = Call(method, dict(context.invocation_metadata()), time.monotonic() + seconds, context)  # type: ignore[arg-type]
-    calls.enter(call)
-    return call
-
-
 class _Finisher:
     """Ends a call: its metric, its log line, its span's status, and its error where there is one."""
 
@@ -131,23 +133,23 @@ class _Finisher:
         self._name = method.full_name
         self._durations: dict[grpc.StatusCode, Histogram] = {}
 
-    def __call__(self, call: Call, span: Span, begun: float, error: Exception | None) -> None:
+    def __call__(self, call: Call, span: Span, started_at: float, error: Exception | None) -> None:
         status = None if error is None else errors.to_status(error)
         code = grpc.StatusCode.OK if status is None else errors.code_of(status)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started_at
         self._duration(code).observe(seconds)
-        told = {"method": self._name, "code": code.name, "response_time": round(seconds * 1000, 2)}
+        log_fields = {"method": self._name, "code": code.name, "response_time": round(seconds * 1000, 2)}
         if call.caller.user_id or call.caller.service:
-            told["user_id"] = call.caller.subject
+            log_fields["user_id"] = call.caller.subject
         if error is None or status is None:
-            log.info("call", **told)
+            log.info("call", **log_fields)
             return
         span.set_attribute("error.type", code.name)
         if isinstance(error, DomainError):
-            log.info("call refused", reason=_reason(error), **told)
+            log.info("call refused", reason=_reason(error), **log_fields)
         else:
             span.set_status(StatusCode.ERROR, type(error).__name__)
-            log.error("call failed", exc_info=error, **told)
+            log.error("call failed", exc_info=error, **log_fields)
         call.context.set_trailing_metadata(((errors.STATUS_DETAILS, status.SerializeToString()),))
         call.context.abort(code, status.message)
 

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from bazaruto.operations.v1 import health_pb2_grpc, operations_pb2_grpc
-from libs.auth import ServiceTokens, TokenVerifier
+from libs.auth import ServiceTokens, TokenVerifier, read_secret
 from libs.config import Settings
 from libs.db import Database
 from libs.listening import leave_callers_to_others
@@ -27,6 +27,7 @@ from libs.rpc.audit import AuditServicer, Denials
 from libs.rpc.health import Checks, HealthDetailServicer, HealthMonitor, HealthServicer
 from libs.rpc.interceptors import Chain
 from libs.rpc.operations import OperationsServicer
+from libs.rpc.page_tokens import PageTokens
 from libs.rpc.streams import Streams
 
 log = structlog.get_logger("rpc")
@@ -60,7 +61,8 @@ class Server:
         self._service = service
         self._settings = settings
         self._database = database
-        self._chain = Chain(verifier, idempotency.Keys(database) if idempotent else None)
+        page_tokens = PageTokens(read_secret(settings.auth.internal_secret_file))
+        self._chain = Chain(verifier, page_tokens, idempotency.Keys(database) if idempotent else None)
         self._streams = Streams()
         self._names: list[str] = []
         self._health = HealthServicer()

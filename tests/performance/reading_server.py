@@ -24,6 +24,7 @@ from libs.config import Settings, load
 from libs.db import Database
 from libs.rpc import calls, methods
 from libs.rpc.calls import Call
+from libs.rpc.page_tokens import PageTokens
 from libs.rpc.server import Server
 from services.policies.clients import Quotes
 from services.policies.lifecycle.servicer import PolicyServicer
@@ -40,7 +41,7 @@ class Unasked(PolicyServicer):
         super().__init__(database, _NO_QUOTES)
         method = methods.of_service(descriptor_pool.Default().FindServiceByName(SERVICE))[METHOD]
         nowhere = cast(grpc.ServicerContext, None)
-        self._call = Call(method, {}, time.monotonic() + 86_400, nowhere, Caller(service="bench"))
+        self._call = Call(method, {}, time.monotonic() + 86_400, nowhere, PageTokens(b""), Caller(service="bench"))
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         calls.enter(self._call)

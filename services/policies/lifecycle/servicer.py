@@ -19,7 +19,7 @@ from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
 from libs.jobs import defer
 from libs.rpc import calls, idempotency, values
-from libs.rpc.pages import Page
+from libs.rpc.pages import Page, sequence_number
 from services.policies.clients import Quotes
 from services.policies.lifecycle.jobs import BIND_QUOTE, OPEN_BILLING
 from services.policies.lifecycle.rules import policy
@@ -128,8 +128,10 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         page = Page.of(request, "transactions", request.policy_id)
         self._visible(policy_id)
         with self._database.reading() as session:
-            found = policies.list_transactions(session, policy_id, page.after_as(int) or 0, page.fetch)
-        shown, token = page.cut(found, key=lambda item: item.sequence)
+            transactions = policies.list_transactions(
+                session, policy_id, page.after_as(sequence_number) or 0, page.fetch
+            )
+        shown, token = page.cut(transactions, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
             transactions=[transaction_to_proto(item) for item in shown], next_page_token=token
         )
