@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import grpc
 import hypothesis
@@ -12,6 +14,7 @@ import pytest
 
 from bazarutod import ports
 from libs.config import Settings
+from libs.db import embedded
 from tests.support import postgres, servers
 from tests.support.people import People
 
@@ -46,6 +49,22 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> People:
 def make_database() -> Callable[[str], str]:
     """`make_database("policies")` gives the URL of a fresh database with that service's tables."""
     return postgres.new_database
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder in which embedded servers can work, also when root runs the test."""
+    with tempfile.TemporaryDirectory(prefix="bazaruto-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture
+def spare_server(open_folder: Path) -> Iterator[embedded.Server]:
+    """A server that holds nothing."""
+    server = embedded.start(open_folder / "spare", throwaway=True)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

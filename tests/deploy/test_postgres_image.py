@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bazarutod import embedded
-from bazarutod.ports import free_port
-from bazarutod.stack import SERVICES
-from tests.deploy.installation import INSTALLED, SCRIPTS, Installation, installation, variables_of_cluster
+from libs.db import embedded
+from libs.ports import free_port
+from libs.stack import SERVICES
+from tests.deploy.backup.installation import INSTALLED, SCRIPTS, Installation, installation, variables_of_cluster
 from tests.deploy.programs import DEPLOY, REQUIRED, eventually, program, run
 
 pytestmark = pytest.mark.xdist_group("image")  # both images are built in one store

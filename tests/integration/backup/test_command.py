@@ -16,11 +16,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bazarutod import embedded
-from bazarutod.backup import BackupError, dumping, manifest, restoring
-from bazarutod.stack import SERVICES
-from tests.integration.backup import scripts as damage
-from tests.integration.backup.scripts import content, fill_books, mode
+from libs.backup import BackupError, dumping, manifest, restoring
+from libs.db import embedded
+from libs.stack import SERVICES
+from tests.support import books
+from tests.support.books import content, fill_books, mode
 
 BAZARUTOD = str(Path(sys.executable).with_name("bazarutod"))
 
@@ -98,7 +98,7 @@ def test_a_backup_sees_one_moment_of_a_database_in_use(suite: Suite) -> None:
     assert content(suite.urls["payments"]).tables["public.journals"].rows == 5 + 5 * len(SERVICES)
 
 
-@pytest.mark.parametrize("ruin", [damage.cut_off, damage.flip_a_bit, Path.unlink])
+@pytest.mark.parametrize("ruin", [books.cut_off, books.flip_a_bit, Path.unlink])
 @pytest.mark.parametrize("name", ["payments.dump", "manifest.json"])
 def test_a_damaged_backup_is_refused_before_the_server_is_asked(
     suite: Suite, name: str, ruin: Callable[[Path], None]
@@ -112,7 +112,7 @@ def test_a_damaged_backup_is_refused_before_the_server_is_asked(
 def test_a_check_finds_damage_and_needs_no_server(suite: Suite) -> None:
     backup = suite.back_up()
     assert suite.run("restore", backup, "--check").returncode == 0
-    damage.flip_a_bit(backup / "users.dump")
+    books.flip_a_bit(backup / "users.dump")
     done = suite.run("restore", backup, "--check")
     assert done.returncode == 1
     assert "users.dump is damaged: its checksum is another one" in done.stderr

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bazarutod import embedded
-from bazarutod.stack import SERVICES
-from tests.deploy.installation import (
+from libs.db import embedded
+from libs.stack import SERVICES
+from tests.deploy.backup.installation import (
     SCRIPTS,
     Installation,
     installation,

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bazarutod.ports import free_port
-from tests.integration.backup import scripts as damage
-from tests.integration.backup.scripts import Scripts, content, is_empty, sealing
+from libs.ports import free_port
+from tests.deploy.backup.scripts import Scripts, sealing, sum_again
+from tests.support import books
+from tests.support.books import content, is_empty
 
 
 def _name(url: str) -> str:
@@ -51,7 +52,7 @@ def test_another_passphrase_changes_nothing(scripts: Scripts, empty: str, tmp_pa
     assert is_empty(empty)
 
 
-@pytest.mark.parametrize("ruin", [damage.cut_off, damage.flip_a_bit])
+@pytest.mark.parametrize("ruin", [books.cut_off, books.flip_a_bit])
 def test_a_damaged_file_is_refused_before_the_server_is_asked(scripts: Scripts, ruin: Callable[[Path], None]) -> None:
     dump = scripts.dump()
     ruin(dump)
@@ -60,13 +61,13 @@ def test_a_damaged_file_is_refused_before_the_server_is_asked(scripts: Scripts, 
     assert "is damaged: its checksum is another one" in done.stderr
 
 
-@pytest.mark.parametrize("ruin", [damage.cut_off, damage.flip_a_bit])
+@pytest.mark.parametrize("ruin", [books.cut_off, books.flip_a_bit])
 def test_a_file_damaged_before_it_was_summed_is_refused_too(
     scripts: Scripts, empty: str, ruin: Callable[[Path], None]
 ) -> None:
     dump = scripts.dump()
     ruin(dump)
-    damage.sum_again(dump)
+    sum_again(dump)
     done = scripts.run("restore.sh", dump, DB_NAME=_name(empty))
     assert done.returncode != 0
     assert "nothing was changed" in done.stderr
@@ -76,7 +77,7 @@ def test_a_file_damaged_before_it_was_summed_is_refused_too(
 def test_the_empty_dump_of_the_guides_script_is_refused(scripts: Scripts, empty: str) -> None:
     dump = scripts.backups / "backup_20240115_120000.sql.gz"
     os.system(f"printf '' | gzip > {dump}")  # what `pg_dump | gzip` leaves when there is no server
-    damage.sum_again(dump)
+    sum_again(dump)
     done = scripts.run("restore.sh", dump, DB_NAME=_name(empty))
     assert done.returncode != 0
     assert is_empty(empty)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bazarutod.stack import DEFAULT_SERVICES, PROCESSES
-from tests.deploy.installation import (
+from libs.stack import DEFAULT_SERVICES, PROCESSES
+from tests.deploy.backup.installation import (
     COMPOSITION,
     INSTALLED,
     SCRIPTS,

@@ -16,10 +16,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bazarutod import embedded
-from bazarutod.backup import fingerprint, programs
-from tests.integration.backup import scripts as damage
-from tests.integration.backup.scripts import FOLDER, Scripts, content, mode, sealing
+from libs.backup import fingerprint, programs
+from libs.db import embedded
+from tests.deploy.backup.scripts import FOLDER, Scripts, sealing
+from tests.support import books
+from tests.support.books import content, mode
 
 pytestmark = pytest.mark.xdist_group("recovery")
 
@@ -148,7 +149,7 @@ def test_a_missing_file_of_the_log_is_found_before_anything_is_made(lost: Lost, 
 
 def test_a_cut_off_file_of_the_log_is_found_before_anything_is_made(lost: Lost, open_folder: Path) -> None:
     archive = lost.copy_of_archive(open_folder)
-    damage.cut_off(_log_files(archive)[-2])
+    books.cut_off(_log_files(archive)[-2])
     assert f"{_log_files(archive)[-2].name} is cut off" in lost.restore(open_folder / "pg", archive=archive)
     assert not (open_folder / "pg").exists()
 
@@ -175,7 +176,7 @@ def test_the_server_does_not_open_for_a_moment_that_the_archive_does_not_reach(l
 def test_a_damaged_base_backup_is_refused_before_anything_is_made(lost: Lost, open_folder: Path, name: str) -> None:
     base = open_folder / "base"
     shutil.copytree(lost.base, base)
-    damage.flip_a_bit(base / name)
+    books.flip_a_bit(base / name)
     assert "is damaged; nothing was changed" in lost.restore(open_folder / "pg", base=base)
     assert not (open_folder / "pg").exists()
     assert sorted(path.name for path in open_folder.iterdir()) == ["base"]

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bazarutod import embedded
-from bazarutod.ports import free_port
-from tests.integration.backup.scripts import Scripts, mode, sealing
+from libs.db import embedded
+from libs.ports import free_port
+from tests.deploy.backup.scripts import Scripts, sealing
+from tests.support.books import mode
 
 
 def test_a_dump_has_the_name_of_the_guide_and_is_whole(scripts: Scripts) -> None:

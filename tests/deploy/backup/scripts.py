@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
-import stat
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bazarutod import embedded
-from bazarutod.backup import fingerprint
+from libs.db import embedded
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "backup"
-# Five journals in two currencies, and content that a careless dump would change.
-_BOOKS = """
-    WITH j AS (
-        INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)
-        SELECT gen_random_uuid(), 'premium', E'tab\\there, quote \\' and é ' || gen_random_uuid(), gen_random_uuid(),
-               (ARRAY['EUR', 'USD'])[i % 2 + 1], '2026-01-01', now(), 2
-        FROM generate_series(1, 5) i RETURNING id)
-    INSERT INTO postings (journal_id, line, account_code, side, amount)
-    SELECT j.id, l.line, l.code, l.side, 12345
-    FROM j, (VALUES (1, '1105', 'debit'), (2, '2000', 'credit')) l (line, code, side)
-"""
 
 
 @dataclass
@@ -95,41 +79,6 @@ class Scripts:
         return self.files("backup_*")[-1]
 
 
-def fill_books(url: str) -> None:
-    """Write a few balanced journals."""
-    with psycopg.connect(url) as connection:
-        connection.execute(_BOOKS.encode())
-
-
-def content(url: str) -> fingerprint.Fingerprint:
-    """Counts, checksums and the trial balance of a database."""
-    with psycopg.connect(url) as connection:
-        return fingerprint.take(connection)
-
-
-def is_empty(url: str) -> bool:
-    """Whether a database has no tables."""
-    with psycopg.connect(url) as connection:
-        return fingerprint.is_empty(connection)
-
-
-def mode(path: Path) -> int:
-    """The rights of a file."""
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def flip_a_bit(path: Path) -> None:
-    """Damage one bit in the middle of a file."""
-    damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 2] ^= 0x10
-    path.write_bytes(damaged)
-
-
-def cut_off(path: Path) -> None:
-    """Lose the last part of a file."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
 def sum_again(path: Path) -> None:
     """Give a damaged file the sum of what it now holds, as if it had been damaged before it was summed."""
     subprocess.run(f"sha256sum {path.name} > {path.name}.sha256", shell=True, cwd=path.parent, check=True)
@@ -137,8 +86,6 @@ def sum_again(path: Path) -> None:
 
 def sealing(folder: Path, program: str) -> dict[str, str]:
     """The variables with which backups are sealed by `gpg` or `age`, with a fresh key."""
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed: apt-get install {'gnupg' if program == 'gpg' else 'age'}")
     if program == "gpg":
         (folder / "passphrase").write_text("a passphrase of many words\n")
         return {"GPG_PASSPHRASE_FILE": str(folder / "passphrase")}

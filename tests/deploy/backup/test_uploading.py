@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bazarutod.ports import free_port
-from tests.integration.backup.scripts import Scripts
+from libs.ports import free_port
+from tests.deploy.backup.scripts import Scripts
 
 _DEPLOY = Path(__file__).parents[3] / ".venv" / "deploy" / "bin"
 _PATH = f"{_DEPLOY}:{os.environ.get('PATH', '')}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup.scripts import FOLDER
+from tests.deploy.backup.scripts import FOLDER
 
 _INSTALLED = "/usr/lib/bazaruto/backup"
 

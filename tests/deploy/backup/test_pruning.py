@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from bazarutod.ports import free_port
-from tests.integration.backup.scripts import Scripts
+from libs.ports import free_port
+from tests.deploy.backup.scripts import Scripts
 
 _DAY = 86_400
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup.scripts import Scripts, mode, sealing
+from tests.deploy.backup.scripts import Scripts, sealing
+from tests.support.books import mode
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bazarutod.stack import PROCESSES
+from libs.stack import PROCESSES
+from tests.ops.browser import Page, running_browser
 from tests.support.admins import make_admin
-from tests.support.browser import Page, running_browser
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 
