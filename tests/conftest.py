@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import grpc
 import hypothesis
 import pytest
 
-from bazarutod import ports
+from bazarutod import embedded, ports
 from libs.config import Settings
-from libs.db import embedded
-from tests.support import postgres, servers
+from tests.support import postgres, servers, skips
 from tests.support.people import People
 
 # Enough examples to see a rule broken while working; HYPOTHESIS_PROFILE=thorough looks longer.
@@ -37,6 +36,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         postgres.end_run()
         del os.environ[ports.DRAWN]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that is skipped fails: what nobody checked must not look green."""
+    report = yield
+    if not skips.may_lack_rights(item):
+        skips.refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """And so does a file that is skipped as a whole."""
+    report = yield
+    skips.refuse(report)
+    return report
 
 
 @pytest.fixture(scope="session")

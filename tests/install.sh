@@ -2,16 +2,21 @@
 # Install the Debian programs that a folder of tests runs: install.sh ops|deploy
 # What is there already is left alone; services are not started.
 set -euo pipefail
+PATH="$PATH:/usr/sbin:/sbin"  # where people who are not root do not look
+# PROGRAM=PACKAGE
 case ${1:-} in
-  ops) packages=(prometheus prometheus-alertmanager prometheus-node-exporter prometheus-postgres-exporter
-    prometheus-redis-exporter redis-server) ;;
-  deploy) packages=(age buildah crun curl debootstrap jq openssl systemd) ;;
+  ops) programs=(amtool=prometheus-alertmanager chromium=chromium go=golang-go pgbouncer=pgbouncer
+    prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
+    prometheus-node-exporter=prometheus-node-exporter prometheus-postgres-exporter=prometheus-postgres-exporter
+    prometheus-redis-exporter=prometheus-redis-exporter promtool=prometheus) ;;
+  deploy) programs=(age=age buildah=buildah crun=crun curl=curl debootstrap=debootstrap free=procps gpg=gnupg jq=jq
+    openssl=openssl psql=postgresql-client systemd-analyze=systemd) ;;
   *) echo "install.sh: ops or deploy?" >&2; exit 2 ;;
 esac
 
 missing=()
-for package in "${packages[@]}"; do
-  dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+for program in "${programs[@]}"; do
+  command -v "${program%=*}" >/dev/null || missing+=("${program#*=}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -1,4 +1,4 @@
-"""The programs that judge what is in deploy/: where they are, and what happens where they are not installed."""
+"""The programs that judge what is in deploy/: `make test-deploy` installs them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-REQUIRED = "DEPLOY_TESTS_REQUIRED"  # set by `make test-deploy`: then a missing program is a failure
 
 # Of requirements/deploy.lock, in an environment of their own; the others are Debian's.
 _LOCKED = ROOT / ".venv" / "deploy" / "bin"
-_INSTALL = {
-    "age": "apt-get install age",
-    "buildah": "apt-get install --no-install-recommends buildah crun",
-    "debootstrap": "apt-get install debootstrap",
-    "systemd-analyze": "apt-get install systemd",
-    "curl": "apt-get install curl",
-    "jq": "apt-get install jq",
-    "openssl": "apt-get install openssl",
-}
 
 
 def program(name: str) -> str:
-    """The path of a program. Without it the test is skipped, with the line that installs it."""
+    """The path of a program; the test fails, with what to do, where it is not installed."""
     locked = _LOCKED / name
     if locked.exists():
         return str(locked)
-    if name in _INSTALL and (found := shutil.which(name)):
-        return found
-    told = f"{name} is not installed: {_INSTALL.get(name, 'make .venv/.deploy')}"
-    if os.environ.get(REQUIRED):
-        pytest.fail(told)
-    pytest.skip(told)
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    assert path, f"{name} is not installed: make .venv/.deploy && tests/install.sh deploy"
+    return path
 
 
 def run(name: str, *arguments: str | Path, seconds: float = 120, **options: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -20,10 +21,11 @@ from bazarutod import embedded
 from bazarutod.health import serving
 from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.deploy.manifests import deployment_name, pods
-from tests.deploy.programs import DEPLOY, program
+from tests.deploy.programs import DEPLOY, ROOT, program
 from tests.deploy.queries import as_jq, chooses
 from tests.support.platform import Platform, running_platform
 from tests.support.servers import free_address
+from tests.support.traces import spans_of
 
 pytestmark = pytest.mark.xdist_group("deploy-platform")
 
@@ -91,6 +93,29 @@ def test_status_is_the_word_that_the_guide_watches_for(platform: Platform) -> No
     program("curl")
     command = f"curl -s {platform.url}/healthz | {program('jq')} .status"  # watch -n 5 '...'
     assert subprocess.check_output(["bash", "-c", command], text=True) == '"healthy"\n'
+    assert ended_curl(platform) == 0
+
+
+def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platform) -> None:
+    (script,) = re.findall(r"```bash\n(gateway=.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    program("curl")
+    bought = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, "GATEWAY": platform.url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert bought.returncode == 0, bought.stdout + bought.stderr
+    printed = re.search(r"pol_\w+ is in force; the trace: \.venv/bin/bazarutod trace ([0-9a-f]{32})", bought.stdout)
+    assert printed
+    spans_of(platform, printed[1], {"job policies.open_billing", "bazaruto.payments.v1.InvoiceService/OpenBilling"})
+    shown = bazarutod(
+        "trace", printed[1], "--folder", str(platform.folder), environment={**os.environ, "COLUMNS": "200"}
+    )
+    for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
+        assert name in shown.stdout
 
 
 def test_probes_blame_no_process_for_its_database() -> None:
@@ -103,6 +128,7 @@ def test_probes_blame_no_process_for_its_database() -> None:
                 path = container["livenessProbe"]["httpGet"]["path"]
                 answer = httpx.get(f"http://{where_liveness_is(platform, process)}{path}", timeout=3)
                 assert answer.status_code == 200, process.name
+            assert ended_curl(platform) == 22
         finally:
             embedded.start(platform.postgres.folder, throwaway=True)  # to be stopped with the rest
 
@@ -142,6 +168,12 @@ def test_query_for_slow_requests_finds_the_request_that_waited(platform: Platfor
         assert sign_up(platform, "slow@example.com") == 200
         timer.join()
     eventually(lambda: chosen_by_jq(platform, "slow-requests") > before)
+
+
+def ended_curl(platform: Platform) -> int:
+    """The exit code of the guide's own question: 22 where the answer is an error."""
+    command = [program("curl"), "-sf", "-o", "/dev/null", f"{platform.url}/healthz"]
+    return subprocess.run(command, timeout=30, check=False).returncode
 
 
 def where_liveness_is(platform: Platform, process: Process) -> str:

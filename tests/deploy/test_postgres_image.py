@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.db import embedded
-from libs.ports import free_port
-from libs.stack import SERVICES
+from bazarutod import embedded
+from bazarutod.stack import SERVICES
 from tests.deploy.backup.installation import INSTALLED, SCRIPTS, Installation, installation, variables_of_cluster
-from tests.deploy.programs import DEPLOY, REQUIRED, eventually, program, run
+from tests.deploy.programs import DEPLOY, program, run
+from tests.deploy.s3 import running_s3
 
 pytestmark = pytest.mark.xdist_group("image")  # both images are built in one store
 
@@ -39,32 +39,16 @@ def test_checkov_finds_nothing() -> None:
 @pytest.fixture
 def store_of_backups() -> Iterator[str]:
     """The address of an S3 with the bucket."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([program("moto_server"), "-p", str(port)], **quiet) as server:  # type: ignore[call-overload]
-        try:
-            eventually(lambda: _has_bucket(url))
-            yield url
-        finally:
-            server.terminate()
-
-
-def _has_bucket(url: str) -> bool:
-    try:
-        return httpx.put(f"{url}/{BUCKET}").is_success
-    except httpx.TransportError:
-        return False
+    with running_s3(BUCKET) as url:
+        yield url
 
 
 @pytest.fixture
 def image() -> Iterator[str]:
     """The image, built on Debian alone: the programs of PostgreSQL come from elsewhere in these tests."""
-    if not os.environ.get(REQUIRED):
-        pytest.skip("builds for a minute: make test-deploy")
     program("buildah")
     program("debootstrap")
-    if os.geteuid() != 0:
-        pytest.skip("debootstrap needs root")
+    assert os.geteuid() == 0, "debootstrap needs root: sudo make test-deploy"
     environment = {**os.environ, "WORK": str(WORK), "ONLY": "base"}
     subprocess.run([DEPLOY / "docker" / "build-offline.sh"], check=True, env=environment, timeout=600)
     tag = f"localhost/bazaruto-postgres-test:{os.getpid()}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,41 +15,16 @@ from typing import Any
 
 import httpx
 import psutil
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bazarutod import embedded
-from bazarutod.ports import free_port
 from bazarutod.stack import PROCESSES
 from tests.support.platform import Platform, running_platform
+from tests.support.redis_server import RedisServer
 
 # What nobody retries: a test asks for exactly what it counts.
 TIMEOUT = 30.0
 _GATHERED = 0.15  # seconds; three times what libs/telemetry/sink.py waits
-
-
-class Redis:
-    """A Redis server that a test may stop and start."""
-
-    def __init__(self) -> None:
-        found = shutil.which("redis-server")
-        if found is None:
-            pytest.skip("there is no redis-server: apt-get install redis-server")
-        self._binary, self.port = found, free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd="/tmp")
-        until(lambda: subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True).returncode == 0)
-
-    def stop(self) -> None:
-        """End it."""
-        if self.process:
-            self.process.terminate()
-            self.process.wait(10)
-            self.process = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +32,7 @@ class Operated:
     """The platform and what an operator does with it."""
 
     platform: Platform
-    redis: Redis
+    redis: RedisServer
     log_file: Path
 
     def get(self, path: str) -> httpx.Response:
@@ -87,7 +60,7 @@ class Operated:
 
     def metrics_of(self, name: str) -> str:
         """The page of one process."""
-        return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).text
+        return httpx.get(f"{self.platform.address_of(name)}/metrics", timeout=TIMEOUT).text
 
     def _is_well(self) -> bool:
         """Whether the gateway says so again and again: each of its workers, by connections of their own."""
@@ -95,16 +68,9 @@ class Operated:
 
     def _shows_metrics(self, name: str) -> bool:
         try:
-            return httpx.get(f"{self.address_of(name)}/metrics", timeout=TIMEOUT).is_success
+            return httpx.get(f"{self.platform.address_of(name)}/metrics", timeout=TIMEOUT).is_success
         except httpx.TransportError:
             return False
-
-    def address_of(self, name: str) -> str:
-        """Where a process shows its metrics and profiles."""
-        if name == "gateway":
-            return self.platform.url
-        service = self.platform.settings.services[name.removesuffix("-worker")]
-        return f"http://{service.worker_metrics if name.endswith('-worker') else service.metrics}"
 
     def sample(self, process: str, name: str, **labels: str) -> float:
         """The sum of a metric's samples with these labels."""
@@ -179,16 +145,15 @@ def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
 @contextmanager
 def operated_platform() -> Iterator[Operated]:
     """Start it: two gateway workers, two copies of users, one log file for all."""
-    redis = Redis()
+    redis = RedisServer()
     with tempfile.TemporaryDirectory(prefix="bazaruto-log-") as folder:
         log_file = Path(folder) / "app.log"
-        redis.start()
         try:
             with running_platform(
                 BAZARUTO_LOG_FILE=str(log_file),
                 BAZARUTO_GATEWAY__WORKERS="2",
                 BAZARUTO_SERVICES__USERS__WORKERS="2",
-                BAZARUTO_REDIS__URL=f"redis://127.0.0.1:{redis.port}/0",
+                BAZARUTO_REDIS__URL=redis.url,
                 BAZARUTO_DB__SLOW_QUERY="200ms",
             ) as platform:
                 yield Operated(platform, redis, log_file)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -212,32 +209,19 @@ def test_metrics_of_the_guide_have_its_help_and_its_buckets(operated: Operated, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_metrics_of_a_process_are_as_prometheus_wants_them(operated: Operated, name: str) -> None:
+def test_metrics_of_a_process_tell_what_runs_and_no_time_of_creation(operated: Operated, name: str) -> None:
     page = operated.metrics_of(name)
     assert "bazaruto_build_info" in page
     assert "_created" not in page
-    if shutil.which("promtool") is None:
-        pytest.skip("there is no promtool: apt-get install prometheus")
-    checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=page, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_profiles_of_a_process_are_read_by_pprof(operated: Operated, name: str, tmp_path: Path) -> None:
-    url = f"{operated.address_of(name)}/debug/pprof/"
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+def test_profiles_of_a_process_are_packed_and_not_for_proxies(operated: Operated, name: str) -> None:
+    url = f"{operated.platform.address_of(name)}/debug/pprof/"
     for page in ("profile?seconds=0.3", "heap?seconds=0.3", "goroutine"):
         answer = httpx.get(f"{url}{page}", timeout=30)
         assert answer.status_code == 200
         assert answer.content[:2] == b"\x1f\x8b"
-        if go:
-            (tmp_path / "profile.pb.gz").write_bytes(answer.content)
-            command = [go, "tool", "pprof", "-top", str(tmp_path / "profile.pb.gz")]
-            shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-            assert shown.returncode == 0, shown.stderr
-            assert "flat%" in shown.stdout
     assert httpx.get(f"{url}goroutine?debug=1", timeout=30).text.count("@") >= 1
     assert httpx.get(f"{url}profile?seconds=x", timeout=30).status_code == 400
     through_a_proxy = {"x-forwarded-for": "203.0.113.9"}
@@ -248,7 +232,7 @@ def test_profiles_of_a_process_are_read_by_pprof(operated: Operated, name: str, 
 def test_profiles_are_for_the_machine_itself_and_of_the_gateway_for_administrators(
     operated: Operated, admin: dict[str, str], buyer: Buyer, name: str
 ) -> None:
-    url = f"{operated.address_of(name)}/debug/pprof/"
+    url = f"{operated.platform.address_of(name)}/debug/pprof/"
     customer = {"authorization": f"Bearer {buyer.token}"}
     answers = {"gateway": (404, 403, 200)}.get(name, (404, 404, 404))
     for page in ("", "profile?seconds=0.1", "heap?seconds=0.1", "goroutine"):
@@ -298,10 +282,10 @@ def test_workers_outlive_their_database_and_go_on_with_their_jobs(operated: Oper
     with operated.postgres_stopped():
         until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 0 for name in workers))
         assert all("bazaruto_jobs_pending{" not in operated.metrics_of(name) for name in workers)
-        assert {httpx.get(f"{operated.address_of(name)}/readyz").status_code for name in workers} == {503}
+        assert {httpx.get(f"{operated.platform.address_of(name)}/readyz").status_code for name in workers} == {503}
     until(lambda: all(operated.sample(name, "bazaruto_worker_database_up") == 1 for name in workers), 30)
     assert all("bazaruto_jobs_pending{" in operated.metrics_of(name) for name in workers)
-    assert {httpx.get(f"{operated.address_of(name)}/readyz").status_code for name in workers} == {200}
+    assert {httpx.get(f"{operated.platform.address_of(name)}/readyz").status_code for name in workers} == {200}
     operated.recover()
     policy = buyer.issue()
     buyer.pay(buyer.invoice_of(policy))

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
-import shutil
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
 import httpx
 import pytest
 
-from bazarutod import waterfall
 from bazarutod.stack import PROCESSES
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
+from tests.support.traces import spans_of
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -96,10 +93,10 @@ def test_one_trace_runs_through_every_process_and_log_of_a_purchase(platform: Pl
         "job payments.confirm_premium",
         "bazaruto.policies.v1.PolicyService/ActivatePolicy",
     }
-    _spans(platform, buyer.trace_id, names | wanted)
+    spans_of(platform, buyer.trace_id, names | wanted)
     logged = {process: _logged_spans(platform, process, buyer.trace_id) for process in wanted}
     assert all(logged.values()), logged
-    spans = _spans(platform, buyer.trace_id, set[str]().union(*logged.values()))
+    spans = spans_of(platform, buyer.trace_id, set[str]().union(*logged.values()))
     by_id = {span.span_id: span for span in spans}
     assert len(by_id) == len(spans)
     for process, span_ids in logged.items():
@@ -120,18 +117,6 @@ def test_trace_id_stands_in_the_answer_and_in_an_error(platform: Platform, buyer
     assert answer.status_code == 404
     assert answer.headers["x-trace-id"] == trace_id
     assert trace_id in [detail.get("requestId") for detail in answer.json()["error"]["details"]]
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl: apt-get install curl")
-def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platform) -> None:
-    script = re.findall(r"```bash\n(gateway=.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(script) == 1
-    done = _run(["bash", "-euo", "pipefail", "-c", script[0]], GATEWAY=platform.url)
-    trace_id = re.findall(r"pol_\w+ is in force; the trace: \.venv/bin/bazarutod trace ([0-9a-f]{32})", done)[0]
-    _spans(platform, trace_id, {"job policies.open_billing", "bazaruto.payments.v1.InvoiceService/OpenBilling"})
-    printed = _run([bazarutod(), "trace", trace_id, "--folder", str(platform.folder)])
-    for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
-        assert name in printed
 
 
 def test_the_same_purchase_over_grpc_with_the_generated_stubs(platform: Platform) -> None:
@@ -168,18 +153,6 @@ def test_every_process_logs_one_json_object_a_line(platform: Platform, buyer: Bu
 def bazarutod() -> str:
     """The command, as it is installed beside the interpreter."""
     return str(Path(sys.executable).with_name("bazarutod"))
-
-
-def _spans(platform: Platform, trace_id: str, wanted: set[str]) -> list[waterfall.Span]:
-    """A trace, as soon as all wanted names, processes and ids are among its spans: they are written a moment later."""
-    deadline = time.monotonic() + 10
-    while True:
-        spans = waterfall.load(platform.folder / "spans", trace_id)
-        missing = wanted - {told for span in spans for told in (span.name, span.component, span.span_id)}
-        if not missing:
-            return spans
-        assert time.monotonic() < deadline, missing
-        time.sleep(0.1)
 
 
 def _logged_spans(platform: Platform, process: str, trace_id: str) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 
-import pytest
+from tests.ops.programs import program
 
 _PATIENCE = 30.0  # seconds
 _QUIET = "background-networking component-update sync quic gpu default-apps extensions dev-shm-usage".split()
@@ -107,10 +106,7 @@ class Page:
 
 @contextmanager
 def running_browser() -> Iterator[Page]:
-    """A browser with a profile of its own, until the block ends. The test is skipped where there is no Chromium."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+    """A browser with a profile of its own, until the block ends."""
     flags = [f"--disable-{name}" for name in _QUIET]
     to_browser, from_browser = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory(prefix="bazaruto-browser-", ignore_cleanup_errors=True) as profile:
@@ -118,7 +114,7 @@ def running_browser() -> Iterator[Page]:
         moved = f'exec "$0" "$@" 3<&{to_browser[0]} 4>&{from_browser[1]}'
         options = ["--headless", "--no-sandbox", "--no-first-run", "--remote-debugging-pipe", *flags]
         process = subprocess.Popen(
-            ["bash", "-c", moved, program, *options, f"--user-data-dir={profile}"],
+            ["bash", "-c", moved, program("chromium"), *options, f"--user-data-dir={profile}"],
             pass_fds=(to_browser[0], from_browser[1]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from tests.ops.monitoring import Monitoring, watching
-from tests.ops.programs import PACKAGES, need
 from tests.ops.sinks import Inbox, open_inbox
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
@@ -17,7 +16,6 @@ from tests.support.platform import Platform, running_platform
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """Every process of the platform."""
-    need(*PACKAGES)
     with running_platform() as running:
         yield running
 

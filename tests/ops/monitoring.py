@@ -25,7 +25,7 @@ import yaml
 from bazarutod.ports import free_port
 from bazarutod.stack import PROCESSES
 from tests.ops.alert_rules import duration
-from tests.ops.programs import DEPLOY, need
+from tests.ops.programs import DEPLOY, program
 from tests.ops.sinks import Inbox
 from tests.support.platform import Platform
 
@@ -95,7 +95,6 @@ def wait_until(ready: Callable[[], bool], told: str | Callable[[], str], seconds
 @contextmanager
 def watching(platform: Platform, inbox: Inbox, folder: Path) -> Iterator[Monitoring]:
     """Watch a platform within."""
-    need("prometheus", "prometheus-alertmanager", "redis-server")
     ports = {name: free_port() for name in ("prometheus", "alertmanager", "postgres", "redis", "node")}
     addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
     _write_alertmanager(folder, inbox)
@@ -137,17 +136,20 @@ def watching(platform: Platform, inbox: Inbox, folder: Path) -> Iterator[Monitor
 @contextmanager
 def exporter(name: str, address: str, platform: Platform, folder: Path, *, postgres: str = "") -> Iterator[None]:
     """Run the exporter of PostgreSQL (`postgres` is another server's URL), of Redis or of the machine."""
-    program = f"prometheus-{name}-exporter"
-    need(program)
+    binary = f"prometheus-{name}-exporter"
     arguments = {
         "postgres": [
-            program,
+            binary,
             f"--web.listen-address={address}",
             "--no-collector.bgwriter",  # this version asks for columns that PostgreSQL 17 took away
             f"--extend.query-path={DEPLOY / 'prometheus/postgres-exporter/queries.yml'}",
         ],
-        "redis": [program, "-web.listen-address", address, "-redis.addr", platform.settings.redis.url],
-        "node": [program, f"--web.listen-address={address}", f"--collector.textfile.directory={folder / 'textfile'}"],
+        "redis": [binary, "-web.listen-address", address, "-redis.addr", platform.settings.redis.url],
+        "node": [
+            binary,
+            f"--web.listen-address={address}",
+            f"--collector.textfile.directory={folder / 'textfile'}",
+        ],
     }[name]
     url = postgres or platform.postgres.url("postgres")
     with running(folder, arguments, f"http://{address}/metrics", DATA_SOURCE_NAME=f"{url}?sslmode=disable"):
@@ -157,11 +159,15 @@ def exporter(name: str, address: str, platform: Platform, folder: Path, *, postg
 @contextmanager
 def running(folder: Path, command: Sequence[str], ready: str, **variables: str) -> Iterator[None]:
     """Run a program within; it is ready when the address answers."""
-    need(command[0])
     log = folder / f"{command[0]}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **variables}, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [program(command[0]), *command[1:]],
+            env={**os.environ, **variables},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
         wait_until(lambda: process.poll() is not None or _answers(ready), f"{command[0]} is not ready")

@@ -32,6 +32,7 @@ def cache(platform: Platform) -> Iterator[redis.Redis]:
         yield client
 
 
+@pytest.mark.needs_rights
 def test_full_file_system_is_told(monitoring: Monitoring, tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "small", str(tmp_path)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)

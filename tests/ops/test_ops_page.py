@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.stack import PROCESSES
+from bazarutod.stack import PROCESSES
 from tests.ops.browser import Page, running_browser
 from tests.support.admins import make_admin
 from tests.support.buyer import Buyer

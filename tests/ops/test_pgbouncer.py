@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
 import tempfile
 import time
@@ -22,11 +21,9 @@ from libs.config import DbSettings
 from libs.db import Database, DatabaseUnavailable
 from libs.db.pool import check_capacity
 from tests.integration.users.house import House
+from tests.ops.programs import program
 from tests.support.people import People
 from tests.support.servers import Build, running_server, settings_for
-
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer: apt-get install pgbouncer")
 
 
 @contextmanager
@@ -44,7 +41,7 @@ def pgbouncer(url: str) -> Iterator[str]:
             f"auth_type = trust\nauth_file = {folder}/users.txt\n"
             "pool_mode = transaction\ndefault_pool_size = 2\nignore_startup_parameters = options\n"
         )
-        command = [str(PGBOUNCER), str(folder / "pgbouncer.ini")]
+        command = [program("pgbouncer"), str(folder / "pgbouncer.ini")]
         if os.geteuid() == 0:  # it refuses root
             nobody = pwd.getpwnam("nobody")
             for path in (folder, *folder.iterdir()):

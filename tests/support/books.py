@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from libs.backup import fingerprint
+from bazarutod.backup import fingerprint
 
 # Five journals in two currencies, and content that a careless dump would change.
 _BOOKS = """

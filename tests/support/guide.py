@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+GUIDE = DOCS / "operations.md"
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- (?P<name>not run|exit): (?P<value>[^>]*?) -->\n+\Z")
@@ -55,6 +56,11 @@ def blocks(document: Path) -> Iterator[Block]:
             value.get("not run", ""),
             int(value.get("exit", "0")),
         )
+
+
+def blocks_of(language: str) -> list[Block]:
+    """The blocks of the operations guide that are written in one language."""
+    return [block for block in blocks(GUIDE) if block.language == language]
 
 
 def links(document: Path) -> set[str]:

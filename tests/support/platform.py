@@ -35,6 +35,13 @@ class Platform:
         """Where the gateway answers."""
         return f"http://{self.settings.gateway.listen}"
 
+    def address_of(self, process: str) -> str:
+        """Where a process shows its metrics and profiles."""
+        if process == "gateway":
+            return self.url
+        service = self.settings.services[process.removesuffix("-worker")]
+        return f"http://{service.worker_metrics if process.endswith('-worker') else service.metrics}"
+
     def rows(self, service: str, query: str) -> list[tuple[object, ...]]:
         """What a service's database says, as its superuser sees it."""
         url = self.postgres.url(f"bazaruto_{service}")

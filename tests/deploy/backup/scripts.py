@@ -10,7 +10,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.db import embedded
+from bazarutod import embedded
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "backup"
 

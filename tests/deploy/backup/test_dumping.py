@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.db import embedded
-from libs.ports import free_port
+from bazarutod import embedded
+from bazarutod.ports import free_port
 from tests.deploy.backup.scripts import Scripts, sealing
 from tests.support.books import mode
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from libs.db import embedded
-from libs.stack import SERVICES
+from bazarutod import embedded
+from bazarutod.stack import SERVICES
 from tests.deploy.backup.installation import (
     SCRIPTS,
     Installation,

@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from libs.backup import fingerprint, programs
-from libs.db import embedded
+from bazarutod import embedded
+from bazarutod.backup import fingerprint, programs
 from tests.deploy.backup.scripts import FOLDER, Scripts, sealing
 from tests.support import books
 from tests.support.books import content, mode

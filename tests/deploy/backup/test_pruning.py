@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from tests.deploy.backup.scripts import Scripts
 
 _DAY = 86_400

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from libs.ports import free_port
+from bazarutod.ports import free_port
 from tests.deploy.backup.scripts import Scripts, sealing, sum_again
 from tests.support import books
 from tests.support.books import content, is_empty

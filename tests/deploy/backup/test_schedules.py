@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from libs.stack import DEFAULT_SERVICES, PROCESSES
+from bazarutod.stack import DEFAULT_SERVICES, PROCESSES
 from tests.deploy.backup.installation import (
     COMPOSITION,
     INSTALLED,

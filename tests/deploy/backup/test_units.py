@@ -7,23 +7,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.deploy.backup.scripts import FOLDER
+from tests.deploy.programs import program
 
 _INSTALLED = "/usr/lib/bazaruto/backup"
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not installed: apt-get install systemd")
     for unit in (*FOLDER.glob("*.service"), *FOLDER.glob("*.timer")):
         (tmp_path / unit.name).write_text(unit.read_text().replace(_INSTALLED, str(FOLDER)))
     units = [tmp_path / f"backup-bazaruto@{name}.timer" for name in ("backup", "base-backup")]
     shutil.copy(tmp_path / "backup-bazaruto@.timer", units[0])
     service = tmp_path / "backup-bazaruto@backup.service"
     shutil.copy(tmp_path / "backup-bazaruto@.service", service)
-    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *map(str, [*units, service])]
+    command = [program("systemd-analyze"), "verify", "--man=no", "--recursive-errors=no", *map(str, [*units, service])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from libs.ports import free_port
 from tests.deploy.backup.scripts import Scripts
+from tests.deploy.s3 import running_s3
 
 _DEPLOY = Path(__file__).parents[3] / ".venv" / "deploy" / "bin"
 _PATH = f"{_DEPLOY}:{os.environ.get('PATH', '')}"
@@ -23,21 +20,8 @@ _PATH = f"{_DEPLOY}:{os.environ.get('PATH', '')}"
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The address of an S3 with the bucket of the guide."""
-    program = shutil.which("moto_server", path=_PATH)
-    if not program or not shutil.which("aws", path=_PATH):
-        pytest.skip("moto_server or aws is not installed: make .venv/.deploy")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    with subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(300):
-                try:
-                    httpx.put(f"{url}/bazaruto-backups").raise_for_status()
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
+    with running_s3("bazaruto-backups") as url:
+        yield url
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from libs.backup import BackupError, dumping, manifest, restoring
-from libs.db import embedded
-from libs.stack import SERVICES
+from bazarutod import embedded
+from bazarutod.backup import BackupError, dumping, manifest, restoring
+from bazarutod.stack import SERVICES
 from tests.support import books
 from tests.support.books import content, fill_books, mode
 

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import shutil
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from libs import profiling
-from libs.telemetry import pages
-from tests.support.servers import free_address
+from tests.integration.observability.planted import allocator, hot_loop, own_pages
 from tests.unit.gateway.pages.test_profiling import profile_type
-
-GO = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
     """The pages of this process."""
-    address = free_address()
-    server = pages.serve(address)
-    yield f"http://{address}/debug/pprof/"
-    server.shutdown()
-    server.server_close()
+    with own_pages() as address:
+        yield f"{address}/debug/pprof/"
 
 
 def ranked(body: bytes) -> list[str]:
@@ -45,58 +35,16 @@ def ranked(body: bytes) -> list[str]:
     return [name for name, _ in taken.most_common()]
 
 
-def first_by_pprof(body: bytes, folder: Path) -> str:
-    """The first function of `go tool pprof -top`."""
-    assert GO
-    (folder / "profile.pb.gz").write_bytes(body)
-    command = [GO, "tool", "pprof", "-top", str(folder / "profile.pb.gz")]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    lines = shown.splitlines()
-    start = next(number for number, line in enumerate(lines) if "flat%" in line)
-    return lines[start + 1].split(None, 5)[5]
-
-
-def planted_hot_loop(stop: threading.Event) -> None:
-    while not stop.is_set():
-        for _ in range(1000):
-            pass
-
-
-def planted_allocator(held: list[Any], stop: threading.Event) -> None:
-    while not stop.wait(0.01):
-        held.append(bytearray(100_000))
-
-
-def test_planted_hot_loop_ranks_first_among_threads_that_wait(url: str, tmp_path: Path) -> None:
-    stop = threading.Event()
-    waiting = [threading.Thread(target=stop.wait) for _ in range(8)]
-    hot = threading.Thread(target=planted_hot_loop, args=(stop,))
-    for thread in (*waiting, hot):
-        thread.start()
-    try:
+def test_planted_hot_loop_ranks_first_among_threads_that_wait(url: str) -> None:
+    with hot_loop():
         body = httpx.get(f"{url}profile?seconds=1", timeout=30).content
-    finally:
-        stop.set()
-    for thread in (*waiting, hot):
-        thread.join()
     assert "planted_hot_loop" in ranked(body)[0]
-    if GO:
-        assert "planted_hot_loop" in first_by_pprof(body, tmp_path)
 
 
-def test_planted_allocator_ranks_first(url: str, tmp_path: Path) -> None:
-    held: list[Any] = []
-    stop = threading.Event()
-    leaking = threading.Thread(target=planted_allocator, args=(held, stop))
-    leaking.start()
-    try:
+def test_planted_allocator_ranks_first(url: str) -> None:
+    with allocator():
         body = httpx.get(f"{url}heap?seconds=1", timeout=30).content
-    finally:
-        stop.set()
-    leaking.join()
     assert "planted_allocator" in ranked(body)[0]
-    if GO:
-        assert "planted_allocator" in first_by_pprof(body, tmp_path)
 
 
 def test_planted_task_of_another_thread_is_seen(url: str) -> None:
