@@ -5,7 +5,7 @@ the other. It runs at least once: handlers are written so that a second run chan
 """
 
 from libs.jobs.deferring import defer
-from libs.jobs.kinds import QUEUES, GiveUp, JobKind, UnknownQueue
+from libs.jobs.kinds import QUEUES, GiveUp, JobKind, Nothing, UnknownQueue, required
 from libs.jobs.measures import count, observe
 from libs.jobs.runner import JobRunner
 
@@ -14,8 +14,10 @@ __all__ = [
     "GiveUp",
     "JobKind",
     "JobRunner",
+    "Nothing",
     "UnknownQueue",
     "count",
     "defer",
     "observe",
+    "required",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import procrastinate
 from sqlalchemy.orm import Session
 
-from libs.jobs.kinds import JobKind
+from libs.jobs.kinds import Arguments, JobKind
 from libs.telemetry import traces
 
 TRACE: Final = "_trace"  # the argument in which the trace context travels
@@ -17,14 +17,17 @@ TRACE: Final = "_trace"  # the argument in which the trace context travels
 _deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
 
 
-def defer(session: Session, kind: JobKind, *, lock: str = "", at: datetime | None = None, **arguments: Any) -> None:
+def defer(
+    session: Session, kind: JobKind[Arguments], arguments: Arguments, *, lock: str = "", at: datetime | None = None
+) -> None:
     """Defer a job inside the session's transaction.
 
     Jobs with the same `lock` never run at the same time. `at` is the earliest moment it may run.
     """
     connection = session.connection().connection.driver_connection
+    stored = kind.dump(arguments)
     if carrier := traces.inject():
-        arguments[TRACE] = carrier
+        stored[TRACE] = carrier
     _deferrer.configure_task(
         kind.name,
         queue=kind.queue,
@@ -32,4 +35,4 @@ def defer(session: Session, kind: JobKind, *, lock: str = "", at: datetime | Non
         lock=lock or None,
         schedule_at=at,
         connection=connection,
-    ).defer(**arguments)
+    ).defer(**stored)

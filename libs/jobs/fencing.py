@@ -132,14 +132,14 @@ class FencedManager(JobManager):
 
     async def _tell(self, statement: Any, job: Job, **values: Any) -> bool:
         values |= {"job_id": job.id, "worker_id": job.worker_id}
-        told = None
+        ended = None
         with self._link:
             try:
-                told = await self.connector.execute_query_all_async(query=statement, **values)
+                ended = await self.connector.execute_query_all_async(query=statement, **values)
             except UniqueViolation:  # the next occurrence of a periodic job came at this very moment: now it is seen
-                told = await self.connector.execute_query_all_async(query=statement, **values)
-        if told is None:
+                ended = await self.connector.execute_query_all_async(query=statement, **values)
+        if ended is None:
             log.warning("job ended without its database: it runs again", job=job.task_name, job_id=job.id)
-        elif not told:
+        elif not ended:
             log.warning("job ended too late: it was given to another worker", job=job.task_name, job_id=job.id)
-        return bool(told)
+        return bool(ended)

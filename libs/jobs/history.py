@@ -60,7 +60,7 @@ class Past:
 def past(connection: Connection, span: timedelta) -> dict[str, Past]:
     """What happened in each queue since `span` ago; queues in which nothing did are absent."""
     with connection.cursor(row_factory=class_row(Past)) as cursor:
-        return {found.queue: found for found in cursor.execute(_PAST, {"span": span})}
+        return {row.queue: row for row in cursor.execute(_PAST, {"span": span})}
 
 
 def count_old(

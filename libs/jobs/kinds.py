@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter
 
 QUEUES: Final = ("mailers", "notifications", "payments", "processing", "default")
+
+
+Arguments = TypeVar("Arguments")
+Row = TypeVar("Row")
 
 
 class UnknownQueue(ValueError):
@@ -19,21 +26,48 @@ class GiveUp(Exception):
     """Trying again cannot help: the job fails at once, and waits for a person."""
 
 
+def required(row: Row | None, name: str, row_id: UUID) -> Row:
+    """The row that a job is about. A row that is not there will not be there later: `GiveUp`, naming it."""
+    if row is None:
+        raise GiveUp(f"there is no {name} {row_id}")
+    return row
+
+
 @dataclass(frozen=True, slots=True)
-class JobKind:
-    """A kind of job: its name (`policies.open_billing`), the queue it waits in, and who goes first there.
+class Nothing:
+    """The arguments of a kind that needs none: of what runs by a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind(Generic[Arguments]):
+    """A kind of job: its name (`orders.open_account`), its arguments, the queue it waits in, and who goes first there.
+
+    `arguments` is a frozen dataclass. Its values are stored with the job as JSON and shown to operators, so it holds
+    identifiers and numbers, and never a secret. A field that is added later needs a default, for the jobs of before.
 
     One that is `endless` is tried until it succeeds or gives up: for what has to come about, however long a neighbour
     is away. Nobody looks into a queue that is not on the list, so a kind with such a queue cannot be made.
     """
 
     name: str
+    arguments: type[Arguments]
     queue: str = "default"
     priority: int = 0  # higher goes first
     endless: bool = False
+    _stored: TypeAdapter[Arguments] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_queue(self.queue)
+        object.__setattr__(self, "_stored", TypeAdapter(self.arguments))
+
+    def dump(self, arguments: Arguments) -> dict[str, Any]:
+        """The arguments as JSON has them."""
+        stored: dict[str, Any] = self._stored.dump_python(arguments, mode="json")
+        return stored
+
+    def load(self, stored: dict[str, Any]) -> Arguments:
+        """The arguments of what `dump` made. `ValidationError` names each that is missing or of another type."""
+        return self._stored.validate_python(stored)
 
 
 def check_queue(queue: str) -> None:

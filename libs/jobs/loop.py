@@ -118,7 +118,7 @@ class WorkerLoop:
 
     async def _work(self, asked: asyncio.Task[bool]) -> None:
         """Register and work, until the database is gone or this process is to leave."""
-        begun = time.monotonic()
+        start = time.monotonic()
         worker = new_worker(self._app, self._settings, wait=True)
         working = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
         working.add_done_callback(_drop)
@@ -139,7 +139,7 @@ class WorkerLoop:
         reason = self._link.reason
         if not isinstance(reason, (psycopg.Error, DatabaseSilent, *LOST)):
             raise WorkerStopped("the worker stopped by itself; the lines above say why") from reason
-        if time.monotonic() - begun > _LASTING:
+        if time.monotonic() - start > _LASTING:
             self._attempt = 0
         self._presence.gone(reason)
         worker.stop()  # type: ignore[no-untyped-call]

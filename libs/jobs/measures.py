@@ -43,9 +43,9 @@ DEPTHS: Final = """
 """
 
 
-def _gauge(name: str, told: str) -> Gauge:
+def _gauge(name: str, documentation: str) -> Gauge:
     # All processes of a service look at the same database: the last look counts, whoever took it.
-    return Gauge(f"bazaruto_{name}", told, ["queue"], multiprocess_mode="mostrecent")
+    return Gauge(f"bazaruto_{name}", documentation, ["queue"], multiprocess_mode="mostrecent")
 
 
 _gauges = {
@@ -85,8 +85,8 @@ def count(session: Session) -> tuple[int, int]:
 
 def observe(session: Session) -> tuple[int, int]:
     """Bring the gauges of all queues up to date; returns what `count` does."""
-    found = session.connection().exec_driver_sql(DEPTHS, {"queues": list(QUEUES)})
-    depths = [dict(row) for row in found.mappings()]
+    rows = session.connection().exec_driver_sql(DEPTHS, {"queues": list(QUEUES)})
+    depths = [dict(row) for row in rows.mappings()]
     show(depths)
     return sum(depth["pending"] for depth in depths), sum(depth["failed"] for depth in depths)
 

@@ -150,15 +150,15 @@ def retry(connection: Connection, queue: str | None = None, ids: Sequence[int] |
     Without `ids`, those that failed only: what was cancelled was meant to be.
     """
     states = ["failed"] if ids is None else ["failed", "cancelled", "aborted"]
-    found = connection.execute(_RETRY, {"ids": ids, "queue": queue, "states": states}).fetchall()
-    return sorted(row[0] for row in found)
+    rows = connection.execute(_RETRY, {"ids": ids, "queue": queue, "states": states}).fetchall()
+    return sorted(row[0] for row in rows)
 
 
 def cancel(connection: Connection, queue: str | None = None, ids: Sequence[int] | None = None) -> list[int]:
     """Take jobs out of their queue. Without `ids`, those that wait; by id also one that failed or that runs."""
     states = ["todo"] if ids is None else ["todo", "failed", "doing"]
-    found = connection.execute(_CANCEL, {"ids": ids, "queue": queue, "states": states}).fetchall()
-    return sorted(row[0] for row in found)
+    rows = connection.execute(_CANCEL, {"ids": ids, "queue": queue, "states": states}).fetchall()
+    return sorted(row[0] for row in rows)
 
 
 def depths(connection: Connection) -> list[Depth]:
@@ -169,11 +169,11 @@ def depths(connection: Connection) -> list[Depth]:
 
 def totals(connection: Connection) -> dict[str, dict[str, int]]:
     """How many jobs each queue holds by status, those that are over among them."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT queue_name, status::text, count(*) FROM procrastinate_jobs GROUP BY queue_name, status"
     )
     counts: dict[str, dict[str, int]] = {queue: dict.fromkeys(STATUSES, 0) for queue in QUEUES}
-    for queue, state, count in found:
+    for queue, state, count in rows:
         counts.setdefault(queue, dict.fromkeys(STATUSES, 0))[_NAMES[state]] += count
     return counts
 
@@ -181,12 +181,12 @@ def totals(connection: Connection) -> dict[str, dict[str, int]]:
 def workers(connection: Connection) -> list[WorkerRow]:
     """The workers of the service, the one that was heard of last first."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute("""
+        rows = cursor.execute("""
             SELECT id, extract(epoch FROM now() - last_heartbeat)::float8 AS heartbeat_seconds,
                 (SELECT count(*) FROM procrastinate_jobs WHERE worker_id = worker.id AND status = 'doing') AS doing
             FROM procrastinate_workers AS worker ORDER BY last_heartbeat DESC
         """)
-        return [WorkerRow(**row) for row in found]
+        return [WorkerRow(**row) for row in rows]
 
 
 def pause(connection: Connection, queue: str) -> bool:

@@ -82,11 +82,11 @@ class Rescuer:
             self._tell(taken[0], why)
 
     def _tell(self, job: dict[str, Any], why: str) -> None:
-        told = {"job": job["task_name"], "job_id": job["id"], "attempt": job["attempts"], "reason": why}
+        log_fields = {"job": job["task_name"], "job_id": job["id"], "attempt": job["attempts"], "reason": why}
         if job["status"] == "todo":
             measures.retries.labels(job["queue_name"]).inc()
-            log.warning("job put back into its queue", **told)
+            log.warning("job put back into its queue", **log_fields)
         elif job["status"] == "failed":
-            log.error("job failed for good", **told)
+            log.error("job failed for good", **log_fields)
         else:
-            log.warning("job given up: it was cancelled, or another of its kind waits", **told)
+            log.warning("job given up: it was cancelled, or another of its kind waits", **log_fields)

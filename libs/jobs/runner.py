@@ -19,7 +19,7 @@ from libs.config import JobSettings
 from libs.jobs import history
 from libs.jobs.deferring import TRACE
 from libs.jobs.fencing import FencedManager
-from libs.jobs.kinds import JobKind
+from libs.jobs.kinds import Arguments, JobKind, Nothing
 from libs.jobs.link import Link
 from libs.jobs.loop import WorkerLoop, new_worker
 from libs.jobs.retrying import Retry
@@ -28,7 +28,7 @@ from libs.telemetry import metrics, traces
 
 log = structlog.get_logger("jobs")
 
-DELETE_OLD = JobKind("jobs.delete_old")
+DELETE_OLD = JobKind("jobs.delete_old", Nothing)
 
 
 class JobExited(RuntimeError):
@@ -53,15 +53,15 @@ class JobRunner:
         if housekeeping:
             self._app.periodic(cron="7 * * * *")(forget)
 
-    def handle(self, kind: JobKind, handler: Callable[..., None]) -> None:
-        """Run `handler` with the arguments that the job was deferred with; retry it when it raises."""
+    def handle(self, kind: JobKind[Arguments], handler: Callable[[Arguments], None]) -> None:
+        """Run `handler` with the arguments that a job was deferred with; retry it when it raises."""
         if kind.endless:
             self._endless.add(kind.name)
         self._app.task(name=kind.name, queue=kind.queue, retry=self._retry, pass_context=True)(
-            self._told(kind, handler)
+            self._observed(kind, lambda stored: handler(kind.load(stored)))
         )
 
-    def every(self, cron: str, kind: JobKind, handler: Callable[[], None]) -> None:
+    def every(self, cron: str, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
         """Run `handler` by a schedule (cron, optionally with seconds last). One worker runs each occurrence."""
         self._app.periodic(cron=cron)(self._scheduled(kind, handler))
 
@@ -88,7 +88,7 @@ class JobRunner:
         if self._link.reason:
             raise self._link.reason
 
-    def _scheduled(self, kind: JobKind, handler: Callable[[], None]) -> Any:
+    def _scheduled(self, kind: JobKind[Nothing], handler: Callable[[], None]) -> Any:
         """The task of a job that runs by a schedule; it waits once at most."""
         task = self._app.task(
             name=kind.name,
@@ -98,13 +98,13 @@ class JobRunner:
             retry=self._retry,
             pass_context=True,
         )
-        return task(self._told(kind, lambda timestamp: handler()))
+        return task(self._observed(kind, lambda stored: handler()))
 
-    def _told(self, kind: JobKind, handler: Callable[..., None]) -> Callable[..., None]:
+    def _observed(self, kind: JobKind[Any], handler: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         """The handler with a span, a line in the log and a measure of time."""
 
-        def run(context: JobContext, /, **arguments: Any) -> None:
-            carrier = arguments.pop(TRACE, {})
+        def run(context: JobContext, /, **stored: Any) -> None:
+            carrier = stored.pop(TRACE, {})
             job_id = context.job.id or 0
             with (
                 traces.attached(traces.extract(carrier)),
@@ -118,28 +118,33 @@ class JobRunner:
                     },
                     record_exception=False,
                 ) as span,
-                self._under_way.noted(context.job.worker_id or 0, job_id) as begun,
+                self._under_way.noted(context.job.worker_id or 0, job_id) as start,
             ):
                 outcome = "failed"
-                told = {"job": kind.name, "queue": kind.queue, "job_id": job_id, "attempt": context.job.attempts + 1}
+                log_fields = {
+                    "job": kind.name,
+                    "queue": kind.queue,
+                    "job_id": job_id,
+                    "attempt": context.job.attempts + 1,
+                }
                 try:
-                    handler(**arguments)
+                    handler(stored)
                     outcome = "succeeded"
-                    log.info("job succeeded", response_time=_ms_since(begun), **told)
+                    log.info("job succeeded", response_time=_ms_since(start), **log_fields)
                 except BaseException as error:
                     span.set_status(StatusCode.ERROR, type(error).__name__)
-                    told["response_time"] = _ms_since(begun)
+                    log_fields["response_time"] = _ms_since(start)
                     if self._retry.is_over(error, context.job):
-                        log.error("job failed for good", exc_info=True, **told)
+                        log.error("job failed for good", exc_info=True, **log_fields)
                     elif self._retry.is_worrying(context.job):
-                        log.error("job still fails", exc_info=True, **told)
+                        log.error("job still fails", exc_info=True, **log_fields)
                     else:
-                        log.warning("job failed", exc_info=True, **told)
+                        log.warning("job failed", exc_info=True, **log_fields)
                     if not isinstance(error, Exception):
                         raise JobExited(repr(error)) from error  # the process is not a job's to end
                     raise
                 finally:
-                    metrics.job_duration.labels(kind.name, outcome).observe(time.monotonic() - begun)
+                    metrics.job_duration.labels(kind.name, outcome).observe(time.monotonic() - start)
 
         return run
 
@@ -150,5 +155,5 @@ class JobRunner:
         log.info("old jobs deleted", count=deleted)
 
 
-def _ms_since(begun: float) -> float:
-    return round((time.monotonic() - begun) * 1000, 1)
+def _ms_since(start: float) -> float:
+    return round((time.monotonic() - start) * 1000, 1)

@@ -15,25 +15,25 @@ class UnderWay:
     """Threads of jobs write it, the loop reads it."""
 
     def __init__(self) -> None:
-        self._begun: dict[Run, float] = {}
+        self._starts: dict[Run, float] = {}
 
     @contextmanager
     def noted(self, worker_id: int, job_id: int) -> Iterator[float]:
         """A job runs within; gives the moment of its start."""
-        begun = self._begun[worker_id, job_id] = time.monotonic()
+        start = self._starts[worker_id, job_id] = time.monotonic()
         try:
-            yield begun
+            yield start
         finally:
-            del self._begun[worker_id, job_id]
+            del self._starts[worker_id, job_id]
 
     def all(self) -> set[Run]:
         """What runs now."""
-        return set(self._begun)
+        return set(self._starts)
 
     def longer_than(self, seconds: float) -> set[Run]:
         """What has run for longer."""
         limit = time.monotonic() - seconds
-        return {run for run, begun in list(self._begun.items()) if begun < limit}
+        return {run for run, start in list(self._starts.items()) if start < limit}
 
     def only(self, runs: set[Run]) -> bool:
         """Whether these run, and nothing else does."""

@@ -14,9 +14,10 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
+from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer import InvoiceServicer
 from services.payments.clients import Policies
-from services.payments.collection import jobs
+from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import watching
 from services.payments.collection.rules.provider import Provider, ProviderMissing
@@ -48,7 +49,8 @@ def work(settings: Settings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     policies = Policies(connect(settings.services["policies"].target, tokens))
-    jobs.register(runner, jobs.Handlers(database, choose_provider(settings, database), policies))
+    billing_jobs.register(runner, database)
+    collection_jobs.register(runner, collection_jobs.Handlers(database, choose_provider(settings, database), policies))
     with watching.shown(database):
         runner.run()
     database.close()

@@ -1,29 +1,24 @@
-"""What payments does in the background. A job that runs twice changes nothing the second time."""
+"""What collection does in the background. A job that runs twice changes nothing the second time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 import structlog
 
 from libs.db import Database
-from libs.jobs import GiveUp, JobKind, JobRunner
-from libs.rpc import giving_up, idempotency
-from services.payments.billing.flows import invoicing
-from services.payments.billing.flows.invoicing import COLLECT
+from libs.jobs import GiveUp, JobRunner, required
+from libs.rpc import giving_up
+from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
 from services.payments.billing.store import billings, invoices
 from services.payments.clients import Policies
 from services.payments.collection.flows import collecting, voiding
-from services.payments.collection.flows.collecting import CONFIRM_PREMIUM, SETTLE
+from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, VOID_UNPAID_INVOICES, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.provider import Provider
 from services.payments.collection.store import payments
 
-ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", "payments")
-VOID_UNPAID_INVOICES = JobKind("payments.void_unpaid_invoices", "payments")
-REAP_KEYS = JobKind("payments.reap_idempotency_keys")
 _BATCH = 100
 
 log = structlog.get_logger("jobs")
@@ -37,7 +32,7 @@ class Handlers:
         self._provider = provider
         self._policies = policies
 
-    def collect(self, invoice_id: str) -> None:
+    def collect(self, job: Collect) -> None:
         """Collect the first invoice with the token that the policyholder gave when buying, however late it becomes.
 
         When an earlier run of this job died on the way, its payment is under way: this one fails with
@@ -46,46 +41,32 @@ class Handlers:
         """
         now = datetime.now(UTC)
         with self._database.transaction() as session:
-            billed = invoices.lock(session, UUID(invoice_id))
-            found = billings.find(session, billed.policy_id) if billed else None
-            if billed is None or found is None:
-                raise GiveUp(f"there is no invoice {invoice_id}")
+            first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
+            billing, _ = required(billings.find(session, first.policy_id), "billing of policy", first.policy_id)
             # A run before this one may have died after the provider said no: the card is not asked a second time.
-            if billed.state is not invoice.State.OPEN or payments.was_declined(session, billed.id):
+            if first.state is not invoice.State.OPEN or payments.was_declined(session, first.id):
                 return
-            begun = collecting.begin(session, billed, None, self._provider.name, now, agreed_before=True)
-        outcome = collecting.charge(self._provider, begun, found[0].payment_method)
+            processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)
+        outcome = collecting.charge(self._provider, processing, billing.payment_method)
         with self._database.transaction() as session:
-            done = collecting.record(session, begun.id, outcome, datetime.now(UTC))
+            recorded = collecting.record(session, processing.id, outcome, datetime.now(UTC))
         # Not an error of the job: the policyholder sees it, and pays in another way.
-        if refusal := payment.refusal(done, outcome):
-            log.info("first premium not collected", invoice_id=invoice_id, reason=refusal.reason)
+        if refusal := payment.refusal(recorded, outcome):
+            log.info("first premium not collected", invoice_id=str(job.invoice_id), reason=refusal.reason)
 
-    def settle(self, payment_id: str, attempt: int) -> None:
+    def settle(self, job: Settle) -> None:
         """Find out what became of a payment, if nobody did before."""
-        collecting.settle(self._database, self._provider, UUID(payment_id), attempt, datetime.now(UTC))
+        collecting.settle(self._database, self._provider, job.payment_id, job.attempt, datetime.now(UTC))
 
-    def confirm_premium(self, payment_id: str) -> None:
+    def confirm_premium(self, job: ConfirmPremium) -> None:
         """Tell policies that the first premium is paid."""
         with self._database.reading() as session:
-            paid = payments.find(session, UUID(payment_id))
-            billed = invoices.find(session, paid.invoice_id) if paid else None
-        if paid is None or billed is None or paid.completed_at is None:
-            raise GiveUp(f"there is no payment {payment_id} that came to its end")
+            paid = required(payments.find(session, job.payment_id), "payment", job.payment_id)
+            first = required(invoices.find(session, paid.invoice_id), "invoice", paid.invoice_id)
+        if paid.completed_at is None:
+            raise GiveUp(f"the payment {job.payment_id} has not come to its end")
         with giving_up.when_refused():
-            self._policies.activate_policy(billed.policy_id, paid.id, paid.completed_at)
-
-    def issue_due_invoices(self) -> None:
-        """Bill the installments that fall due, each in a transaction of its own."""
-        now = datetime.now(UTC)
-        while True:
-            with self._database.reading() as session:
-                due = billings.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
-            for policy_id, number in due:
-                with self._database.transaction() as session:
-                    invoicing.issue_due_invoice(session, policy_id, number, now)
-            if len(due) < _BATCH:
-                return
+            self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at)
 
     def void_unpaid_invoices(self) -> None:
         """Withdraw the first invoices that were not paid in time, each in a transaction of its own."""
@@ -99,16 +80,10 @@ class Handlers:
             if len(unpaid) < _BATCH:
                 return
 
-    def reap_keys(self) -> None:
-        """Forget idempotency keys that nobody repeats any more."""
-        idempotency.reap(self._database)
-
 
 def register(runner: JobRunner, handlers: Handlers) -> None:
     """Tell the runner what to do for each kind of job."""
     runner.handle(COLLECT, handlers.collect)
     runner.handle(SETTLE, handlers.settle)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
-    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, handlers.issue_due_invoices)
     runner.every("37 * * * *", VOID_UNPAID_INVOICES, handlers.void_unpaid_invoices)
-    runner.every("17 * * * *", REAP_KEYS, handlers.reap_keys)

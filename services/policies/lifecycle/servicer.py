@@ -21,7 +21,7 @@ from libs.jobs import defer
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page, sequence_number
 from services.policies.clients import Quotes
-from services.policies.lifecycle.jobs import BIND_QUOTE, OPEN_BILLING
+from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, BindQuote, OpenBilling
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import (
     Policy,
@@ -78,10 +78,9 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
                 policies.add_policy(session, contract, transaction)
                 if request.payment_method:
                     policies.keep_payment_method(session, contract.id, request.payment_method)
-                policy_id = str(contract.id)
                 installments = quote.plans[plan_code]
-                defer(session, BIND_QUOTE, policy_id=policy_id)
-                defer(session, OPEN_BILLING, policy_id=policy_id, installments=installments)
+                defer(session, BIND_QUOTE, BindQuote(contract.id))
+                defer(session, OPEN_BILLING, OpenBilling(contract.id, installments))
                 audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)

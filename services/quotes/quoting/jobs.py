@@ -7,14 +7,12 @@ from datetime import UTC, datetime
 import structlog
 
 from libs.db import Database
-from libs.jobs import JobKind, JobRunner
+from libs.jobs import JobRunner
 from libs.rpc import idempotency
+from services.quotes.quoting.kinds import EXPIRE_QUOTES, REAP_KEYS
 from services.quotes.quoting.store import quotes
 
 log = structlog.get_logger("quotes")
-
-EXPIRE_QUOTES = JobKind("quotes.expire_quotes")
-REAP_KEYS = JobKind("quotes.reap_idempotency_keys")
 
 _AT_ONCE = 500  # quotes in one transaction, so that none is locked for long
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from libs.db import Database
-from libs.jobs import JobKind, JobRunner
+from libs.jobs import JobRunner, required
 from libs.mail import Mailer
 from services.users.accounts.adapters.letters import welcome
-from services.users.accounts.flows.registering import SEND_WELCOME
+from services.users.accounts.kinds import REAP_SESSIONS, SEND_WELCOME, SendWelcome
 from services.users.accounts.store import users
 
-REAP_SESSIONS = JobKind("users.reap_sessions")
 KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
 _AT_ONCE = 500  # sessions in one transaction, so that none takes long
 
@@ -20,11 +18,9 @@ _AT_ONCE = 500  # sessions in one transaction, so that none takes long
 def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
     """Tell the runner what to do for each kind of job."""
 
-    def send_welcome(user_id: str) -> None:
+    def send_welcome(job: SendWelcome) -> None:
         with database.reading() as session:
-            user = users.find_user(session, UUID(user_id))
-        if user is None:
-            raise LookupError(f"there is no user {user_id}")
+            user = required(users.find_user(session, job.user_id), "user", job.user_id)
         mailer.send(welcome(user))
 
     runner.handle(SEND_WELCOME, send_welcome)

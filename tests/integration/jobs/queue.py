@@ -87,11 +87,11 @@ class Queue:
         self._connection.close()
         self._connection = psycopg.connect(self.url, autocommit=True)
 
-    def defer(self, kind: JobKind, *names: str, **arguments: Any) -> list[int]:
+    def defer(self, kind: JobKind[Any], *names: str, **arguments: Any) -> list[int]:
         """Defer a job for each name, in one transaction. Returns their numbers."""
         with self._database.transaction() as session:
             for name in names:
-                jobs.defer(session, kind, name=name, **arguments)
+                jobs.defer(session, kind, kind.arguments(name=name, **arguments))
         return [row[0] for row in self.rows("SELECT id FROM procrastinate_jobs ORDER BY id DESC LIMIT %s", len(names))]
 
     def start_worker(self, *, ticking: bool = False, **settings: float) -> Worker:

@@ -6,26 +6,43 @@ import json
 import os
 import sys
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 
 from libs import telemetry
 from libs.config import JobSettings, Settings
-from libs.jobs import GiveUp, JobKind, JobRunner, loop
+from libs.jobs import GiveUp, JobKind, JobRunner, Nothing, loop
 from libs.telemetry import pages
 
-NOTE = JobKind("test.note")
-URGENT = JobKind("test.urgent", priority=20)
-MAIL = JobKind("test.mail", "mailers")
-SLEEP = JobKind("test.sleep", "processing")
-RAISE = JobKind("test.raise")
-GIVE_UP = JobKind("test.give_up")
-EXIT = JobKind("test.exit")
-DIE = JobKind("test.die")
-DIE_AND_RETURN = JobKind("test.die_and_return", endless=True)
-NEVER_END = JobKind("test.never_end")
-TICK = JobKind("test.tick")
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The arguments of most kinds."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """The arguments of `SLEEP`."""
+
+    name: str
+    seconds: float
+
+
+NOTE = JobKind("test.note", Named)
+URGENT = JobKind("test.urgent", Named, priority=20)
+MAIL = JobKind("test.mail", Named, "mailers")
+SLEEP = JobKind("test.sleep", Sleep, "processing")
+RAISE = JobKind("test.raise", Named)
+GIVE_UP = JobKind("test.give_up", Named)
+EXIT = JobKind("test.exit", Named)
+DIE = JobKind("test.die", Named)
+DIE_AND_RETURN = JobKind("test.die_and_return", Named, endless=True)
+NEVER_END = JobKind("test.never_end", Named)
+TICK = JobKind("test.tick", Nothing)
 
 EFFECTS = """
     CREATE TABLE IF NOT EXISTS effects (
@@ -40,27 +57,27 @@ class Handlers:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def note(self, name: str) -> None:
-        self._record(name)
+    def note(self, job: Named) -> None:
+        self._record(job.name)
 
-    def sleep(self, name: str, seconds: float) -> None:
-        self._record(f"{name} begins")
-        time.sleep(seconds)
-        self._record(name)
+    def sleep(self, job: Sleep) -> None:
+        self._record(f"{job.name} begins")
+        time.sleep(job.seconds)
+        self._record(job.name)
 
-    def fail(self, name: str) -> None:
-        raise OSError(f"{name} cannot be done")
+    def fail(self, job: Named) -> None:
+        raise OSError(f"{job.name} cannot be done")
 
-    def give_up(self, name: str) -> None:
-        raise GiveUp(name)
+    def give_up(self, job: Named) -> None:
+        raise GiveUp(job.name)
 
-    def exit(self, name: str) -> None:
-        sys.exit(name)
+    def exit(self, job: Named) -> None:
+        sys.exit(job.name)
 
-    def die(self, name: str) -> None:
+    def die(self, job: Named) -> None:
         os._exit(9)
 
-    def never_end(self, name: str) -> None:
+    def never_end(self, job: Named) -> None:
         while True:
             time.sleep(0.05)
 
@@ -84,7 +101,6 @@ def runner(url: str, settings: JobSettings) -> JobRunner:
         (NOTE, handlers.note),
         (URGENT, handlers.note),
         (MAIL, handlers.note),
-        (SLEEP, handlers.sleep),
         (RAISE, handlers.fail),
         (GIVE_UP, handlers.give_up),
         (EXIT, handlers.exit),
@@ -93,6 +109,7 @@ def runner(url: str, settings: JobSettings) -> JobRunner:
         (NEVER_END, handlers.never_end),
     ):
         made.handle(kind, handler)
+    made.handle(SLEEP, handlers.sleep)
     return made
 
 

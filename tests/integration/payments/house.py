@@ -23,13 +23,16 @@ from bazaruto.payments.v1 import (
 from libs import ids
 from libs.config import Settings
 from libs.db import Database
+from libs.jobs import JobKind, Nothing
+from libs.jobs.deferring import TRACE
 from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
+from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer import InvoiceServicer
 from services.payments.billing.store import invoices
 from services.payments.clients import Policies
-from services.payments.collection import jobs
+from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting
 from services.payments.collection.rules.payment import Payment
@@ -73,13 +76,17 @@ class FakePolicies(Policies):
 class Registered:
     """Takes the place of the runner: what was registered, to be run by hand."""
 
-    handlers: dict[str, Callable[..., None]] = field(default_factory=dict)
+    handlers: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
 
-    def handle(self, kind: Any, handler: Callable[..., None]) -> None:
-        self.handlers[kind.name] = handler
+    def handle(self, kind: JobKind[Any], handler: Callable[[Any], None]) -> None:
+        self.handlers[kind.name] = lambda stored: handler(kind.load(stored))
 
-    def every(self, cron: str, kind: Any, handler: Callable[[], None]) -> None:
-        self.handlers[kind.name] = handler
+    def every(self, cron: str, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
+        self.handlers[kind.name] = lambda stored: handler()
+
+    def run(self, name: str, stored: dict[str, Any] | None = None) -> None:
+        """Run a job with the arguments that are stored with it."""
+        self.handlers[name]({key: value for key, value in (stored or {}).items() if key != TRACE})
 
 
 class House:
@@ -109,8 +116,9 @@ class House:
         self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
-        self.handlers = jobs.Handlers(self.database, self.provider, self.policies)
-        jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
+        self.handlers = collection_jobs.Handlers(self.database, self.provider, self.policies)
+        billing_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
+        collection_jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
 
     def request(self, person: Person, **changes: Any) -> invoice_pb2.OpenBillingRequest:
         """What policies sends for a new policy of somebody."""
@@ -199,7 +207,7 @@ class House:
         )
         while found := self.rows(query):
             ((job_id, name, arguments),) = found
-            self.registered.handlers[name](**{key: arguments[key] for key in arguments if key != "_trace"})
+            self.registered.run(name, arguments)
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s", (job_id,))
             done.append(name)

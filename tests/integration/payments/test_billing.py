@@ -219,7 +219,7 @@ def test_installments_are_billed_a_week_before_they_fall_due_and_once(house: Hou
     house.pay_at(billing.installments[0].invoice_id, then)
     house.open(people.customer(), installments=1)
     for _ in range(2):
-        house.handlers.issue_due_invoices()
+        house.registered.run("payments.issue_due_invoices")
         again = house.invoices.GetBilling(pb.GetBillingRequest(policy_id=billing.policy_id), metadata=person.metadata())
         due = [
             values.date_from_proto(part.due_date, "") <= datetime.now(UTC).date() + timedelta(days=7)
@@ -239,7 +239,7 @@ def test_installments_of_a_policy_that_is_not_in_force_are_not_billed(house: Hou
     then = datetime.now(UTC) - timedelta(days=62)
     start = values.date_to_proto(then.date())
     house.open(people.customer(), installments=12, start_date=start, issue_time=values.time_to_proto(then))
-    house.handlers.issue_due_invoices()
+    house.registered.run("payments.issue_due_invoices")
     assert house.rows("SELECT count(*) FROM invoices") == [(1,)]
     assert house.rows("SELECT count(*) FROM unbilled_installments") == [(0,)]
 

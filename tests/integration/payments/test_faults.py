@@ -11,6 +11,7 @@ import pytest
 
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
+from services.payments.billing.kinds import Collect
 from services.payments.collection.flows import collecting
 from services.payments.collection.rules.payment import GIVEN_UP_AFTER, PaymentInProgress, State
 from services.payments.collection.rules.provider import Canceled, Charged, Declined, Unknown
@@ -30,7 +31,7 @@ def test_charge_whose_answer_was_lost_is_found_without_a_second_one(house: House
     assert lost.state == pb.Payment.STATE_PROCESSING
     ((at, arguments),) = house.rows("SELECT scheduled_at, args FROM procrastinate_jobs WHERE status = 'todo'")
     assert 25 < (at - datetime.now(UTC)).total_seconds() <= 30
-    house.registered.handlers["payments.settle"](arguments["payment_id"], arguments["attempt"])
+    house.registered.run("payments.settle", arguments)
     assert house.get_payment(person, lost.payment_id).state == pb.Payment.STATE_SUCCEEDED
     assert house.pay(person, invoice_id, "pm_card_timeout", key=key).payment_id == lost.payment_id
     assert len(house.provider.asked) == 1
@@ -224,7 +225,7 @@ def test_first_premium_that_is_not_collected_is_no_failure_of_the_job(
 def test_collecting_job_that_runs_twice_charges_once(house: House, people: People) -> None:
     invoice_id = ids.decode("inv", house.invoice_of(people.customer(), payment_method="pm_card_ok"))
     for _ in range(2):
-        house.handlers.collect(str(invoice_id))
+        house.handlers.collect(Collect(invoice_id))
     assert len(house.provider.asked) == 1
     house.check_money()
 
@@ -245,7 +246,7 @@ def test_collecting_job_that_died_on_the_way_goes_on_when_its_payment_came_to_an
 def test_declined_card_is_not_charged_again_when_the_job_runs_again(house: House, people: People) -> None:
     invoice_id = house.invoice_of(people.customer(), payment_method="pm_card_declined")
     for _ in range(2):
-        house.handlers.collect(str(ids.decode("inv", invoice_id)))
+        house.handlers.collect(Collect(ids.decode("inv", invoice_id)))
     assert len(house.provider.asked) == 1
     assert house.rows("SELECT status FROM payments") == [("declined",)]
 
@@ -253,7 +254,7 @@ def test_declined_card_is_not_charged_again_when_the_job_runs_again(house: House
 def test_old_idempotency_keys_are_forgotten(house: House, people: People) -> None:
     person = people.customer()
     house.pay(person, house.invoice_of(person))
-    house.handlers.reap_keys()
+    house.registered.run("payments.reap_idempotency_keys")
     assert house.rows("SELECT count(*) FROM idempotency_keys") == [(1,)]
     house.rows("UPDATE idempotency_keys SET created_at = now() - interval '73 hours' RETURNING key")
     house.rows(
@@ -261,5 +262,5 @@ def test_old_idempotency_keys_are_forgotten(house: House, people: People) -> Non
         " SELECT subject, method, generate_series(1, 2500)::text, fingerprint, created_at FROM idempotency_keys"
         " RETURNING 1"
     )
-    house.handlers.reap_keys()
+    house.registered.run("payments.reap_idempotency_keys")
     assert house.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 from procrastinate.jobs import Job
+from pydantic import ValidationError
 
 from libs.config import JobSettings
-from libs.jobs import QUEUES, GiveUp, JobKind, UnknownQueue
+from libs.jobs import QUEUES, GiveUp, JobKind, Nothing, UnknownQueue, required
 from libs.jobs.link import is_refusal, wait_before
 from libs.jobs.retrying import Retry
 
@@ -33,12 +37,47 @@ def waits(settings: JobSettings) -> list[int | None]:
 
 @pytest.mark.parametrize("queue", QUEUES)
 def test_kind_of_job_waits_in_a_known_queue(queue: str) -> None:
-    assert JobKind("test.job", queue).queue == queue
+    assert JobKind("test.job", Nothing, queue).queue == queue
 
 
 def test_kind_of_job_with_an_unknown_queue_cannot_be_made() -> None:
     with pytest.raises(UnknownQueue, match="there is no queue 'mailer'; the queues are mailers, notifications"):
-        JobKind("test.job", "mailer")
+        JobKind("test.job", Nothing, "mailer")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The arguments of a kind."""
+
+    user_id: UUID
+    due: date
+    tries: int = 0
+
+
+LETTER = JobKind("test.letter", Letter)
+SENT = Letter(UUID(int=7), date(2026, 11, 29), 3)
+
+
+def test_arguments_of_a_job_come_back_from_json_with_their_types() -> None:
+    assert LETTER.load(json.loads(json.dumps(LETTER.dump(SENT)))) == SENT
+
+
+def test_job_of_before_an_argument_was_added_has_its_default() -> None:
+    stored = LETTER.dump(SENT)
+    del stored["tries"]
+    assert LETTER.load(stored) == replace(SENT, tries=0)
+
+
+@pytest.mark.parametrize("wrong", [{"user_id": "nobody"}, {"due": None}, {"tries": "three"}])
+def test_argument_of_another_type_is_named(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        LETTER.load(LETTER.dump(SENT) | wrong)
+
+
+def test_job_whose_row_is_missing_gives_up_and_names_it() -> None:
+    assert required(7, "policy", UUID(int=1)) == 7
+    with pytest.raises(GiveUp, match="there is no policy 00000000-0000-0000-0000-000000000001"):
+        required(None, "policy", UUID(int=1))
 
 
 def test_waits_grow_up_to_the_cap_and_end() -> None:

@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session
 
 from libs import ids
 from libs.calendar import day_of
-from libs.jobs import JobKind, defer
+from libs.jobs import defer, required
+from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice
 from services.payments.billing.store import billings, invoices
 from services.payments.ledger.rules import ledger
 from services.payments.ledger.store import journals
-
-COLLECT = JobKind("payments.collect", "payments", endless=True)
 
 
 def open_billing(session: Session, billing: Billing, now: datetime) -> None:
@@ -39,16 +38,13 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
     journals.post(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
     if billing.payment_method:
-        defer(session, COLLECT, invoice_id=str(first.id))
+        defer(session, COLLECT, Collect(first.id))
 
 
 def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datetime) -> None:
     """Bill an installment that falls due; nothing when it was billed in the meantime."""
     billings.lock(session, policy_id)
-    found = billings.find(session, policy_id)
-    if found is None:
-        raise LookupError(f"there is no billing of policy {policy_id}")
-    billing, billed = found
+    billing, billed = required(billings.find(session, policy_id), "billing of policy", policy_id)
     if number not in billed:
         issue_invoice(session, billing, billing.installments[number - 1], now)
     billings.strike(session, policy_id, number)

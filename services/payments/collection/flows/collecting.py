@@ -18,22 +18,20 @@ from sqlalchemy.orm import Session
 from libs import audit, ids
 from libs.calendar import day_of
 from libs.db import Database, when_committed
-from libs.jobs import JobKind, defer
+from libs.jobs import defer, required
 from libs.money import Money
 from libs.rpc import calls
 from libs.rpc.interceptors import DeadlineTooShort
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Invoice
 from services.payments.billing.store import invoices
+from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import Payment, PaymentInProgress, State
 from services.payments.collection.rules.provider import Outcome, Provider, Unknown
 from services.payments.collection.store import payments
 from services.payments.ledger.rules import ledger
 from services.payments.ledger.store import journals
-
-SETTLE = JobKind("payments.settle", "payments", endless=True)
-CONFIRM_PREMIUM = JobKind("payments.confirm_premium", "payments", endless=True)
 
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
@@ -95,11 +93,9 @@ def confirm(provider: Provider, waiting: Payment) -> Outcome:
 
 def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
     """Record an outcome with all that follows from it. Recording again, or after another's end, changes nothing."""
-    found = payments.find(session, payment_id)
-    billed = invoices.lock(session, found.invoice_id) if found else None
-    before = payments.lock(session, payment_id)
-    if before is None or billed is None:
-        raise LookupError(f"there is no payment {payment_id}")
+    invoice_id = required(payments.find(session, payment_id), "payment", payment_id).invoice_id
+    billed = required(invoices.lock(session, invoice_id), "invoice", invoice_id)
+    before = required(payments.lock(session, payment_id), "payment", payment_id)
     if payment.contradicts(before, outcome):
         log.error("provider contradicts the books", payment_id=ids.encode("pay", payment_id), state=before.state)
     after = payment.apply(before, outcome, now)
@@ -126,14 +122,12 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
 def settle(database: Database, provider: Provider, payment_id: UUID, attempt: int, now: datetime) -> Payment:
     """Ask the provider what became of a payment, and record it; while that is not known, ask again later."""
     with database.reading() as session:
-        found = payments.find(session, payment_id)
-    if found is None:
-        raise LookupError(f"there is no payment {payment_id}")
-    if not found.is_open:
-        return found
-    outcome = _asked(found, lambda: provider.find(found.id, _seconds()))
-    if payment.is_overdue(found, outcome, now):
-        outcome = _asked(found, lambda: provider.cancel(found.id, _seconds()))
+        open_payment = required(payments.find(session, payment_id), "payment", payment_id)
+    if not open_payment.is_open:
+        return open_payment
+    outcome = _asked(open_payment, lambda: provider.find(payment_id, _seconds()))
+    if payment.is_overdue(open_payment, outcome, now):
+        outcome = _asked(open_payment, lambda: provider.cancel(payment_id, _seconds()))
     with database.transaction() as session:
         settled = record(session, payment_id, outcome or Unknown(), now)
         if settled.is_open:
@@ -158,12 +152,12 @@ def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) 
     journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, day)
     journals.post(session, journal, now)
     if billed.installment.number == invoice.FIRST:
-        defer(session, CONFIRM_PREMIUM, payment_id=str(paid.id))
+        defer(session, CONFIRM_PREMIUM, ConfirmPremium(paid.id))
 
 
 def _settle_later(session: Session, open_payment: Payment, attempt: int, now: datetime) -> None:
     at = now + payment.ask_after(attempt)
-    defer(session, SETTLE, at=at, payment_id=str(open_payment.id), attempt=attempt)
+    defer(session, SETTLE, Settle(open_payment.id, attempt), at=at)
 
 
 def _asked(about: Payment, ask: Callable[[], Answer]) -> Answer | Unknown:

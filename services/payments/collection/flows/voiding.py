@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.calendar import day_of
+from libs.jobs import required
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import State
 from services.payments.billing.store import billings, invoices
@@ -22,13 +23,10 @@ def void_unpaid_invoice(session: Session, invoice_id: UUID, now: datetime) -> No
 
     Nothing when it was paid in the meantime, or when a payment of it is under way.
     """
-    unpaid = invoices.lock(session, invoice_id)
-    found = billings.find(session, unpaid.policy_id) if unpaid else None
-    if unpaid is None or found is None:
-        raise LookupError(f"there is no invoice {invoice_id}")
+    unpaid = required(invoices.lock(session, invoice_id), "invoice", invoice_id)
     if unpaid.state is not State.OPEN or payments.find_open(session, invoice_id):
         return
-    billing = found[0]
+    billing, _ = required(billings.find(session, unpaid.policy_id), "billing of policy", unpaid.policy_id)
     named, day = ids.encode("inv", invoice_id), day_of(now, billing.time_zone)
     invoices.save(session, invoice.void(unpaid))
     amount = unpaid.installment.premium.total

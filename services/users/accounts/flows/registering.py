@@ -14,18 +14,16 @@ from prometheus_client import Counter
 from libs import audit, ids, jobs
 from libs.db import Database, violates
 from libs.errors import DomainError
-from libs.jobs import JobKind
 from libs.rpc import calls
 from services.users.accounts.adapters.common_passwords import common_passwords
 from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.kinds import SEND_WELCOME, SendWelcome
 from services.users.accounts.rules import user
 from services.users.accounts.rules.password import check_password
 from services.users.accounts.rules.user import EmailTaken, Role, User
 from services.users.accounts.store import users
 
 log = structlog.get_logger("users")
-
-SEND_WELCOME = JobKind("users.send_welcome", "mailers")
 
 _registrations = Counter("bazaruto_user_registrations_total", "Total number of user registrations", ["source"])
 _FROM_API = _registrations.labels("api")
@@ -72,7 +70,7 @@ def _save(database: Database, hasher: Hasher, new: User, password: str, action: 
             actor = "" if calls.answering() else audit.OPERATOR
             audit.record(session, action, user_id, actor=actor, after=audited(new), user_id=user_id, email=new.email)
             if action == "user_created":
-                jobs.defer(session, SEND_WELCOME, user_id=str(new.id))
+                jobs.defer(session, SEND_WELCOME, SendWelcome(new.id))
     except sa.exc.IntegrityError as error:
         # Asking first would not help: two calls can ask at the same time.
         if violates(error, "idx_users_email"):

@@ -1,0 +1,33 @@
+"""What billing does in the background. A job that runs twice changes nothing the second time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from libs.db import Database
+from libs.jobs import JobRunner
+from libs.rpc import idempotency
+from services.payments.billing.flows import invoicing
+from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS
+from services.payments.billing.rules import invoice
+from services.payments.billing.store import billings
+
+_BATCH = 100
+
+
+def register(runner: JobRunner, database: Database) -> None:
+    """Tell the runner what to do when."""
+    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, datetime.now(UTC)))
+    runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
+
+
+def issue_due_invoices(database: Database, now: datetime) -> None:
+    """Bill the installments that fall due, each in a transaction of its own."""
+    while True:
+        with database.reading() as session:
+            due = billings.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
+        for policy_id, number in due:
+            with database.transaction() as session:
+                invoicing.issue_due_invoice(session, policy_id, number, now)
+        if len(due) < _BATCH:
+            return

@@ -1,0 +1,20 @@
+"""The kinds of jobs of billing, and their arguments. `COLLECT` is handled by collection, which stands above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.jobs import JobKind, Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """The arguments of `COLLECT`."""
+
+    invoice_id: UUID
+
+
+COLLECT = JobKind("payments.collect", Collect, "payments", endless=True)
+ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments")
+REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)

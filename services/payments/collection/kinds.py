@@ -1,0 +1,29 @@
+"""The kinds of jobs of collection, and their arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.jobs import JobKind, Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The arguments of `SETTLE`."""
+
+    payment_id: UUID
+    attempt: int
+    """How often the provider was asked before: 0 for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPremium:
+    """The arguments of `CONFIRM_PREMIUM`."""
+
+    payment_id: UUID
+
+
+SETTLE = JobKind("payments.settle", Settle, "payments", endless=True)
+CONFIRM_PREMIUM = JobKind("payments.confirm_premium", ConfirmPremium, "payments", endless=True)
+VOID_UNPAID_INVOICES = JobKind("payments.void_unpaid_invoices", Nothing, "payments")
