@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,29 @@ def test_update_tells_which_versions_changed(tmp_path: Path) -> None:
     assert printed.splitlines() == ["run: alembic 1.0 -> 1.1", "run: redis 8.1 -> none", "run: rich none -> 15"]
     same = [*command[:3], str(tmp_path / "old")]
     assert subprocess.run(same, capture_output=True, text=True, check=True, timeout=30).stdout == "nothing changed\n"
+
+
+def test_update_tells_which_tag_has_left_its_digest_behind(programs: Path) -> None:
+    files = [ROOT / "docker-compose.yml", *(path for path in (ROOT / "deploy").rglob("*") if path.is_file())]
+    lines = "".join(path.read_text() for path in files)
+    pairs = set(re.findall(r"(?:FROM|image:) (\S+:\S+)@(sha256:[0-9a-f]{64})", lines))
+    composed = re.findall(r"image: ([^:@\s]+)@(sha256:[0-9a-f]{64}) # (\S+)", lines)
+    assert {name for name, _, _ in composed} >= {"redis", "prom/prometheus", "grafana/grafana"}
+    pairs |= {(f"{name}:{tag}", digest) for name, digest, tag in composed}
+    pins = dict(pairs)
+    assert len(pins) == len(pairs), "an image is the same one wherever it is named"
+    registry = programs / "registry"
+    stand_in(programs, "docker", f'sed -n "s|^$6 ||p" {registry}')
+
+    def update(published: dict[str, str]) -> str:
+        registry.write_text("".join(f"{image} {digest}\n" for image, digest in published.items()))
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        command = [str(UPDATE), "images"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment).stdout
+
+    moved, digest = "python:3.11-slim", f"sha256:{'0' * 64}"
+    assert update(pins) == "nothing changed\n"
+    assert update(pins | {moved: digest}) == f"{moved}: {pins[moved]} -> {digest}\n"
 
 
 def test_every_installed_package_is_pinned_by_hash() -> None:
