@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bazaruto.operations.v1.profile_pb2 import Profile
+
 Frame = tuple[str, str, int]  # function, file, line
 Stack = tuple[Frame, ...]  # the innermost first
 
@@ -17,43 +19,36 @@ def encode(
     duration_nanos: int,
     period: int,
 ) -> bytes:
-    """A profile message. Its numbers of fields stand in pprof's profile.proto."""
+    """A profile message. `types` are kind and unit of each value of a sample; `period` is in those of the last."""
+    profile = Profile(time_nanos=time.time_ns(), duration_nanos=duration_nanos, period=period)
     strings: dict[str, int] = {"": 0}
     functions: dict[tuple[str, str], int] = {}
     locations: dict[Frame, int] = {}
 
-    def index(value: str) -> int:
-        return strings.setdefault(value, len(strings))
+    def index(text: str) -> int:
+        return strings.setdefault(text, len(strings))
 
-    def value_type(pair: tuple[str, str]) -> bytes:
-        return _number(1, index(pair[0])) + _number(2, index(pair[1]))
-
-    out = bytearray()
-    for pair in types:
-        out += _bytes(1, value_type(pair))
+    for kind, unit in types:
+        profile.sample_type.add(type=index(kind), unit=index(unit))
+    profile.period_type.CopyFrom(profile.sample_type[-1])
     for stack, values in samples:
-        ids = b""
-        for frame in stack:
-            functions.setdefault(frame[:2], len(functions) + 1)
-            ids += _varint(locations.setdefault(frame, len(locations) + 1))
-        out += _bytes(2, _bytes(1, ids) + _bytes(2, b"".join(map(_varint, values))))
-    for frame, number in locations.items():
-        line = _number(1, functions[frame[:2]]) + _number(2, frame[2])
-        out += _bytes(4, _number(1, number) + _bytes(4, line))
-    for (name, file), number in functions.items():
-        told = index(name or file)
-        out += _bytes(5, _number(1, number) + _number(2, told) + _number(3, told) + _number(4, index(file)))
-    period_type = value_type(types[-1])
-    for value in strings:
-        out += _bytes(6, value.encode("utf-8", "replace"))
-    out += _number(9, time.time_ns()) + _number(10, duration_nanos)
-    return bytes(out + _bytes(11, period_type) + _number(12, period))
+        location_ids = [locations.setdefault(frame, len(locations) + 1) for frame in stack]
+        profile.sample.add(location_id=location_ids, value=values)
+    for (name, file, line), location_id in locations.items():
+        function_id = functions.setdefault((name, file), len(functions) + 1)
+        profile.location.add(id=location_id).line.add(function_id=function_id, line=line)
+    for (name, file), function_id in functions.items():
+        shown = index(name or file)
+        profile.function.add(id=function_id, name=shown, system_name=shown, filename=index(file))
+    # The path of a file may be no text.
+    profile.string_table.extend(text.encode("utf-8", "replace").decode() for text in strings)
+    return profile.SerializeToString()
 
 
-def text(found: Iterable[tuple[Stack, int]]) -> str:
+def text(stacks: Iterable[tuple[Stack, int]]) -> str:
     """Stacks for people: how many are alike, and the frames of each."""
     lines = []
-    for stack, count in found:
+    for stack, count in stacks:
         lines += [f"{count} @", *(f"#\t{name}\t{file}:{line}" for name, file, line in stack), ""]
     return "\n".join(lines)
 
@@ -79,34 +74,17 @@ def _functions_of(file: str) -> list[tuple[int, int, str]]:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return []
-    found: list[tuple[int, int, str]] = []
+    functions: list[tuple[int, int, str]] = []
 
     def collect(node: ast.AST, prefix: str) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 name = f"{prefix}{child.name}"
                 if not isinstance(child, ast.ClassDef):
-                    found.append((child.lineno, child.end_lineno or child.lineno, name))
+                    functions.append((child.lineno, child.end_lineno or child.lineno, name))
                 collect(child, f"{name}.")
             else:
                 collect(child, prefix)
 
     collect(tree, "")
-    return found
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
+    return functions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_a_profile_holds_stacks_types_and_values() -> None:
     assert list(profile.sample[0].value) == [2, 20_000_000]
     assert [one.line[0].line for one in profile.location] == [3, 300]
     assert (profile.duration_nanos, profile.period) == (5, 7)
+    period_type = (profile.string_table[profile.period_type.type], profile.string_table[profile.period_type.unit])
+    assert period_type == ("cpu", "nanoseconds")
+    assert [profile.string_table[one.filename] for one in profile.function] == ["a.py", "a.py"]
+
+
+def test_a_file_whose_path_is_no_text_is_named_as_far_as_it_can_be() -> None:
+    path = os.fsdecode(b"caf\xe9.py")
+    raw = pprof.encode([("samples", "count")], [((("", path, 1),), (1,))], 5, 7)
+    profile = profile_type().from_binary(raw)
+    assert profile.string_table[profile.function[0].name] == "caf?.py"
 
 
 def test_a_profile_of_time_names_what_runs() -> None:
