@@ -26,45 +26,45 @@ async def wait_until_gone(receive: Receive) -> None:
         pass
 
 
-class Relay:
-    """Sends one stream. `headers` are those of the answer, less its content type."""
+class Stream:
+    """One stream that a service has been asked for. `headers` are those of every answer of its route."""
 
-    def __init__(
-        self, call: Any, transcoder: Transcoder, form: str, headers: Headers, *, head_only: bool = False
-    ) -> None:
-        self._call = call
+    def __init__(self, call: Any, transcoder: Transcoder, form: str, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        self.call = call
+        self.headers = headers
+        self.started = False
         self._transcoder = transcoder
         self._form = form
-        self._headers = headers
-        self._head_only = head_only
-        self.started = False
 
-    async def run(self, send: Send, receive: Receive) -> None:
-        """Send until the service ends the stream or the caller goes. Its error is raised until it `started`."""
+    async def run(self, send: Send, receive: Receive, headers: Headers, *, head_only: bool) -> None:
+        """Send until the service ends the stream or the caller goes; the stream's error is raised.
+
+        `headers` are those of the answer, less its content type; they are sent once the stream has `started`.
+        """
         gone = asyncio.ensure_future(wait_until_gone(receive))
-        gone.add_done_callback(lambda _: self._call.cancel())
+        gone.add_done_callback(lambda _: self.call.cancel())
         try:
-            message = await self._call.read()
+            message = await self.call.read()
             while message is not grpc.aio.EOF:
                 reply = self._transcoder.reply(message)
                 if not self.started:
-                    await self._start(send, reply.content_type)
-                if self._head_only:
+                    await self._start(send, headers, reply.content_type)
+                if head_only:
                     return
                 await send(self._chunk(self._frame(reply.body)))
-                message = await self._call.read()
+                message = await self.call.read()
             if not self.started:
-                await self._start(send, "application/octet-stream")
-            if (code := await self._call.code()) is not grpc.StatusCode.OK and not gone.done():
+                await self._start(send, headers, "application/octet-stream")
+            if (code := await self.call.code()) is not grpc.StatusCode.OK and not gone.done():
                 raise grpc.aio.AioRpcError(
                     code,
-                    await self._call.initial_metadata(),
-                    await self._call.trailing_metadata(),
-                    await self._call.details(),
+                    await self.call.initial_metadata(),
+                    await self.call.trailing_metadata(),
+                    await self.call.details(),
                 )
         finally:
             gone.cancel()
-            self._call.cancel()
+            self.call.cancel()
 
     async def finish(self, send: Send, problem: Problem | None, trace_id: str) -> None:
         """End a stream that has started, with the error that it ended in."""
@@ -74,11 +74,11 @@ class Relay:
             await send(self._chunk(event if self._form == media.EVENTS else body + b"\n"))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _start(self, send: Send, content_type: str) -> None:
+    async def _start(self, send: Send, headers: Headers, content_type: str) -> None:
         self.started = True
         form = content_type if self._transcoder.gives_download else self._form
-        headers = [(b"content-type", form.encode("latin-1", "replace")), *self._headers]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        content = (b"content-type", form.encode("latin-1", "replace"))
+        await send({"type": "http.response.start", "status": 200, "headers": [content, *headers]})
 
     def _frame(self, body: bytes) -> bytes:
         if self._transcoder.gives_download:

@@ -146,6 +146,9 @@ class ClientGone(Exception):
     """The caller went away; there is nobody to answer."""
 
 
+NO_STORE = (b"cache-control", b"no-store")
+
+
 class Response:
     """A whole answer."""
 
@@ -164,6 +167,9 @@ class Response:
         self.content_type = content_type
         self.headers = headers or []
         self.etag = etag
+
+
+Page = Callable[[Request], Awaitable[Response]]
 
 
 async def send_response(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway.http import conditional, problems
-from gateway.http.exchange import Headers, Networks, Request, Response
+from gateway.http.exchange import NO_STORE, Headers, Networks, Page, Request, Response
 from gateway.pages.health import Health
 from libs.telemetry import metrics
 from libs.version import VERSION
 
-Page = Callable[[Request], Awaitable[Response]]
-
-_NO_STORE: Headers = [(b"cache-control", b"no-store")]
 _REVALIDATE: Headers = [(b"cache-control", b"public, no-cache")]
 
 
@@ -38,7 +34,7 @@ def build(health: Health, openapi: bytes, docs: bytes, docs_policy: str, proxies
 
     async def show_metrics(request: Request) -> Response:
         _only_from_inside(request, proxies)
-        return Response(200, metrics.page(), CONTENT_TYPE_LATEST, list(_NO_STORE))
+        return Response(200, metrics.page(), CONTENT_TYPE_LATEST, [NO_STORE])
 
     return {
         "/livez": livez,
@@ -83,7 +79,7 @@ def _status(document: dict[str, Any]) -> Response:
 
 def _json(status: int, document: dict[str, Any]) -> Response:
     body = json.dumps(document, separators=(",", ":")).encode()
-    headers = list(_NO_STORE)
+    headers = [NO_STORE]
     if status == 503:
         headers.append((b"retry-after", b"1"))
     return Response(status, body, "application/json", headers)

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.http import problems
-from gateway.http.exchange import Request, Response
+from gateway.http.exchange import NO_STORE, Page, Request, Response
 from libs import profiling
 
 
-def build(admit: Callable[[str], Awaitable[None]]) -> dict[str, Callable[[Request], Awaitable[Response]]]:
+def build(admit: Callable[[str], Awaitable[None]]) -> dict[str, Page]:
     """The pages by path. `admit` refuses an authorization that is no administrator's."""
 
     async def answer(request: Request) -> Response:
@@ -31,4 +31,4 @@ async def _profile(request: Request) -> Response:
         raise problems.invalid([("seconds", str(error))]) from None
     except profiling.Busy:
         raise problems.overloaded() from None
-    return Response(200, body, kind, [(b"cache-control", b"no-store")])
+    return Response(200, body, kind, [NO_STORE])

@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import grpc.aio
 
-from gateway.http.exchange import Request, Response
+from gateway.http.exchange import NO_STORE, Page, Request, Response
 from gateway.pages import profiling
 from gateway.pages.health import Health
 from gateway.pages.operations import page
@@ -22,10 +22,6 @@ from libs.auth import ServiceTokens
 from libs.config import Settings
 from libs.telemetry import metrics, recent_page
 from libs.telemetry import pages as telemetry_pages
-
-Page = Callable[[Request], Awaitable[Response]]
-
-_NO_STORE = (b"cache-control", b"no-store")
 
 
 class Operations:
@@ -52,11 +48,11 @@ class Operations:
         await asyncio.gather(self._collector.close(), self._alerts.close())
 
     async def _page(self, _request: Request) -> Response:
-        headers = [_NO_STORE, (b"content-security-policy", self._policy)]
+        headers = [NO_STORE, (b"content-security-policy", self._policy)]
         return Response(200, self._html, "text/html; charset=utf-8", headers)
 
     async def _data(self, request: Request) -> Response:
         await self._admission.admit(request.get("authorization"))
         document = await self._collector.collect()
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return Response(200, body, "application/json", [_NO_STORE])
+        return Response(200, body, "application/json", [NO_STORE])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import calls, channels
+from gateway import channels, metadata
 from gateway.http.problems import Problem
 from tests.unit.gateway import gateway_sample as sample
 from tests.unit.gateway.http_request import request
@@ -17,13 +17,13 @@ from tests.unit.gateway.http_request import request
     [("GET", "/v1/books/b", 2.0), ("POST", "/v1/books", 5.0), ("GET", "/v1/books/b:watch", 60.0)],
 )
 def test_each_kind_of_route_has_its_longest_deadline(method: str, path: str, most: float) -> None:
-    assert calls.longest(sample.route(method, path)[0]) == most
+    assert metadata.longest(sample.route(method, path)[0]) == most
 
 
 @pytest.mark.parametrize(("method", "path", "most"), [("GET", "/v1/books/b", 2.0), ("POST", "/v1/books", 30.0)])
 def test_only_writes_of_payments_may_wait_for_a_provider(method: str, path: str, most: float) -> None:
     route = replace(sample.route(method, path)[0], service="payments")
-    assert calls.longest(route) == most
+    assert metadata.longest(route) == most
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_only_writes_of_payments_may_wait_for_a_provider(method: str, path: str,
     ],
 )
 def test_a_caller_can_shorten_the_deadline_only(name: str, value: str, seconds: float) -> None:
-    assert calls.seconds(request((name, value)), 2.0) == seconds
+    assert metadata.seconds(request((name, value)), 2.0) == seconds
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_caller_can_shorten_the_deadline_only(name: str, value: str, seconds: 
 )
 def test_a_malformed_timeout_is_refused(name: str, value: str) -> None:
     with pytest.raises(Problem) as caught:
-        calls.seconds(request((name, value)), 2.0)
+        metadata.seconds(request((name, value)), 2.0)
     assert caught.value.status == 400
 
 
@@ -65,7 +65,7 @@ def test_metadata_is_what_the_list_allows() -> None:
         ("cookie", "a=b"),
         ("x-http-method-override", "DELETE"),
     )
-    assert dict(calls.metadata(found, "00-t", "r1", "198.51.100.7")) == {
+    assert dict(metadata.sent(found, "00-t", "r1", "198.51.100.7")) == {
         "traceparent": "00-t",
         "x-request-id": "r1",
         "x-forwarded-for": "198.51.100.7",
@@ -79,18 +79,18 @@ def test_metadata_is_what_the_list_allows() -> None:
 
 def test_metadata_that_is_not_visible_ascii_is_refused() -> None:
     with pytest.raises(Problem) as caught:
-        calls.metadata(request(("authorization", "Bearer \xe9")), "t", "r", "c")
+        metadata.sent(request(("authorization", "Bearer \xe9")), "t", "r", "c")
     assert caught.value.status == 400
 
 
 def test_more_metadata_than_a_service_takes_is_refused() -> None:
     with pytest.raises(Problem) as caught:
-        calls.metadata(request(("authorization", "x" * 7200)), "t", "r", "c")
+        metadata.sent(request(("authorization", "x" * 7200)), "t", "r", "c")
     assert caught.value.status == 431
 
 
 def test_only_listed_metadata_comes_back() -> None:
-    assert calls.headers_back((("idempotency-replayed", "true"), ("x-inside", "1"))) == [
+    assert metadata.headers_back((("idempotency-replayed", "true"), ("x-inside", "1"))) == [
         (b"idempotency-replayed", b"true")
     ]
 
