@@ -50,8 +50,8 @@ class Gateway:
         proof: Callable[[], str] = str,
     ) -> None:
         limits = limits or Limits()
-        self._finder = Finder(pages, table, endpoints.build(table.routes, registry, channels))
-        self._caller = Caller(registry, proxies, proof, limits.max_body_bytes)
+        self._finder = Finder(pages, table, endpoints.build(table.routes, registry, channels, limits.max_body_bytes))
+        self._caller = Caller(registry, proxies, proof)
         self._sender = Sender(registry, proxies, encrypted=encrypted)
         self._observer = Observer()
         self._max_in_flight = limits.max_in_flight

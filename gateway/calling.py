@@ -29,11 +29,10 @@ _REVALIDATE = (b"cache-control", b"private, no-cache")
 class Caller:
     """Calls the services."""
 
-    def __init__(self, registry: Registry, proxies: Networks, proof: Callable[[], str], max_body_bytes: int) -> None:
+    def __init__(self, registry: Registry, proxies: Networks, proof: Callable[[], str]) -> None:
         self._registry = registry
         self._proxies = proxies
         self._proof = proof
-        self._max_body_bytes = max_body_bytes
         self._leaving = False
 
     def leave(self) -> None:
@@ -45,13 +44,15 @@ class Caller:
     ) -> Response | Stream:
         """The answer, or a stream that has been opened. `Problem` says why there is neither."""
         form = _negotiate(request, endpoint)
+        if "if-match" in request.headers and not endpoint.honours_if_match:
+            raise problems.invalid([("if-match", "is not honoured by this method")])
         message = await self._message(request, endpoint, segments, receive)
         client = request.client_address(self._proxies)
         request_id = request.request_id(watch.trace_id)
         sent = metadata.sent(request, watch.traceparent, request_id, client, self._proof())
         if endpoint.route.streaming and self._leaving:
             raise problems.leaving()
-        seconds = metadata.seconds(request, endpoint.longest)
+        seconds = metadata.seconds(request, endpoint.max_seconds)
         started = time.monotonic()
         call = endpoint.call(message, timeout=seconds, metadata=sent)
         if endpoint.route.streaming:
@@ -73,7 +74,7 @@ class Caller:
         if endpoint.route.body:
             if request.get("content-encoding") not in ("", "identity"):
                 raise problems.unsupported_media("without a content encoding")
-            body = await read_body(request, receive, self._max_body_bytes)
+            body = await read_body(request, receive, endpoint.max_body_bytes)
             if body and not endpoint.transcoder.takes_upload and not media.is_json(content_type):
                 raise problems.unsupported_media("application/json in UTF-8")
         return endpoint.transcoder.request(segments, request.query, body, content_type)

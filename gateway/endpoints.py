@@ -9,7 +9,6 @@ from typing import Any
 import grpc.aio
 from protobuf import Registry
 
-from gateway import metadata
 from gateway.contracts.descriptors import full_name
 from gateway.contracts.routes import Route
 from gateway.transcode.transcoding import Transcoder
@@ -25,22 +24,34 @@ class Endpoint:
     transcoder: Transcoder
     call: Callable[..., Any]
     """Makes the call: `grpc.aio` knows the types of its multicallables by their stubs only."""
-    longest: float
-    """The most seconds that a call may take."""
+    max_seconds: float
+    """The most that a call may take, and what it gets when its caller asks for nothing."""
+    max_body_bytes: int
+    honours_if_match: bool
     checks_token: bool
     headers: tuple[tuple[bytes, bytes], ...]
     """Of every answer of this route."""
 
 
 def build(
-    routes: Iterable[Route], registry: Registry, channels: Mapping[str, grpc.aio.Channel]
+    routes: Iterable[Route], registry: Registry, channels: Mapping[str, grpc.aio.Channel], max_body_bytes: int
 ) -> dict[Route, Endpoint]:
-    """The endpoint of every route."""
-    return {route: _endpoint(route, registry, channels[route.service]) for route in routes}
+    """The endpoint of every route. None takes a larger body than `max_body_bytes`, whatever its contract says."""
+    return {route: _endpoint(route, registry, channels[route.service], max_body_bytes) for route in routes}
 
 
-def _endpoint(route: Route, registry: Registry, channel: grpc.aio.Channel) -> Endpoint:
+def _endpoint(route: Route, registry: Registry, channel: grpc.aio.Channel, max_body_bytes: int) -> Endpoint:
     name = full_name(route.rpc)
     call: Callable[..., Any] = channel.unary_stream(name) if route.streaming else channel.unary_unary(name)
     headers = (_DEPRECATION,) if route.rpc.deprecated else ()
-    return Endpoint(route, Transcoder(route, registry), call, metadata.longest(route), not route.is_public, headers)
+    limits = route.options.limits
+    return Endpoint(
+        route,
+        Transcoder(route, registry),
+        call,
+        limits.seconds,
+        min(limits.body_bytes, max_body_bytes),
+        limits.if_match,
+        not route.is_public,
+        headers,
+    )

@@ -21,7 +21,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # it is not in the stubs
 from granian.server import MPServer
 
-from gateway.contracts import descriptors, routes
+from gateway.contracts import descriptors, rules
 from gateway.http.exchange import networks
 from libs import listening
 from libs.config import Settings, load_or_exit
@@ -68,8 +68,8 @@ class Server(MPServer):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        routes.build(descriptors.load(settings.gateway.descriptors), settings.services)
-    except (routes.RuleError, OSError, ValueError) as error:
+        rules.build(descriptors.load(settings.gateway.descriptors), settings.services)
+    except (descriptors.RuleError, OSError, ValueError) as error:
         sys.exit(f"contracts: {error}")
     try:
         networks(settings.gateway.trusted_proxies)

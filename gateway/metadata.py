@@ -8,16 +8,11 @@ from collections.abc import Iterable
 import grpc.aio
 from protobuf import Registry
 
-from gateway.contracts.routes import Route
 from gateway.http import conditional, problems
 from gateway.http.exchange import Headers, Request
 from gateway.http.problems import Problem
-from libs.rpc.methods import READ_SECONDS, STREAM_SECONDS, WRITE_SECONDS
 
 Metadata = tuple[tuple[str, str], ...]
-
-# Writes of this service wait for a payment provider.
-SLOW_SERVICE, SLOW_SECONDS = "payments", 30.0
 
 _PASSED_ON = ("authorization", "idempotency-key", "accept-language", "tracestate")
 _PASSED_BACK = {
@@ -29,15 +24,6 @@ _GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _STATUS = "grpc-status-details-bin"
 _SECONDS = re.compile(r"[0-9]{1,8}(\.[0-9]{1,9})?")
-
-
-def longest(route: Route) -> float:
-    """The most seconds that a call of this route may take; also what it gets when nothing is asked for."""
-    if route.streaming:
-        return STREAM_SECONDS
-    if route.http_method == "GET":
-        return READ_SECONDS
-    return SLOW_SECONDS if route.service == SLOW_SERVICE else WRITE_SECONDS
 
 
 def seconds(request: Request, most: float) -> float:

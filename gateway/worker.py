@@ -16,7 +16,7 @@ import structlog
 
 from gateway import channels
 from gateway.app import Gateway, Limits
-from gateway.contracts import descriptors, routes
+from gateway.contracts import descriptors, rules
 from gateway.http.exchange import Receive, Scope, Send, networks
 from gateway.main import DRAIN_SIGNAL
 from gateway.pages import probes
@@ -76,7 +76,7 @@ class Worker:
         """Put everything together, on the worker's loop."""
         settings = self._settings
         registry = descriptors.load(settings.gateway.descriptors)
-        table = routes.build(registry, settings.services)
+        table = rules.build(registry, settings.services)
         opened = {
             name: channels.connect(service.target, [r for r in table.routes if r.service == name])
             for name, service in settings.services.items()
@@ -84,7 +84,7 @@ class Worker:
         tokens = ServiceTokens(settings.auth, "gateway")
         health = Health(opened, tokens, settings.redis.url)
         self._operations = Operations(settings, opened, tokens, health)
-        document = openapi.build(registry, table)
+        document = openapi.build(registry, table, settings.gateway.max_body_bytes)
         page = viewer.render(document)
         proxies = networks(settings.gateway.trusted_proxies)
         self._gateway = Gateway(

@@ -19,6 +19,10 @@ from gateway.contracts.fields import camel
 _OWN = (any_pb2, duration_pb2, error_details_pb2, status_pb2, httpbody_pb2)
 
 
+class RuleError(Exception):
+    """The contracts say what cannot be served; the message names the rule and its method."""
+
+
 def load(path: str = "") -> Registry:
     """Read a descriptor set: the packaged one, or the one at `path`."""
     source = Path(path) if path else files("bazaruto").joinpath("descriptors.binpb")

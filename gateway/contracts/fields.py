@@ -82,6 +82,11 @@ def find(message: DescMessage, name: str) -> DescField | None:
     return by_name(message).get(name)
 
 
+def message_of(one: DescField | None) -> DescMessage | None:
+    """The message that a singular field holds, if it is one."""
+    return one.value.message if one is not None and isinstance(one.value, DescFieldValueMessage) else None
+
+
 @cache
 def by_name(message: DescMessage) -> dict[str, DescField]:
     """All fields of a message by both of their names."""

@@ -1,31 +1,23 @@
-"""The route table: every `google.api.http` rule of the contracts, checked, and found by method and path.
+"""The route table: every route of the contracts, found by method and path.
 
 The most specific template wins, whatever the order of the contracts: first a template with the verb of the
-path, then segment by segment a literal before `*` before `**`. A rule that is wrong, ambiguous or exposes an
-internal method stops the process with the rule named.
+path, then segment by segment a literal before `*` before `**`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from protobuf import DescField, DescFieldValueMessage, DescMessage, DescMethod, Registry
+from protobuf import DescField, DescMethod
 
-from gateway.contracts import descriptors, templates
-from gateway.contracts.fields import Field, FieldError, find, resolve
+from gateway.contracts import descriptors, options, templates
+from gateway.contracts.descriptors import RuleError
+from gateway.contracts.fields import Field
+from gateway.contracts.options import Options
 from gateway.contracts.templates import ONE, REST, Template
 
 ANY_METHOD = "*"
-_BODILESS = frozenset({"GET", "DELETE", "HEAD"})
-_PATTERNS = ("get", "put", "post", "delete", "patch")
-_PUBLIC, _INTERNAL = 1, 4  # bazaruto.options.v1.Audience
-_REQUIRED, _OPTIONAL, _NO_EFFECT = 1, 2, 3  # bazaruto.options.v1.Idempotency
-
-
-class RuleError(Exception):
-    """A rule of the contracts cannot be served; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +32,7 @@ class Route:
     body: str  # "", "*", or the name of a field in the contract
     body_field: DescField | None
     response_field: DescField | None
-    access: Any  # bazaruto.options.v1.Access
-    idempotency: int
+    options: Options
 
     @property
     def name(self) -> str:
@@ -56,22 +47,22 @@ class Route:
     @property
     def needs_key(self) -> bool:
         """Whether it cannot be called without an idempotency key."""
-        return self.idempotency == _REQUIRED
+        return self.options.idempotency == options.KEY_REQUIRED
 
     @property
     def may_have_key(self) -> bool:
         """Whether an idempotency key may be given, and makes it safe to repeat."""
-        return self.idempotency == _OPTIONAL
+        return self.options.idempotency == options.KEY_OPTIONAL
 
     @property
     def is_repeatable(self) -> bool:
         """Whether every call is safe to repeat: it changes nothing, or has a key."""
-        return self.http_method == "GET" or self.idempotency in (_REQUIRED, _NO_EFFECT)
+        return self.http_method == "GET" or self.options.idempotency in (options.KEY_REQUIRED, options.NO_EFFECT)
 
     @property
     def is_public(self) -> bool:
         """Whether it may be called without a token."""
-        return bool(int(self.access.audience) == _PUBLIC)
+        return self.options.audience == options.PUBLIC
 
     def __str__(self) -> str:
         return f"{descriptors.full_name(self.rpc)[1:]} ({self.http_method} {self.template.text})"
@@ -142,86 +133,3 @@ def _walk(node: _Node, segments: list[str], index: int) -> Iterator[_Node]:
             yield from _walk(child, segments, index + 1)
     if (child := node.children.get(REST)) is not None and child.routes:
         yield child
-
-
-def build(registry: Registry, services: Iterable[str]) -> RouteTable:
-    """Read every rule of the contracts. `services` are the processes that can be called."""
-    known = frozenset(services)
-    routes = []
-    for service in descriptors.services(registry):
-        for rpc in service.methods:
-            rule = descriptors.option(registry, rpc.proto.options, "google.api.http")
-            if rule is None:
-                continue
-            routes.append(_route(registry, rpc, rule, known))
-            for additional in rule.additional_bindings:
-                if additional.additional_bindings:
-                    raise RuleError(f"{descriptors.full_name(rpc)[1:]}: additional_bindings cannot be nested")
-                routes.append(_route(registry, rpc, additional, known))
-    return RouteTable(routes)
-
-
-def _route(registry: Registry, rpc: DescMethod, rule: Any, services: frozenset[str]) -> Route:
-    http_method, text = _pattern(rule)
-    where = f"{descriptors.full_name(rpc)[1:]} ({http_method or '?'} {text})"
-
-    def refuse(why: str) -> RuleError:
-        return RuleError(f"{where}: {why}")
-
-    if not http_method:
-        raise refuse("names no method and path")
-    access = descriptors.option(registry, rpc.proto.options, "bazaruto.options.v1.access")
-    if access is None or not int(access.audience):
-        raise refuse("does not say who may call it")
-    if int(access.audience) == _INTERNAL:
-        raise refuse("is for internal services only and cannot have a route")
-    service = descriptors.owner(rpc)
-    if service not in services:
-        raise refuse(f"belongs to no configured service ({service or rpc.parent.type_name})")
-    if rpc.method_kind not in ("unary", "server_streaming"):
-        raise refuse("takes a stream, which a route cannot give")
-    if rule.body and http_method in _BODILESS:
-        raise refuse(f"has a body, which {http_method} has not")
-    try:
-        template = templates.parse(text)
-        path_fields = tuple(resolve(rpc.input, variable.field_path) for variable in template.variables)
-    except (templates.TemplateError, FieldError) as error:
-        raise refuse(str(error)) from None
-    for one in path_fields:
-        if one.repeated or one.map_key is not None:
-            raise refuse(f"{one.path} is repeated and cannot be part of the path")
-    body_field = _top_level(rpc.input, rule.body, refuse, "body") if rule.body not in ("", "*") else None
-    response = _top_level(rpc.output, rule.response_body, refuse, "response_body") if rule.response_body else None
-    idempotency = descriptors.option(registry, rpc.proto.options, "bazaruto.options.v1.idempotency")
-    return Route(
-        rpc,
-        service,
-        http_method,
-        template,
-        path_fields,
-        body_field.name if body_field else rule.body,
-        body_field,
-        response,
-        access,
-        int(idempotency or 0),
-    )
-
-
-def _pattern(rule: Any) -> tuple[str, str]:
-    if rule.pattern is None:
-        return "", ""
-    if rule.pattern.field in _PATTERNS:
-        return rule.pattern.field.upper(), rule.pattern.value
-    return rule.pattern.value.kind.upper(), rule.pattern.value.path
-
-
-def _top_level(message: DescMessage, name: str, refuse: Any, what: str) -> DescField:
-    found = find(message, name)
-    if found is None:
-        raise refuse(f"{what} names {name!r}, which is no field of {message.name}")
-    return found
-
-
-def message_of(one: DescField | None) -> DescMessage | None:
-    """The message that a singular field holds, if it is one."""
-    return one.value.message if one is not None and isinstance(one.value, DescFieldValueMessage) else None

@@ -9,19 +9,20 @@ from typing import Any
 
 from protobuf import DescField, DescFieldValueMap, DescFieldValueMessage, DescMessage, Registry
 
+from gateway.contracts import options
 from gateway.contracts.descriptors import full_name
-from gateway.contracts.fields import WELL_KNOWN
-from gateway.contracts.routes import Route, RouteTable, message_of
+from gateway.contracts.fields import WELL_KNOWN, message_of
+from gateway.contracts.routes import Route, RouteTable
 from gateway.http import conditional, media, problems
 from gateway.reference import comments
 from gateway.reference.schemas import Schema, Schemas
 from gateway.transcode.transcoding import HTTP_BODY
+from libs.rpc.limits import MAX_BODY_BYTES
 from libs.version import VERSION
 
 _ERROR = {"$ref": "#/components/responses/Error"}
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _QUERY_DEPTH = 3
-_ROLES = 3  # bazaruto.options.v1.Audience
 _ABOUT = (
     "Bazaruto over HTTP and JSON.\n\n"
     "Fields are written in lowerCamelCase; 64-bit integers are strings. An error has the body of AIP-193: "
@@ -31,8 +32,8 @@ _ABOUT = (
 _KEY_TEXT = "20 to 255 visible characters. A repeated call with the same key returns the first result."
 
 
-def build(registry: Registry, table: RouteTable) -> dict[str, Any]:
-    """Describe every route."""
+def build(registry: Registry, table: RouteTable, max_body_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """Describe every route. `max_body_bytes` is the most that this gateway takes, whatever a method says."""
     schemas = Schemas(registry)
     paths: dict[str, dict[str, Any]] = {}
     tags: dict[str, str] = {}
@@ -43,7 +44,7 @@ def build(registry: Registry, table: RouteTable) -> dict[str, Any]:
         # Two paths that differ in the names of their variables only are one path to OpenAPI.
         path, variables = by_shape.setdefault(route.template.shape, _path(route))
         tags[service.name] = schemas.comment(service.type_name)
-        operation = _operation(schemas, route, variables)
+        operation = _operation(schemas, route, variables, max_body_bytes)
         number = 1
         while operation["operationId"] in names:  # additional bindings are operations of their own
             number += 1
@@ -82,12 +83,12 @@ def _path(route: Route) -> tuple[str, list[str]]:
     return re.sub(r"\{[^}]*\}", lambda _: f"{{{next(left)}}}", route.template.text), names
 
 
-def _operation(schemas: Schemas, route: Route, variables: list[str]) -> dict[str, Any]:
+def _operation(schemas: Schemas, route: Route, variables: list[str], max_body_bytes: int) -> dict[str, Any]:
     rpc = route.rpc
     text = schemas.comment(f"{rpc.parent.type_name}.{rpc.name}")
     summary, *rest = comments.paragraphs(text) or [rpc.name]
     reasons = comments.reasons(text)
-    roles = list(route.access.roles) if int(route.access.audience) == _ROLES else []
+    roles = list(route.options.roles) if route.options.audience == options.ROLES else []
     if roles:
         rest.append(f"Needs one of the roles: {', '.join(f'`{role}`' for role in roles)}.")
     operation: dict[str, Any] = {
@@ -98,12 +99,13 @@ def _operation(schemas: Schemas, route: Route, variables: list[str]) -> dict[str
         "parameters": list(_parameters(schemas, route, variables)),
     }
     if route.body:
-        operation["requestBody"] = _request_body(schemas, route)
+        operation["requestBody"] = _request_body(schemas, route, max_body_bytes)
     operation["responses"] = _responses(schemas, route, reasons)
     operation["security"] = [] if route.is_public else [{"accessToken": []}]
     if rpc.deprecated:
         operation["deprecated"] = True
     operation["x-rpc"] = full_name(rpc)[1:]
+    operation["x-deadline"] = f"{route.options.limits.seconds:g}s"
     if roles:
         operation["x-roles"] = roles
     if reasons:
@@ -128,10 +130,12 @@ def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterato
     if route.needs_key or route.may_have_key:
         key = {"type": "string", "minLength": 20, "maxLength": 255, "description": _KEY_TEXT}
         yield _parameter("Idempotency-Key", "header", key, required=route.needs_key)
-    if conditional.etag_field(route.rpc.output) is not None and not route.streaming:
-        name = "If-None-Match" if route.http_method == "GET" else "If-Match"
-        told = "Answer 304 if it is still the current tag." if name != "If-Match" else "Change only if it is."
-        yield _parameter(name, "header", {"type": "string", "description": f"An entity tag. {told}"})
+    if route.options.limits.if_match:
+        tag = {"type": "string", "description": "An entity tag. Change only if it is still the current one."}
+        yield _parameter("If-Match", "header", tag)
+    if route.http_method == "GET" and conditional.etag_field(route.rpc.output) is not None and not route.streaming:
+        tag = {"type": "string", "description": "An entity tag. Answer 304 if it is still the current one."}
+        yield _parameter("If-None-Match", "header", tag)
 
 
 def _parameter(name: str, place: str, schema: Schema, *, required: bool = False) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def _at(message: DescMessage, path: str) -> DescField:
     return next(field for field in message.fields if field.name == last)
 
 
-def _request_body(schemas: Schemas, route: Route) -> dict[str, Any]:
+def _request_body(schemas: Schemas, route: Route, max_body_bytes: int) -> dict[str, Any]:
     if route.body_field is not None:
         kind = message_of(route.body_field)
         partial = route.http_method == "PATCH"
@@ -183,7 +187,11 @@ def _request_body(schemas: Schemas, route: Route) -> dict[str, Any]:
         schema = schemas.message(kind, without=bound) if bound else schemas.refer(kind)
         required = any(schemas.is_required(f) for f in kind.fields if f.name not in bound)
     content_type = "*/*" if kind is not None and kind.type_name == HTTP_BODY else media.JSON
-    return {"required": required, "content": {content_type: {"schema": schema}}}
+    return {
+        "description": f"At most {min(route.options.limits.body_bytes, max_body_bytes)} bytes.",
+        "required": required,
+        "content": {content_type: {"schema": schema}},
+    }
 
 
 def _responses(schemas: Schemas, route: Route, reasons: list[str]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     parts = [
         f'<section><h3 id="{operation["operationId"]}"><span class="method">{method.upper()}</span>'
         f"<code>{escape(path)}</code></h3>{_text(operation['description'])}<p>{access} "
-        f"RPC: <code>{escape(operation['x-rpc'])}</code></p>"
+        f"RPC: <code>{escape(operation['x-rpc'])}</code>. Takes at most {operation['x-deadline']}.</p>"
     ]
     if operation["parameters"]:
         rows = [
@@ -83,8 +83,9 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
         ]
         parts.append("<h4>Parameters</h4>" + _table(("Name", "Type", "Meaning"), rows))
     if "requestBody" in operation:
+        limit = _text(operation["requestBody"]["description"])
         for kind, content in operation["requestBody"]["content"].items():
-            parts.append(f"<h4>Body ({escape(kind)})</h4>{_schema(content['schema'])}")
+            parts.append(f"<h4>Body ({escape(kind)})</h4>{limit}{_schema(content['schema'])}")
     for kind, content in operation["responses"]["200"]["content"].items():
         parts.append(f"<h4>Answer ({escape(kind)})</h4>{_schema(content['schema'])}")
     if reasons := operation.get("x-error-reasons"):

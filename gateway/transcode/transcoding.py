@@ -13,8 +13,8 @@ from typing import Any, cast
 from protobuf import DescField, DescFieldValueMessage, DescMessage, Message, Registry
 
 from gateway.contracts import templates
-from gateway.contracts.fields import FieldError, find
-from gateway.contracts.routes import Route, message_of
+from gateway.contracts.fields import FieldError, find, message_of
+from gateway.contracts.routes import Route
 from gateway.http import conditional, media, problems
 from gateway.transcode import patch, strict
 from gateway.transcode.query import Query

@@ -16,7 +16,7 @@ import grpc
 
 from libs.auth import ANONYMOUS, Caller, TokenVerifier
 from libs.errors import ConcurrentChange, ResourceNotFound
-from libs.rpc.methods import Method
+from libs.rpc.methods import ContractError, Method
 from libs.rpc.page_tokens import PageTokens
 
 GATEWAY = "gateway"  # the service whose word about addresses counts
@@ -55,7 +55,12 @@ class Call:
         return _address_of(self.context.peer())
 
     def check_etag(self, etag: str) -> None:
-        """Refuse with `ConcurrentChange` when the caller asked for another state of the resource (`If-Match`)."""
+        """Refuse with `ConcurrentChange` when the caller asked for another state of the resource (`If-Match`).
+
+        `ContractError` when the method does not declare that it looks: over HTTP the header would never arrive.
+        """
+        if not self.method.if_match:
+            raise ContractError(f"{self.method.full_name} does not declare option if_match")
         wanted = self.metadata.get("if-match", "")
         if wanted and wanted != "*" and etag not in [tag.strip().strip('"') for tag in wanted.split(",")]:
             raise ConcurrentChange

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bazaruto.options.v1 import options_pb2
-
-READ_SECONDS = 2.0
-WRITE_SECONDS = 5.0
-STREAM_SECONDS = 60.0
+from libs.rpc import limits
 
 
 class ContractError(Exception):
-    """A contract lacks something that a server needs to know."""
+    """A contract lacks something that a server needs to know, or contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class Method:
     idempotency: int
     default_seconds: float
     """The deadline of a call that brings none."""
+    if_match: bool
+    """Whether a call may depend on the version of what it changes."""
     reply_class: type[Message]
 
     @property
@@ -53,7 +53,9 @@ class Method:
 
 
 def of_service(service: ServiceDescriptor) -> dict[str, Method]:
-    """The methods of a service, by path. `ContractError` names a method that does not say who may call it."""
+    """The methods of a service, by path. `ContractError` names a method that does not say who may call it, or whose
+    options contradict each other.
+    """
     return {method.path: method for method in map(_of_method, service.methods)}
 
 
@@ -65,13 +67,30 @@ def _of_method(descriptor: MethodDescriptor) -> Method:
         raise ContractError(f"{name} does not declare who may call it (option bazaruto.options.v1.access)")
     if access.audience == options_pb2.AUDIENCE_ROLES and not access.roles:
         raise ContractError(f"{name} admits roles and lists none")
-    reads = options.Extensions[annotations_pb2.http].WhichOneof("pattern") == "get"
-    seconds = STREAM_SECONDS if descriptor.server_streaming else READ_SECONDS if reads else WRITE_SECONDS
+    limit = _limits(descriptor, options, name)
     return Method(
         path=f"/{name}",
         audience=access.audience,
         roles=frozenset(access.roles),
         idempotency=options.Extensions[options_pb2.idempotency],
-        default_seconds=seconds,
+        default_seconds=limit.seconds,
+        if_match=limit.if_match,
         reply_class=GetMessageClass(descriptor.output_type),
     )
+
+
+def _limits(descriptor: MethodDescriptor, options: MethodOptions, name: str) -> limits.MethodLimits:
+    rule = options.Extensions[annotations_pb2.http]
+    deadline = options.Extensions[options_pb2.deadline] if options.HasExtension(options_pb2.deadline) else None
+    has_body_limit = options.HasExtension(options_pb2.max_body_bytes)
+    try:
+        return limits.of_method(
+            reads=rule.WhichOneof("pattern") == "get",
+            streams=descriptor.server_streaming,
+            has_body=any(one.body for one in (rule, *rule.additional_bindings)),
+            deadline=None if deadline is None else deadline.ToTimedelta().total_seconds(),
+            max_body_bytes=options.Extensions[options_pb2.max_body_bytes] if has_body_limit else None,
+            if_match=options.Extensions[options_pb2.if_match],
+        )
+    except limits.LimitInvalid as error:
+        raise ContractError(f"{name}: {error}") from None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib.resources import files
+from typing import cast
 
+import grpc
 import pytest
-from google.api import annotations_pb2
-from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor import MethodDescriptor
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from bazaruto.common.v1 import error_reason_pb2
 from bazaruto.operations.v1 import health_pb2, operations_pb2
@@ -21,7 +24,8 @@ from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
 from bazaruto.users.v1 import auth_pb2, user_pb2
-from libs.rpc import methods
+from libs.rpc import calls, methods
+from libs.rpc.page_tokens import PageTokens
 
 AUDIT = (payments_audit_pb2, policies_audit_pb2, quotes_audit_pb2, users_audit_pb2)
 BILLING = (invoice_pb2, ledger_pb2, payment_pb2)
@@ -32,6 +36,10 @@ METHODS = [
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
+WAITS_FOR_THE_PROVIDER = {
+    "bazaruto.payments.v1.PaymentService.PayInvoice",
+    "bazaruto.payments.v1.PaymentService.ConfirmPayment",
+}
 
 
 def _comments() -> dict[str, str]:
@@ -71,14 +79,87 @@ def test_reasons_that_comments_name_exist() -> None:
         assert named <= known | others, name
 
 
-def test_method_without_access_is_refused_at_start() -> None:
+def door(options: descriptor_pb2.MethodOptions, *, stream: bool = False) -> ServiceDescriptor:
+    """A service with one method."""
     file = descriptor_pb2.FileDescriptorProto(name="open.proto", package="open", syntax="proto3")
     file.message_type.add(name="Nothing")
-    service = file.service.add(name="Door")
-    service.method.add(name="Enter", input_type=".open.Nothing", output_type=".open.Nothing")
-    from google.protobuf import descriptor_pool
-
+    method = file.service.add(name="Door").method.add(
+        name="Enter", input_type=".open.Nothing", output_type=".open.Nothing", server_streaming=stream
+    )
+    method.options.CopyFrom(options)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
+    service: ServiceDescriptor = pool.FindServiceByName("open.Door")
+    return service
+
+
+def public(**rule: str) -> descriptor_pb2.MethodOptions:
+    """Options of a method for everybody, with a route where there is a rule."""
+    options = descriptor_pb2.MethodOptions()
+    options.Extensions[options_pb2.access].audience = options_pb2.AUDIENCE_PUBLIC
+    if rule:
+        options.Extensions[annotations_pb2.http].MergeFrom(http_pb2.HttpRule(**rule))
+    return options
+
+
+def test_method_without_access_is_refused_at_start() -> None:
     with pytest.raises(methods.ContractError, match=r"open\.Door/Enter does not declare who may call it"):
-        methods.of_service(pool.FindServiceByName("open.Door"))
+        methods.of_service(door(descriptor_pb2.MethodOptions()))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
+def test_only_what_waits_for_the_provider_takes_longer_than_its_kind(method: MethodDescriptor) -> None:
+    reads = method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") == "get"
+    seconds = 60 if method.server_streaming else 2 if reads else 5
+    if method.full_name in WAITS_FOR_THE_PROVIDER:
+        seconds = 30
+    declared = methods.of_service(method.containing_service)
+    assert declared[f"/{method.containing_service.full_name}/{method.name}"].default_seconds == seconds
+
+
+def test_versions_are_looked_at_by_two_methods() -> None:
+    looking = {
+        method.full_name
+        for service in {method.containing_service.full_name: method.containing_service for method in METHODS}.values()
+        for method in methods.of_service(service).values()
+        if method.if_match
+    }
+    assert looking == {"bazaruto.users.v1.UserService/UpdateUser", "bazaruto.quotes.v1.QuoteService/AcceptQuote"}
+
+
+def test_look_at_the_version_that_a_method_does_not_declare_is_an_error() -> None:
+    (method,) = methods.of_service(door(public())).values()
+    call = calls.Call(method, {}, 0.0, cast(grpc.ServicerContext, None), PageTokens(b"secret"))
+    with pytest.raises(methods.ContractError, match=r"open\.Door/Enter does not declare option if_match"):
+        call.check_etag("v1")
+
+
+def _too_long(options: descriptor_pb2.MethodOptions) -> None:
+    options.Extensions[options_pb2.deadline].FromSeconds(31)
+
+
+def _too_large(options: descriptor_pb2.MethodOptions) -> None:
+    options.Extensions[options_pb2.max_body_bytes] = 1048577
+
+
+def _versioned(options: descriptor_pb2.MethodOptions) -> None:
+    options.Extensions[options_pb2.if_match] = True
+
+
+@pytest.mark.parametrize(
+    ("rule", "declare", "stream", "why"),
+    [
+        ({}, _too_long, False, "option deadline is more than 30 s"),
+        ({"post": "/v1/door", "body": "*"}, _too_large, False, "option max_body_bytes is not between 1 and 1048576"),
+        ({"post": "/v1/door"}, _too_large, False, "option max_body_bytes is for a route with a body"),
+        ({"get": "/v1/door"}, _versioned, False, "option if_match is for a change"),
+        ({}, _versioned, True, "option if_match is for a change"),
+    ],
+)
+def test_options_that_contradict_their_method_are_refused_at_start(
+    rule: dict[str, str], declare: Callable[[descriptor_pb2.MethodOptions], None], stream: bool, why: str
+) -> None:
+    options = public(**rule)
+    declare(options)
+    with pytest.raises(methods.ContractError, match=rf"open\.Door/Enter: {why}"):
+        methods.of_service(door(options, stream=stream))

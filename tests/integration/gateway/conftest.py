@@ -26,7 +26,7 @@ def service() -> Iterator[Service]:
 def gateway(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """The gateway in front of it."""
     folder = tmp_path_factory.mktemp("gateway")
-    extra = {"GATEWAY__TRUSTED_PROXIES": '["127.0.0.2/32"]', "GATEWAY__MAX_BODY_BYTES": "20000"}
+    extra = {"GATEWAY__TRUSTED_PROXIES": '["127.0.0.2/32"]', "GATEWAY__MAX_BODY_BYTES": "100000"}
     with running_gateway(folder, service.target, **extra) as running:
         yield running
 

@@ -131,14 +131,14 @@ def test_a_form_that_is_not_offered_is_406_before_anything_is_done(client: httpx
 
 def test_a_body_over_the_limit_is_413_by_its_announced_length(gateway: Any) -> None:
     answer = gateway.raw(
-        b"POST /v1/books HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20001\r\n\r\n", wait=3
+        b"POST /v1/books HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n", wait=3
     )
     assert answer.startswith(b"HTTP/1.1 413")
 
 
 def test_a_body_over_the_limit_is_413_while_it_arrives(client: httpx.Client) -> None:
     def parts() -> Any:
-        for _ in range(30):
+        for _ in range(70):
             yield b" " * 1000
 
     response = client.post("/v1/books", content=parts(), headers={"content-type": "application/json"})
@@ -146,10 +146,16 @@ def test_a_body_over_the_limit_is_413_while_it_arrives(client: httpx.Client) -> 
 
 
 def test_a_body_of_the_limit_is_read(client: httpx.Client) -> None:
-    body = b'{"title": "' + b"x" * (20000 - 13) + b'"}'
-    assert len(body) == 20000
+    body = b'{"title": "' + b"x" * (65536 - 13) + b'"}'
+    assert len(body) == 65536
     response = client.post("/v1/books", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 200
+
+
+def test_a_method_that_needs_a_larger_body_says_so_and_the_setting_caps_it(client: httpx.Client) -> None:
+    for size, status in ((65537, 200), (100000, 200), (100001, 413)):
+        content = client.put("/v1/books/b/content", content=bytes(size), headers={"content-type": "image/png"})
+        assert content.status_code == status
 
 
 def test_a_long_url_is_414(client: httpx.Client) -> None:
@@ -201,6 +207,24 @@ def test_a_change_can_depend_on_the_version(client: httpx.Client) -> None:
     assert client.patch("/v1/books/b", json={"title": "x"}, headers={"if-match": '"v1"'}).status_code == 200
     lost = client.patch("/v1/books/b", json={"title": "x"}, headers={"if-match": '"v0"'})
     assert (lost.status_code, reason(lost)) == (409, "CONCURRENT_CHANGE")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/books"), ("GET", "/v1/books/b"), ("DELETE", "/v1/books/b")])
+def test_if_match_is_refused_where_nobody_looks_at_it(
+    client: httpx.Client, service: Any, method: str, path: str
+) -> None:
+    before = len(service.library.calls)
+    content = b"{}" if method == "POST" else None
+    headers = {"if-match": '"v1"', "content-type": "application/json"}
+    refused = client.request(method, path, content=content, headers=headers)
+    assert (refused.status_code, reason(refused)) == (400, "INVALID_FIELD")
+    assert "if-match" in refused.json()["error"]["message"]
+    assert len(service.library.calls) == before
+
+
+def test_a_method_has_the_deadline_that_it_declares(client: httpx.Client) -> None:
+    left = float(client.request("LOCK", "/v1/books/metadata").json()["labels"]["deadline"])
+    assert 7.0 < left <= 7.55  # gRPC rounds up
 
 
 def test_a_download_comes_as_it_is_and_an_upload_goes_as_it_is(client: httpx.Client) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import protobuf
 from grpc_tools import protoc
 
-from gateway.contracts import descriptors, routes
-from gateway.contracts.routes import Route
+from gateway.contracts import descriptors, rules
+from gateway.contracts.routes import Route, RouteTable
 from gateway.transcode.transcoding import Transcoder
 
 HEAD = """
@@ -71,6 +71,7 @@ service LibraryService {
       additional_bindings {put: "/v1/books/{book.book_id}" body: "book"}
     };
     PUBLIC
+    option (bazaruto.options.v1.if_match) = true;
   }
   // Remove a book.
   rpc DeleteBook(GetBookRequest) returns (google.protobuf.Empty) {
@@ -88,6 +89,7 @@ service LibraryService {
     option (google.api.http) = {custom: {kind: "LOCK" path: "/v1/books/{book_id}"}};
     option deprecated = true;
     PUBLIC
+    option (bazaruto.options.v1.deadline) = {seconds: 7 nanos: 500000000};
   }
   // Follow a book.
   rpc WatchBook(GetBookRequest) returns (stream Book) {
@@ -108,6 +110,7 @@ service LibraryService {
   rpc UploadBook(UploadRequest) returns (Book) {
     option (google.api.http) = {put: "/v1/books/{book_id}/content" body: "content"};
     PUBLIC
+    option (bazaruto.options.v1.max_body_bytes) = 1048576;
   }
 }
 
@@ -224,9 +227,9 @@ def registry() -> protobuf.Registry:
 
 
 @cache
-def table() -> routes.RouteTable:
+def table() -> RouteTable:
     """The routes of the sample."""
-    return routes.build(registry(), ["quotes"])
+    return rules.build(registry(), ["quotes"])
 
 
 def kind(name: str) -> protobuf.DescMessage:

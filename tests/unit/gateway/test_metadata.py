@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gateway import channels, metadata
 from gateway.http.problems import Problem
 from tests.unit.gateway import gateway_sample as sample
 from tests.unit.gateway.http_request import request
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "most"),
-    [("GET", "/v1/books/b", 2.0), ("POST", "/v1/books", 5.0), ("GET", "/v1/books/b:watch", 60.0)],
-)
-def test_each_kind_of_route_has_its_longest_deadline(method: str, path: str, most: float) -> None:
-    assert metadata.longest(sample.route(method, path)[0]) == most
-
-
-@pytest.mark.parametrize(("method", "path", "most"), [("GET", "/v1/books/b", 2.0), ("POST", "/v1/books", 30.0)])
-def test_only_writes_of_payments_may_wait_for_a_provider(method: str, path: str, most: float) -> None:
-    route = replace(sample.route(method, path)[0], service="payments")
-    assert metadata.longest(route) == most
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,24 @@ from __future__ import annotations
 import pytest
 
 from bazarutod.stack import SERVICES
-from gateway.contracts import descriptors, routes
-from gateway.contracts.routes import RuleError
+from gateway.contracts import descriptors, rules
+from gateway.contracts.descriptors import RuleError
+from gateway.contracts.routes import RouteTable
 from tests.unit.gateway import gateway_sample as sample
 from tests.unit.gateway.gateway_sample import rpc
 
 
-def table_of(*rpcs: str) -> routes.RouteTable:
-    return routes.build(descriptors.registry(sample.contract(*rpcs)), ["quotes"])
+def table_of(*rpcs: str) -> RouteTable:
+    return rules.build(descriptors.registry(sample.contract(*rpcs)), ["quotes"])
 
 
-def name_of(table: routes.RouteTable, method: str, path: str) -> str:
+def name_of(table: RouteTable, method: str, path: str) -> str:
     found = table.find(method, path)
     return found[0].rpc.name if found else ""
 
 
 @pytest.fixture(scope="module")
-def overlapping() -> routes.RouteTable:
+def overlapping() -> RouteTable:
     """Templates that match the same paths, the least specific first."""
     return table_of(
         rpc("Rest", 'get: "/v1/{name=**}"'),
@@ -58,23 +59,23 @@ def overlapping() -> routes.RouteTable:
         ("", ""),
     ],
 )
-def test_the_most_specific_template_wins(overlapping: routes.RouteTable, path: str, expected: str) -> None:
+def test_the_most_specific_template_wins(overlapping: RouteTable, path: str, expected: str) -> None:
     assert name_of(overlapping, "GET", path) == expected
 
 
 def test_a_less_specific_template_serves_a_method_that_the_specific_one_has_not(
-    overlapping: routes.RouteTable,
+    overlapping: RouteTable,
 ) -> None:
     assert name_of(overlapping, "PUT", "/v1/me") == "PutStar"
     assert overlapping.allowed("/v1/me") == {"GET", "POST", "PUT"}
 
 
-def test_a_known_verb_is_never_part_of_a_variable(overlapping: routes.RouteTable) -> None:
+def test_a_known_verb_is_never_part_of_a_variable(overlapping: RouteTable) -> None:
     assert name_of(overlapping, "PUT", "/v1/you:verb") == ""
     assert overlapping.allowed("/v1/you:verb") == {"GET"}
 
 
-def test_an_unknown_path_allows_nothing(overlapping: routes.RouteTable) -> None:
+def test_an_unknown_path_allows_nothing(overlapping: RouteTable) -> None:
     assert overlapping.allowed("/nothing") == set()
 
 
@@ -92,7 +93,7 @@ def test_additional_bindings_and_custom_methods_are_routes() -> None:
 
 def test_every_public_method_of_the_platform_has_its_route() -> None:
     registry = descriptors.load()
-    table = routes.build(registry, SERVICES)
+    table = rules.build(registry, SERVICES)
     routed = {route.rpc for route in table.routes}
     for service in descriptors.services(registry):
         for method in service.methods:
@@ -148,4 +149,4 @@ def test_a_method_that_takes_a_stream_has_no_route() -> None:
 
 def test_a_route_needs_a_configured_service() -> None:
     with pytest.raises(RuleError, match="no configured service"):
-        routes.build(sample.registry(), ["users"])
+        rules.build(sample.registry(), ["users"])

@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from bazarutod.stack import SERVICES
-from gateway.contracts import descriptors, routes
+from gateway.contracts import descriptors, rules
 from gateway.reference import openapi, viewer
 from tests.unit.gateway import gateway_sample as sample
 
@@ -19,7 +19,7 @@ from tests.unit.gateway import gateway_sample as sample
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     registry = descriptors.load()
-    return openapi.build(registry, routes.build(registry, SERVICES))
+    return openapi.build(registry, rules.build(registry, SERVICES))
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def test_a_document_with_every_feature_is_valid(sample_document: dict[str, Any])
 
 def test_the_same_contracts_give_the_same_bytes(document: dict[str, Any]) -> None:
     registry = descriptors.load()
-    again = openapi.build(registry, routes.build(registry, SERVICES))
+    again = openapi.build(registry, rules.build(registry, SERVICES))
     assert openapi.encode(document) == openapi.encode(again)
 
 
 def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> None:
-    table = routes.build(descriptors.load(), SERVICES)
+    table = rules.build(descriptors.load(), SERVICES)
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert described == {
         (route.http_method, route.template.text.replace("{user.user_id}", "{user_id}")) for route in table.routes
@@ -70,6 +70,31 @@ def test_rules_comments_and_examples_of_the_contract_are_in_the_schema(document:
 def test_an_idempotency_key_is_a_parameter(document: dict[str, Any]) -> None:
     parameters = {one["name"]: one for one in document["paths"]["/v1/policies"]["post"]["parameters"]}
     assert parameters["Idempotency-Key"]["required"] is True
+
+
+def test_if_match_is_a_parameter_where_it_is_honoured(document: dict[str, Any]) -> None:
+    honouring = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if any(parameter["name"] == "If-Match" for parameter in operation["parameters"])
+    }
+    assert honouring == {"UserService_UpdateUser", "QuoteService_AcceptQuote"}
+
+
+def test_an_operation_says_how_long_it_takes_at_most(document: dict[str, Any]) -> None:
+    assert document["paths"]["/v1/quotes/{quote_id}"]["get"]["x-deadline"] == "2s"
+    assert document["paths"]["/v1/quotes"]["post"]["x-deadline"] == "5s"
+    assert document["paths"]["/v1/invoices/{invoice_id}:pay"]["post"]["x-deadline"] == "30s"
+
+
+def test_a_body_says_how_large_it_may_be(sample_document: dict[str, Any]) -> None:
+    upload = sample_document["paths"]["/v1/books/{book_id}/content"]["put"]["requestBody"]
+    assert upload["description"] == "At most 1048576 bytes."
+    smaller = openapi.build(sample.registry(), sample.table(), max_body_bytes=20000)
+    for path in ("/v1/books", "/v1/books/{book_id}:lend"):
+        assert sample_document["paths"][path]["post"]["requestBody"]["description"] == "At most 65536 bytes."
+        assert smaller["paths"][path]["post"]["requestBody"]["description"] == "At most 20000 bytes."
 
 
 def test_the_reasons_of_an_rpc_are_examples_of_its_errors(document: dict[str, Any]) -> None:

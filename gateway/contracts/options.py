@@ -1,0 +1,85 @@
+"""What a method declares about itself, beyond its route, in the options of `bazaruto.options.v1`.
+
+Options that contradict each other, and those that this gateway does not know, stop the process: what a contract
+promises and nobody keeps is worse than a gateway that does not start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from protobuf import DescExtension, DescMethod, Registry
+
+from gateway.contracts import descriptors
+from gateway.contracts.descriptors import RuleError
+from libs.rpc import limits
+from libs.rpc.limits import MethodLimits
+
+PUBLIC, AUTHENTICATED, ROLES, INTERNAL = 1, 2, 3, 4  # bazaruto.options.v1.Audience
+NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT = 0, 1, 2, 3  # bazaruto.options.v1.Idempotency
+_AUDIENCES = (PUBLIC, AUTHENTICATED, ROLES, INTERNAL)
+_IDEMPOTENCIES = (NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT)
+_PACKAGE = "bazaruto.options.v1."
+_KNOWN = frozenset({"access", "idempotency", "deadline", "max_body_bytes", "if_match"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one method."""
+
+    audience: int
+    roles: tuple[str, ...]
+    """One of these is needed, where the audience is `ROLES`."""
+    idempotency: int
+    limits: MethodLimits
+
+
+def of_method(registry: Registry, rpc: DescMethod, *, reads: bool, has_body: bool) -> Options:
+    """The options of a method that reads (its route is a GET) or has a body over HTTP.
+
+    `RuleError` names the method and the option that is wrong.
+    """
+
+    def declared(name: str) -> Any:
+        return descriptors.option(registry, rpc.proto.options, _PACKAGE + name)
+
+    def refuse(why: str) -> RuleError:
+        return RuleError(f"{descriptors.full_name(rpc)[1:]}: {why}")
+
+    for name in _unknown(registry):
+        if declared(name) is not None:
+            raise refuse(f"declares option {name}, which this gateway does not know")
+    access = declared("access")
+    if access is None or not int(access.audience):
+        raise refuse("does not say who may call it")
+    audience, idempotency = int(access.audience), int(declared("idempotency") or 0)
+    if audience not in _AUDIENCES:
+        raise refuse(f"option access has the audience {audience}, which this gateway does not know")
+    if idempotency not in _IDEMPOTENCIES:
+        raise refuse(f"option idempotency is {idempotency}, which this gateway does not know")
+    deadline = declared("deadline")
+    try:
+        limit = limits.of_method(
+            reads=reads,
+            streams=rpc.method_kind == "server_streaming",
+            has_body=has_body,
+            deadline=None if deadline is None else deadline.seconds + deadline.nanos / 1e9,
+            max_body_bytes=declared("max_body_bytes"),
+            if_match=bool(declared("if_match")),
+        )
+    except limits.LimitInvalid as error:
+        raise refuse(str(error)) from None
+    return Options(audience, tuple(access.roles), idempotency, limit)
+
+
+@cache
+def _unknown(registry: Registry) -> tuple[str, ...]:
+    """Options of the package that are younger than this gateway."""
+    names = (item.type_name for item in registry if isinstance(item, DescExtension))
+    return tuple(
+        name.removeprefix(_PACKAGE)
+        for name in names
+        if name.startswith(_PACKAGE) and name.removeprefix(_PACKAGE) not in _KNOWN
+    )
