@@ -21,7 +21,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # it is not in the stubs
 from granian.server import MPServer
 
-from gateway.contracts import descriptors, rules
+from gateway.contracts import descriptors, keys, rules
 from gateway.http.exchange import networks
 from libs import listening
 from libs.config import Settings, load_or_exit
@@ -68,7 +68,9 @@ class Server(MPServer):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        rules.build(descriptors.load(settings.gateway.descriptors), settings.services)
+        registry = descriptors.load(settings.gateway.descriptors)
+        rules.build(registry, settings.services)
+        keys.publisher(registry, settings.services)
     except (descriptors.RuleError, OSError, ValueError) as error:
         sys.exit(f"contracts: {error}")
     try:

@@ -16,12 +16,13 @@ import structlog
 
 from gateway import channels
 from gateway.app import Gateway, Limits
-from gateway.contracts import descriptors, rules
+from gateway.contracts import descriptors, keys, rules
 from gateway.http.exchange import Receive, Scope, Send, networks
 from gateway.main import DRAIN_SIGNAL
 from gateway.pages import probes
 from gateway.pages.health import Health
 from gateway.pages.operations import Operations
+from gateway.pages.operations.keys import PublishedKeys
 from gateway.reference import openapi, viewer
 from libs import readiness, telemetry
 from libs.auth import ServiceTokens
@@ -83,7 +84,8 @@ class Worker:
         }
         tokens = ServiceTokens(settings.auth, "gateway")
         health = Health(opened, tokens, settings.redis.url)
-        self._operations = Operations(settings, opened, tokens, health)
+        published = PublishedKeys(keys.publisher(registry, settings.services), opened)
+        self._operations = Operations(settings, opened, tokens, health, published)
         document = openapi.build(registry, table, settings.gateway.max_body_bytes)
         page = viewer.render(document)
         proxies = networks(settings.gateway.trusted_proxies)

@@ -56,7 +56,7 @@ def services(contracts: Registry) -> list[DescService]:
 
 
 def owner(method: DescMethod) -> str:
-    """The service process that answers a method: `policies` for `bazaruto.policies.v1.PolicyService`."""
+    """The service process that answers a method: `lending` for `bazaruto.lending.v1.LibraryService`."""
     parts = method.parent.type_name.split(".")
     return parts[1] if len(parts) > 3 else ""
 
@@ -70,5 +70,5 @@ def option(contracts: Registry, options: Message | None, name: str) -> Any:
 
 
 def full_name(method: DescMethod) -> str:
-    """The path of a method on the wire, for example `/bazaruto.policies.v1.PolicyService/GetPolicy`."""
+    """The path of a method on the wire, for example `/bazaruto.lending.v1.LibraryService/GetBook`."""
     return f"/{method.parent.type_name}/{method.name}"

@@ -22,7 +22,8 @@ NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT = 0, 1, 2, 3  # bazaruto.options.v
 _AUDIENCES = (PUBLIC, AUTHENTICATED, ROLES, INTERNAL)
 _IDEMPOTENCIES = (NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT)
 _PACKAGE = "bazaruto.options.v1."
-_KNOWN = frozenset({"access", "idempotency", "deadline", "max_body_bytes", "if_match"})
+ACCESS, PUBLISHES_KEYS = f"{_PACKAGE}access", f"{_PACKAGE}publishes_keys"
+_KNOWN = frozenset({"access", "idempotency", "deadline", "max_body_bytes", "if_match", "publishes_keys"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The route as metrics, spans and logs write it: `/v1/policies/{policy_id}`."""
+        """The route as metrics, spans and logs write it: `/v1/books/{book_id}`."""
         return self.template.text
 
     @property

@@ -18,6 +18,7 @@ from gateway.pages.operations import page
 from gateway.pages.operations.admission import Admission
 from gateway.pages.operations.alerts import Alerts
 from gateway.pages.operations.collecting import Collector
+from gateway.pages.operations.keys import PublishedKeys
 from libs.auth import ServiceTokens
 from libs.config import Settings
 from libs.telemetry import metrics, recent_page
@@ -28,9 +29,14 @@ class Operations:
     """The pages for operators, of one worker of the gateway."""
 
     def __init__(
-        self, settings: Settings, channels: Mapping[str, grpc.aio.Channel], tokens: ServiceTokens, health: Health
+        self,
+        settings: Settings,
+        channels: Mapping[str, grpc.aio.Channel],
+        tokens: ServiceTokens,
+        health: Health,
+        keys: PublishedKeys,
     ) -> None:
-        self._admission = Admission(settings.auth, channels["users"])
+        self._admission = Admission(settings.auth, keys.fetch)
         self._alerts = Alerts(settings.gateway.alerts_url)
         self._collector = Collector(settings, channels, tokens, health, self._alerts)
         self._html, self._policy = page.build()

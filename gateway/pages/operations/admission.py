@@ -1,33 +1,30 @@
 """Who may see the figures: a caller whose access token says that they are an administrator.
 
-The token is checked here, as every service does it, so that the page works while users does not.
+The token is checked here, as every service does it, so that the page works while the service that signs does not.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-import grpc.aio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bazaruto.users.v1 import auth_pb2 as pb
-from bazaruto.users.v1 import auth_pb2_grpc as rpc_pb
 from gateway.http import problems
-from libs.auth import KEYS_TRUSTED, Caller, TokenInvalid, TokenVerifier, public_key
+from gateway.pages.operations.keys import KeysUnavailable
+from libs.auth import KEYS_TRUSTED, Caller, TokenInvalid, TokenVerifier
 from libs.config import AuthSettings
 
 _ADMIN = "admin"
-_PATIENCE = 1.8  # seconds
 _FETCH_AGAIN = 10.0  # seconds; a token with an unknown key is no reason to ask more often
 
 
 class Admission:
     """Admits administrators."""
 
-    def __init__(self, settings: AuthSettings, users: grpc.aio.Channel) -> None:
+    def __init__(self, settings: AuthSettings, fetch: Callable[[], Awaitable[Mapping[str, Ed25519PublicKey]]]) -> None:
         self._settings = settings
-        self._users = rpc_pb.AuthServiceStub(users)
+        self._fetch = fetch
         self._verifier: TokenVerifier | None = None
         self._fetched_at = float("-inf")
         self._asked_at = float("-inf")
@@ -41,8 +38,8 @@ class Admission:
             await self._fetch_keys()
             caller = self._caller(authorization)
         if caller is None:
-            told = "The access token is malformed, expired or not signed by this platform."
-            raise problems.made(401, "UNAUTHENTICATED", "TOKEN_INVALID", told)
+            text = "The access token is malformed, expired or not signed by this platform."
+            raise problems.made(401, "UNAUTHENTICATED", "TOKEN_INVALID", text)
         if _ADMIN not in caller.roles:
             raise problems.made(403, "PERMISSION_DENIED", "ACCESS_DENIED", "This is for administrators.")
 
@@ -57,15 +54,12 @@ class Admission:
             return
         self._asked_at = time.monotonic()
         try:
-            found = await self._users.ListPublicKeys(pb.ListPublicKeysRequest(), timeout=_PATIENCE)
-        except grpc.RpcError:
+            keys = await self._fetch()
+        except KeysUnavailable:
             if self._verifier:
                 return
-            told = "The keys that check an access token cannot be had now."
-            raise problems.made(503, "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", told) from None
-        keys: Mapping[str, Ed25519PublicKey] = {
-            key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in found.keys
-        }
+            text = "The keys that check an access token cannot be had now."
+            raise problems.made(503, "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", text) from None
         # A new verifier: the old one may have looked for a key that is there only now.
         self._verifier = TokenVerifier(self._settings, lambda: keys)
         self._fetched_at = time.monotonic()

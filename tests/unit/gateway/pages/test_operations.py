@@ -6,21 +6,28 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import grpc.aio
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bazaruto.operations.v1 import operations_pb2 as pb
 from bazaruto.users.v1 import auth_pb2 as auth_pb
+from bazarutod.stack import SERVICES
+from gateway.contracts import descriptors, keys
 from gateway.http.observing import UNMATCHED
 from gateway.http.problems import Problem
 from gateway.pages import probes
 from gateway.pages.operations import Operations, alerts, collecting, page, processes, traces, traffic, workers
 from gateway.pages.operations import admission as admission_module
 from gateway.pages.operations.admission import Admission
+from gateway.pages.operations.keys import KeysUnavailable, PublishedKeys
+from libs.auth import public_key
 from libs.telemetry.metrics import DURATION_BUCKETS
 from tests.support.people import People
 
@@ -43,24 +50,63 @@ def test_administrator_of_a_removed_key_is_let_in_no_longer_than_keys_are_truste
 ) -> None:
     published, admin = people.keys.json_web_keys(), people.admin().authorization
 
-    class Users:
-        async def ListPublicKeys(self, _request: Any, timeout: float) -> auth_pb.JsonWebKeySet:
-            return auth_pb.JsonWebKeySet(keys=[auth_pb.JsonWebKey(**key) for key in published])
+    async def fetch() -> dict[str, Ed25519PublicKey]:
+        return {key["kid"]: public_key(key) for key in published}
 
     async def admit() -> None:
-        async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-            admission = Admission(people.auth, channel)
-            admission._users = Users()  # type: ignore[assignment]
+        admission = Admission(people.auth, fetch)
+        await admission.admit(admin)
+        published.clear()
+        await admission.admit(admin)
+        monkeypatch.setattr(admission_module, "KEYS_TRUSTED", -1.0)
+        monkeypatch.setattr(admission_module, "_FETCH_AGAIN", -1.0)
+        with pytest.raises(Problem) as caught:
             await admission.admit(admin)
-            published.clear()
-            await admission.admit(admin)
-            monkeypatch.setattr(admission_module, "KEYS_TRUSTED", -1.0)
-            monkeypatch.setattr(admission_module, "_FETCH_AGAIN", -1.0)
-            with pytest.raises(Problem) as caught:
-                await admission.admit(admin)
-            assert caught.value.status == 401
+        assert caught.value.status == 401
 
     asyncio.run(admit())
+
+
+def test_administrator_is_asked_to_come_again_while_there_are_no_keys(people: People) -> None:
+    admission = Admission(people.auth, PublishedKeys(None, {}).fetch)
+    with pytest.raises(Problem) as caught:
+        asyncio.run(admission.admit(people.admin().authorization))
+    assert (caught.value.status, caught.value.reason) == (503, "DEPENDENCY_UNAVAILABLE")
+
+
+async def fetched(answer: bytes) -> Mapping[str, Ed25519PublicKey]:
+    """The keys that come of what the service answers to whoever asks its method."""
+    registry = descriptors.load()
+    publisher = keys.publisher(registry, SERVICES)
+    assert publisher is not None
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+        lambda _request, _context: answer
+    )
+    server = grpc.aio.server()
+    service, method = publisher.parent.type_name, publisher.name
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            return await PublishedKeys(publisher, {descriptors.owner(publisher): channel}).fetch()
+    finally:
+        await server.stop(None)
+
+
+def test_keys_are_read_from_the_reply_as_a_json_web_key_set(people: People) -> None:
+    published = people.keys.json_web_keys()
+    answer = auth_pb.JsonWebKeySet(keys=[auth_pb.JsonWebKey(**key) for key in published])
+    assert asyncio.run(fetched(answer.SerializeToString())) == people.keys.public
+
+
+NO_KEY = auth_pb.JsonWebKeySet(keys=[auth_pb.JsonWebKey(kid="k")]).SerializeToString()
+
+
+@pytest.mark.parametrize("answer", [b"\xff", NO_KEY])
+def test_reply_without_keys_that_can_be_read_is_none(answer: bytes) -> None:
+    with pytest.raises(KeysUnavailable):
+        asyncio.run(fetched(answer))
 
 
 def test_own_pages_of_the_gateway_are_known_by_their_paths() -> None:
