@@ -34,6 +34,7 @@ class Call:
     caller: Caller = ANONYMOUS
     fingerprint: bytes = b""
     is_claiming: bool = False  # waits for its idempotency key
+    is_kept: bool = False  # its result is stored under its idempotency key
     verifier: TokenVerifier | None = None
 
     @property

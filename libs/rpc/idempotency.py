@@ -61,6 +61,13 @@ class IdempotencyKeyInUse(Conflict):
     reason = "IDEMPOTENCY_KEY_IN_USE"
 
 
+class ResultNotKept(RuntimeError):
+    """A servicer did not store its result under the caller's key, so that a repeated call would do it all again."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__(f"{method.full_name} takes a key, and did not claim it and keep its result")
+
+
 class _KeyTaken(Exception):
     """Another call stored the key first; rolls the transaction back and is never seen outside."""
 
@@ -95,24 +102,31 @@ def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Calla
             return inner(request, call)
         if not _KEY.fullmatch(call.idempotency_key):
             raise IdempotencyKeyRequired
-        call.fingerprint = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        call.fingerprint = _fingerprint(request, method)
         stored = keys.find(call)
         if stored is None:
             try:
-                return inner(request, call)
+                reply = inner(request, call)
             except _KeyTaken:
                 stored = keys.find(call)
             except ConcurrentChange as error:
                 if not call.is_claiming:
                     raise
                 raise IdempotencyKeyInUse from error  # the first call's transaction outlasted the wait for its lock
+            else:
+                if not call.is_kept:
+                    raise ResultNotKept(method)
+                return reply
         return _replay(stored, call, reply_class)
 
     return run
 
 
 def claim(session: Session) -> None:
-    """Begin the effect: first statement of the transaction. Waits while the same key is being worked on."""
+    """Begin the effect: first statement of the transaction. Waits while the same key is being worked on.
+
+    The transaction cannot be committed before the result is kept: `ResultNotKept` undoes it.
+    """
     call = calls.current()
     if not call.fingerprint:
         return
@@ -127,6 +141,7 @@ def claim(session: Session) -> None:
     call.is_claiming = False
     if stored.one_or_none() is None:
         raise _KeyTaken
+    sa.event.listen(session, "before_commit", lambda _: _check_kept(call), once=True)
 
 
 def keep(session: Session, result: Message | DomainError) -> None:
@@ -138,7 +153,10 @@ def keep(session: Session, result: Message | DomainError) -> None:
         values = {"status": errors.to_status(result).SerializeToString(), "reply": None}
     else:
         values = {"reply": result.SerializeToString(), "status": None}
-    session.execute(sa.update(_keys).where(*_of(call)).values(values))
+    statement = sa.update(_keys).where(*_of(call)).values(values).returning(_keys.c.key)
+    if session.execute(statement).one_or_none() is None:
+        raise ResultNotKept(call.method)
+    call.is_kept = True
 
 
 def reap(database: Database) -> None:
@@ -150,6 +168,22 @@ def reap(database: Database) -> None:
     while gone == _REAPED:
         with database.transaction() as session:
             gone = len(session.scalars(some).all())
+
+
+def _fingerprint(request: Message, method: Method) -> bytes:
+    """What a repeated request is recognised by. Secrets are left out of it: a fast hash would give them away."""
+    if method.secret_fields:
+        public = type(request)()
+        public.CopyFrom(request)
+        for name in method.secret_fields:
+            public.ClearField(name)
+        request = public
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+def _check_kept(call: Call) -> None:
+    if not call.is_kept:
+        raise ResultNotKept(call.method)
 
 
 def _replay(stored: _Stored | None, call: Call, reply_class: type[Message]) -> Message:

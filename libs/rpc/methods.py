@@ -35,6 +35,8 @@ class Method:
     if_match: bool
     """Whether a call may depend on the version of what it changes."""
     reply_class: type[Message]
+    secret_fields: tuple[str, ...] = ()
+    """Fields of the request that the contract marks with `debug_redact`: nothing that is kept is made of them."""
 
     @property
     def full_name(self) -> str:
@@ -76,6 +78,7 @@ def _of_method(descriptor: MethodDescriptor) -> Method:
         default_seconds=limit.seconds,
         if_match=limit.if_match,
         reply_class=GetMessageClass(descriptor.output_type),
+        secret_fields=tuple(field.name for field in descriptor.input_type.fields if field.GetOptions().debug_redact),
     )
 
 

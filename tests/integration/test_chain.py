@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 
 import grpc
+import psycopg
 import pytest
+import sqlalchemy as sa
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2 as health_v1
 from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
@@ -19,6 +21,7 @@ from libs import ids
 from libs.auth import ServiceTokens
 from libs.config import Settings
 from libs.db import Database
+from libs.rpc import idempotency
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Quotes
@@ -30,19 +33,35 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 class Broken(PolicyServicer):
-    """A servicer with a fault in it, and one that never ends."""
+    """A servicer with faults in it: one method fails, and one forgets the keys of its callers."""
+
+    def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
+        if request.plan_code == "neighbour":
+            return super().IssuePolicy(request, context)
+        with self._database.transaction() as session:
+            if request.plan_code == "claimed":
+                idempotency.claim(session)
+            session.execute(sa.text("INSERT INTO policy_numbers (product_code, year, last) VALUES ('ANA', 2026, 1)"))
+            if request.plan_code == "kept":
+                idempotency.keep(session, pb.Policy())
+        return pb.Policy()
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         raise ZeroDivisionError("the secret is 42")
 
 
 @pytest.fixture
-def channel(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> grpc.Channel:
+def url(make_database: Callable[[str], str]) -> str:
+    return make_database("policies")
+
+
+@pytest.fixture
+def channel(start_server: Callable[..., grpc.Channel], url: str) -> grpc.Channel:
     def build(server: Server, database: Database, settings: Settings) -> None:
         quotes = Quotes(connect("127.0.0.1:1", ServiceTokens(settings.auth, "policies")))  # nobody listens there
         server.add(rpc_pb.add_PolicyServiceServicer_to_server, Broken(database, quotes))
 
-    return start_server("policies", make_database("policies"), build)
+    return start_server("policies", url, build)
 
 
 @pytest.fixture
@@ -97,11 +116,34 @@ def test_call_with_too_little_time_left_is_not_begun(stub: rpc_pb.PolicyServiceS
 
 
 def test_neighbour_that_does_not_answer_is_told_as_unavailable(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
-    request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()))
+    request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()), plan_code="neighbour")
     with pytest.raises(grpc.RpcError) as failed:
         stub.IssuePolicy(request, metadata=people.customer().metadata(idempotency_key="k" * 20), timeout=4)
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert reason_of(failed.value) == "DEPENDENCY_UNAVAILABLE"
+
+
+# The key is left alone, or claimed without a result, or given a result without having been claimed.
+@pytest.mark.parametrize("fault", ["forgotten", "claimed", "kept"])
+def test_servicer_that_forgets_the_key_of_its_caller_is_an_error_of_ours(
+    stub: rpc_pb.PolicyServiceStub, people: People, fault: str
+) -> None:
+    request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()), plan_code=fault)
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.IssuePolicy(request, metadata=people.customer().metadata(idempotency_key="k" * 20))
+    assert failed.value.code() is grpc.StatusCode.INTERNAL
+    assert reason_of(failed.value) == "INTERNAL_ERROR"
+
+
+def test_effect_whose_key_was_claimed_and_whose_result_was_not_kept_is_undone(
+    stub: rpc_pb.PolicyServiceStub, people: People, url: str
+) -> None:
+    request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()), plan_code="claimed")
+    with pytest.raises(grpc.RpcError):
+        stub.IssuePolicy(request, metadata=people.customer().metadata(idempotency_key="k" * 20))
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM policy_numbers").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
 
 
 def test_health_protocol_knows_every_service_and_no_other(channel: grpc.Channel) -> None:
