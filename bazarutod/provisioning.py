@@ -24,9 +24,10 @@ from pathlib import Path
 from bazarutod import embedded
 from bazarutod.ports import free_port
 from bazarutod.stack import SERVICES
-from libs.auth import write_secret, write_signing_key
 from libs.config import AuthSettings, Settings
+from libs.identity.secrets import write_secret
 from libs.listening import is_taken
+from services.users.accounts.adapters.signing import write_signing_key
 
 Tell = Callable[[str], None]
 _REDIS_SECONDS = 10.0  # to answer in

@@ -25,8 +25,8 @@ from gateway.pages.operations import Operations
 from gateway.pages.operations.keys import PublishedKeys
 from gateway.reference import openapi, viewer
 from libs import readiness, telemetry
-from libs.auth import ServiceTokens
 from libs.config import Settings, load_or_exit
+from libs.identity.service_tokens import ServiceTokens
 from libs.listening import leave_callers_to_others
 
 log = structlog.get_logger("gateway")

@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from libs import ids
 from libs.db import Database
 from libs.errors import DomainError
+from libs.identity.secrets import is_secret
 from libs.rpc import calls
-from libs.secrecy import is_secret
 from libs.telemetry import traces
 
 log = structlog.get_logger("audit")

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bazarutod.doctor.finding import Finding, Patient
-from libs.auth import SigningKeys, read_secret
+from libs.identity.secrets import read_secret
+from services.users.accounts.adapters.signing import SigningKeys
 
 _OLD = timedelta(days=90)
 _KEY_ID = "%Y%m%d%H%M%S"  # when the key was made

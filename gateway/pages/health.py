@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from bazaruto.operations.v1 import health_pb2 as pb
 from bazaruto.operations.v1 import health_pb2_grpc as rpc_pb
-from libs.auth import ServiceTokens
+from libs.identity.service_tokens import ServiceTokens
 from libs.version import VERSION
 
 _RPC_SECONDS = 1.8

@@ -14,10 +14,10 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from libs.identity.secrets import is_secret
 from libs.jobs.deferring import TRACE
 from libs.jobs.kinds import QUEUES, check_queue
 from libs.jobs.measures import DEPTHS
-from libs.secrecy import is_secret
 
 # The names that people use, and the states of the queue that each stands for.
 STATUSES: Final[dict[str, tuple[str, ...]]] = {

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import grpc
 
-from libs.auth import ANONYMOUS, Caller, TokenVerifier
 from libs.errors import ConcurrentChange, ResourceNotFound
+from libs.identity.callers import ANONYMOUS, Caller
+from libs.identity.verification import TokenVerifier
 from libs.rpc.methods import ContractError, Method
 from libs.rpc.page_tokens import PageTokens
 

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from opentelemetry.trace import SpanKind, StatusCode
 
-from libs.auth import ServiceTokens
+from libs.identity.service_tokens import ServiceTokens
 from libs.rpc import calls, connection, errors
 from libs.rpc.interceptors import DeadlineTooShort
 from libs.telemetry import metrics, traces

@@ -18,8 +18,9 @@ from prometheus_client import Histogram
 from protovalidate import Validator
 
 from bazaruto.options.v1 import options_pb2
-from libs.auth import AccessDenied, TokenInvalid, TokenVerifier
 from libs.errors import DomainError, FieldInvalid, TooLate
+from libs.identity.callers import AccessDenied, TokenInvalid
+from libs.identity.verification import TokenVerifier
 from libs.rpc import calls, errors, idempotency
 from libs.rpc.calls import Call
 from libs.rpc.methods import Method

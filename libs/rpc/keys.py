@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bazaruto.users.v1 import auth_pb2 as pb
 from bazaruto.users.v1 import auth_pb2_grpc as rpc_pb
-from libs.auth import public_key
+from libs.identity.verification import public_key
 
 
 class RemoteKeys:

@@ -11,9 +11,9 @@ from psycopg import Connection
 
 from bazaruto.operations.v1 import operations_pb2 as pb
 from bazaruto.operations.v1 import operations_pb2_grpc as rpc_pb
-from libs.auth import ServiceTokens
 from libs.db import Database
 from libs.errors import DomainError
+from libs.identity.service_tokens import ServiceTokens
 from libs.jobs import operating
 from libs.rpc import values
 from libs.rpc.health import PATIENCE

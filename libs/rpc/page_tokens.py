@@ -41,7 +41,7 @@ class PageTokens:
     def _signer(self, bound_to: tuple[object, ...]) -> Signer:
         """What a token is bound to is not in it: each list, filter and caller has a key of its own.
 
-        The salt is a JSON list, which a token of `libs.auth`, signed with the same secret, cannot be.
+        The salt is a JSON list, which a token of `libs.identity`, signed with the same secret, cannot be.
         """
         salt = json.dumps(["page", *map(str, bound_to)])
         return Signer(self._secret, salt, key_derivation="hmac", digest_method=hashlib.sha256)

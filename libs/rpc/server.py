@@ -18,9 +18,11 @@ from grpc_health.v1 import health_pb2_grpc as health_v1_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from bazaruto.operations.v1 import health_pb2_grpc, operations_pb2_grpc
-from libs.auth import ServiceTokens, TokenVerifier, read_secret
 from libs.config import Settings
 from libs.db import Database
+from libs.identity.secrets import read_secret
+from libs.identity.service_tokens import ServiceTokens
+from libs.identity.verification import TokenVerifier
 from libs.listening import leave_callers_to_others
 from libs.rpc import idempotency, methods
 from libs.rpc.audit import AuditServicer, Denials

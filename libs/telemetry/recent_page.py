@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
-from libs.auth import ServiceTokens, TokenInvalid, TokenVerifier
 from libs.config import Settings
+from libs.identity.callers import TokenInvalid
+from libs.identity.service_tokens import ServiceTokens
+from libs.identity.verification import TokenVerifier
 from libs.telemetry import metrics, pages, recent
 
 PATH: Final = "/debug/recent"

@@ -7,9 +7,10 @@ import sys
 import services.payments
 from bazaruto.payments.v1 import audit_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
 from libs import process
-from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
 from libs.db import Database, migrations
+from libs.identity.service_tokens import ServiceTokens
+from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys

@@ -8,9 +8,10 @@ import services.policies
 from bazaruto.policies.v1 import audit_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import process
-from libs.auth import ServiceTokens, TokenVerifier
 from libs.config import Settings
 from libs.db import Database, migrations
+from libs.identity.service_tokens import ServiceTokens
+from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.keys import RemoteKeys

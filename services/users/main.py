@@ -12,10 +12,10 @@ from typing import TextIO
 import services.users
 from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, user_pb2_grpc
 from libs import ids, process
-from libs.auth import SigningKeys, TokenVerifier
 from libs.config import Settings
 from libs.db import Database, migrations
 from libs.errors import DomainError
+from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.mail import Mailer
 from libs.redis import Link
@@ -23,6 +23,7 @@ from libs.rpc.server import Server
 from services.users.accounts import jobs
 from services.users.accounts.adapters import caching
 from services.users.accounts.adapters.hashing import Hasher
+from services.users.accounts.adapters.signing import SigningKeys
 from services.users.accounts.adapters.throttling import Throttle
 from services.users.accounts.flows import registering
 from services.users.accounts.rules.user import User

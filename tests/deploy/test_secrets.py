@@ -16,8 +16,9 @@ import pytest
 
 from bazarutod import embedded
 from bazarutod.stack import SERVICES
-from libs.auth import SigningKeys, read_secret
 from libs.config import AuthSettings, ConfigError
+from libs.identity.secrets import read_secret
+from services.users.accounts.adapters.signing import SigningKeys
 from tests.deploy.configuring import settings_of
 from tests.deploy.programs import DEPLOY, ROOT, program
 

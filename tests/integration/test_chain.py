@@ -18,9 +18,9 @@ from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import ids
-from libs.auth import ServiceTokens
 from libs.config import Settings
 from libs.db import Database
+from libs.identity.service_tokens import ServiceTokens
 from libs.rpc import idempotency
 from libs.rpc.client import connect
 from libs.rpc.server import Server

@@ -26,7 +26,6 @@ from bazarutod import provisioning
 from bazarutod.stack import PROCESSES, Process
 from bazarutod.supervisor import Supervisor
 from libs import ids
-from libs.auth import SigningKeys
 from libs.config import Settings, load
 from libs.db import Database
 from libs.money import Money
@@ -34,6 +33,7 @@ from libs.premium import Coverage, Premium
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.store import policies
+from services.users.accounts.adapters.signing import SigningKeys
 from tests.performance import machine, telemetry_off
 from tests.performance.load import CannotMeasure
 from tests.support.servers import free_address

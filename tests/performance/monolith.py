@@ -29,11 +29,13 @@ from pydantic_core import to_json
 from sqlalchemy.pool import NullPool
 
 from libs import ids, telemetry
-from libs.auth import Caller, SigningKeys, TokenInvalid, TokenVerifier
 from libs.config import Settings, load
 from libs.db import spans
+from libs.identity.callers import Caller, TokenInvalid
+from libs.identity.verification import TokenVerifier
 from libs.telemetry import traces
 from libs.telemetry.metrics import DURATION_BUCKETS
+from services.users.accounts.adapters.signing import SigningKeys
 from tests.performance.monolith_answer import policy_of
 
 ROUTE = "/v1/policies/{policy_id}"

@@ -19,15 +19,17 @@ from google.protobuf import descriptor_pool
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import telemetry
-from libs.auth import Caller, SigningKeys, TokenVerifier
 from libs.config import Settings, load
 from libs.db import Database
+from libs.identity.callers import Caller
+from libs.identity.verification import TokenVerifier
 from libs.rpc import calls, methods
 from libs.rpc.calls import Call
 from libs.rpc.page_tokens import PageTokens
 from libs.rpc.server import Server
 from services.policies.clients import Quotes
 from services.policies.lifecycle.servicer import PolicyServicer
+from services.users.accounts.adapters.signing import SigningKeys
 
 SERVICE = "bazaruto.policies.v1.PolicyService"
 METHOD = f"/{SERVICE}/GetPolicy"

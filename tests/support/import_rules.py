@@ -42,10 +42,7 @@ class OnlyImports(Contract):
 
 
 class Entrances(Contract):
-    """Other modules of the service enter a module by the rooms that are its `entrances`, and by no others.
-
-    `exempt` are the composition roots, which wire what they like.
-    """
+    """Others enter a module by the rooms that are its `entrances`, and by no others, unless they are `exempt`."""
 
     type_name = "entrances"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from uuid import UUID
 
 from libs import ids
-from libs.auth import ServiceTokens, SigningKeys, TokenVerifier, write_signing_key
 from libs.config import AuthSettings
+from libs.identity.service_tokens import ServiceTokens
+from libs.identity.verification import TokenVerifier
+from services.users.accounts.adapters.signing import SigningKeys, write_signing_key
 
 
 @dataclass(frozen=True)

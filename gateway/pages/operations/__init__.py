@@ -19,8 +19,8 @@ from gateway.pages.operations.admission import Admission
 from gateway.pages.operations.alerts import Alerts
 from gateway.pages.operations.collecting import Collector
 from gateway.pages.operations.keys import PublishedKeys
-from libs.auth import ServiceTokens
 from libs.config import Settings
+from libs.identity.service_tokens import ServiceTokens
 from libs.telemetry import metrics, recent_page
 from libs.telemetry import pages as telemetry_pages
 

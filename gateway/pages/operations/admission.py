@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.http import problems
 from gateway.pages.operations.keys import KeysUnavailable
-from libs.auth import KEYS_TRUSTED, Caller, TokenInvalid, TokenVerifier
 from libs.config import AuthSettings
+from libs.identity.callers import Caller, TokenInvalid
+from libs.identity.verification import KEYS_TRUSTED, TokenVerifier
 
 _ADMIN = "admin"
 _FETCH_AGAIN = 10.0  # seconds; a token with an unknown key is no reason to ask more often

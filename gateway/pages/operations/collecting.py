@@ -19,8 +19,8 @@ from gateway.pages.health import Health
 from gateway.pages.operations import processes, traces, traffic
 from gateway.pages.operations.alerts import Alerts
 from gateway.pages.operations.workers import Workers
-from libs.auth import ServiceTokens
 from libs.config import Settings
+from libs.identity.service_tokens import ServiceTokens
 from libs.telemetry import metrics, recent_page
 from libs.version import VERSION
 

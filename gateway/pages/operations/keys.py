@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from protobuf import DescMethod
 
 from gateway.contracts import descriptors
-from libs.auth import public_key
+from libs.identity.verification import public_key
 
 _PATIENCE = 1.8  # seconds
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from libs.auth import ServiceTokens
+from libs.identity.service_tokens import ServiceTokens
 from libs.telemetry import recent_page
 
 _PATIENCE = 1.8  # seconds

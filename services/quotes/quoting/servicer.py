@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
 from libs import audit, ids
-from libs.auth import AccessDenied
 from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
+from libs.identity.callers import AccessDenied
 from libs.money import Money
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from bazaruto.policies.v1 import policy_pb2 as pb
-from libs.auth import read_secret
+from libs.identity.secrets import read_secret
 from libs.rpc.page_tokens import PageTokens
 from tests.integration.policies.house import House
 from tests.support.errors import reason_of

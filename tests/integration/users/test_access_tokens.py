@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bazaruto.users.v1 import auth_pb2, user_pb2
 from libs import ids
-from libs.auth import SigningKeys, TokenVerifier, public_key, read_secret
+from libs.identity.secrets import read_secret
+from libs.identity.verification import TokenVerifier, public_key
+from services.users.accounts.adapters.signing import SigningKeys
 from tests.integration.users.house import House, bearer
 from tests.support.errors import reason_of
 from tests.support.people import People

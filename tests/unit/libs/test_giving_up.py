@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from libs.auth import AccessDenied
 from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInvalid, Refused, ResourceNotFound
+from libs.identity.callers import AccessDenied
 from libs.jobs import GiveUp
 from libs.rpc import errors, giving_up
 from libs.rpc.errors import NeighbourUnavailable, RemoteError

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import StatusCode, Tracer, format_trace_id
 
-from libs.auth import ServiceTokens
+from libs.identity.service_tokens import ServiceTokens
 from libs.telemetry import pages, recent, recent_page
 from tests.support.people import People
 from tests.support.servers import settings_for

@@ -15,7 +15,6 @@ from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc
 from bazaruto.users.v1 import user_pb2 as pb
 from bazaruto.users.v1 import user_pb2_grpc as rpc_pb
 from libs import audit, ids
-from libs.auth import SigningKeys
 from libs.cache import Cache
 from libs.config import AuthSettings
 from libs.db import Database
@@ -23,6 +22,7 @@ from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInval
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
 from services.users.accounts.adapters.hashing import Hasher, new_secret
+from services.users.accounts.adapters.signing import SigningKeys
 from services.users.accounts.adapters.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
 from services.users.accounts.flows import registering
 from services.users.accounts.rules import user

@@ -9,7 +9,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from gateway.pages.health import Health
-from libs.auth import ServiceTokens
+from libs.identity.service_tokens import ServiceTokens
 from tests.support.people import People
 
 

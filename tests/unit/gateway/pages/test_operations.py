@@ -27,7 +27,7 @@ from gateway.pages.operations import Operations, alerts, collecting, page, proce
 from gateway.pages.operations import admission as admission_module
 from gateway.pages.operations.admission import Admission
 from gateway.pages.operations.keys import KeysUnavailable, PublishedKeys
-from libs.auth import public_key
+from libs.identity.verification import public_key
 from libs.telemetry.metrics import DURATION_BUCKETS
 from tests.support.people import People
 

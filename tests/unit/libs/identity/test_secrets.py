@@ -1,13 +1,16 @@
-"""Secrets are known by their names, and everything that shows or keeps values knows the same ones."""
+"""Secrets are known by their names, by everything that shows or keeps values; their files are whole and closed."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
 from libs import audit
+from libs.identity.secrets import is_secret, read_secret, write_secret
 from libs.jobs.operating import JobRow
-from libs.secrecy import is_secret
 
 SECRET = ["password", "client_secret", "refresh_token", "password_hash", "card_number", "payment_method", "Token"]
 HARMLESS = ["email", "user_id", "policy_id", "reason", "amount", "decline_code"]
@@ -30,3 +33,17 @@ def test_what_is_no_secret_is_shown(name: str) -> None:
 
 def a_job(**arguments: str) -> JobRow:
     return JobRow(1, "default", "test.note", "todo", 0, 0, None, None, dict(arguments), False, None, None, None)
+
+
+def test_secret_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_descriptor: int) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", crash)
+        with pytest.raises(InterruptedError):
+            write_secret(tmp_path / "internal", b"s" * 64)
+    assert not (tmp_path / "internal").exists()
+    write_secret(tmp_path / "internal", b"s" * 64)
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [("internal", 0o400)]
+    assert read_secret(tmp_path / "internal") == b"s" * 64

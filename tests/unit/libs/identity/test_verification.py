@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -18,9 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from libs import auth, ids
-from libs.auth import SigningKeys, TokenInvalid, TokenVerifier, public_key, read_secret, write_secret
+from libs import ids
 from libs.errors import Unavailable
+from libs.identity import verification
+from libs.identity.callers import TokenInvalid
+from libs.identity.verification import TokenVerifier, public_key
 from tests.support.people import People
 
 
@@ -101,27 +101,6 @@ def test_token_of_an_unknown_key_is_refused(people: People, kid: str) -> None:
         people.verifier().verify(f"Bearer {token}")
 
 
-@pytest.mark.parametrize("content", ["", "-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----\n"])
-def test_key_that_cannot_be_read_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / "20260101000000.pem").write_text(content)
-    with pytest.raises(ValueError, match=r"auth\.key_folder: .*20260101000000\.pem"):
-        SigningKeys.load(tmp_path)
-
-
-def test_secret_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(_descriptor: int) -> None:
-        raise InterruptedError
-
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "fsync", crash)
-        with pytest.raises(InterruptedError):
-            write_secret(tmp_path / "internal", b"s" * 64)
-    assert not (tmp_path / "internal").exists()
-    write_secret(tmp_path / "internal", b"s" * 64)
-    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [("internal", 0o400)]
-    assert read_secret(tmp_path / "internal") == b"s" * 64
-
-
 class Published:
     """The keys as the users service publishes them, until it cannot be reached."""
 
@@ -147,7 +126,7 @@ def _verifies(verifier: TokenVerifier, authorization: str) -> bool:
 def test_removed_key_is_no_longer_trusted_when_the_keys_are_fetched_anew(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "KEYS_TRUSTED", 0.0)
+    monkeypatch.setattr(verification, "KEYS_TRUSTED", 0.0)
     published = Published(people)
     verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
     assert _verifies(verifier, known)
@@ -160,7 +139,7 @@ def test_removed_key_is_no_longer_trusted_when_the_keys_are_fetched_anew(
 
 
 def test_last_keys_stay_good_while_the_users_service_is_away(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "KEYS_TRUSTED", 0.0)
+    monkeypatch.setattr(verification, "KEYS_TRUSTED", 0.0)
     published = Published(people)
     verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
     verifier.verify(known)
@@ -182,7 +161,7 @@ def test_keys_are_not_fetched_while_they_are_fresh(people: People) -> None:
 
 
 def test_many_threads_verify_more_tokens_than_are_remembered(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_CACHED_TOKENS", 3)
+    monkeypatch.setattr(verification, "_CACHED_TOKENS", 3)
     verifier, tokens = people.verifier(), [people.customer() for _ in range(8)]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
