@@ -190,8 +190,10 @@ def drill(
 @app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
+    from bazarutod.settings import load_suite
+
     # Passwords of URLs are the only secrets that a configuration can hold; the others are in files.
-    typer.echo(without_passwords(load().model_dump_json(indent=2)))
+    typer.echo(without_passwords(load_suite().model_dump_json(indent=2)))
 
 
 @app.command()

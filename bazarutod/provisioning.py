@@ -24,7 +24,7 @@ from pathlib import Path
 from bazarutod import embedded
 from bazarutod.ports import free_port
 from bazarutod.stack import SERVICES
-from libs.config import AuthSettings, Settings
+from libs.config import Settings, defaults
 from libs.identity.secrets import write_secret
 from libs.listening import is_taken
 from services.users.accounts.adapters.signing import write_signing_key
@@ -86,7 +86,7 @@ def migrate(settings: Settings, tell: Tell) -> None:
 
 
 def _secrets(folder: Path, settings: Settings, provision: Provision) -> None:
-    if settings.auth != AuthSettings():
+    if settings.auth != defaults().auth:
         return  # somebody manages them
     private = folder / "secrets"
     private.mkdir(mode=0o700, exist_ok=True)

@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from libs.config import PREFIX, Settings, load
+from libs.config import PREFIX, Settings, defaults, load
 
 RunFolder = Annotated[Path, typer.Option("--folder", help="Where the running platform keeps its data.")]
 RUN_FOLDER = Path(".run")
@@ -48,11 +48,14 @@ def use_running(folder: Path) -> None:
 
 def is_configured(settings: Settings, variable: str) -> bool:
     """Whether the file or the environment gives the key of a variable another value than the default."""
-    *path, last = variable.removeprefix(PREFIX).lower().split("__")
-    section: Any = settings
-    for name in path:
-        section = section[name] if isinstance(section, dict) else getattr(section, name)
-    return bool(getattr(section, last) != type(section).model_fields[last].default)
+    return _value(settings, variable) != _value(defaults(), variable)
+
+
+def _value(settings: Settings, variable: str) -> object:
+    value: object = settings
+    for name in variable.removeprefix(PREFIX).lower().split("__"):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
+    return value
 
 
 def embedded_urls(folder: Path) -> set[str]:

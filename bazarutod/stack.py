@@ -1,7 +1,7 @@
-"""The one table of processes: what each is, where it listens and what it needs.
+"""The one table of processes: what each runs, what it needs and whom it calls.
 
-`bazarutod up`, the tests, the manifests and the composition file follow it. Ports of the embedded default are
-here and nowhere else.
+`config.yaml` names the services and where they listen. `bazarutod up`, the tests, the manifests and the composition
+file follow both.
 """
 
 from __future__ import annotations
@@ -9,18 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-SERVICES: Final = ("users", "quotes", "policies", "payments")
+from libs.config import defaults
 
-# gRPC, metrics of the server, metrics of the worker. All below 32768, where Linux begins to give ports to clients:
-# a port of ours in that range would now and then be taken when the platform starts.
-DEFAULT_SERVICES: Final = {
-    name: {
-        "listen": f"127.0.0.1:{9001 + index}",
-        "metrics": f"127.0.0.1:{9101 + index}",
-        "worker_metrics": f"127.0.0.1:{9111 + index}",
-    }
-    for index, name in enumerate(SERVICES)
-}
+SERVICES: Final = tuple(defaults().services)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from bazarutod import provisioning
 from bazarutod.progress import progress
 from bazarutod.restart import Requests
 from bazarutod.running import STATE, FolderInUse, alone
+from bazarutod.settings import load_suite
 from bazarutod.stack import PROCESSES
 from bazarutod.supervisor import StartError, Supervisor
 from libs import readiness
@@ -43,7 +44,7 @@ def _run(folder: Path, console: Console) -> None:
     # A signal is looked at between two steps: one that came while a process is being started would leave it behind.
     _on_signal(stopping.set)
     begun = time.monotonic()
-    settings = load()
+    settings: Settings = load_suite()
     if busy := provisioning.busy_addresses(settings):
         sys.exit(f"Somebody listens on {', '.join(busy)}. Stop that, or configure other addresses (see config.yaml).")
     supervisor = None

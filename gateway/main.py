@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> None:
     """`python -m gateway.main serve`."""
     if arguments[1:] != ["serve"]:
         sys.exit("usage: python -m gateway.main serve")
-    serve(load_or_exit())
+    serve(load_or_exit(Settings))
 
 
 if __name__ == "__main__":

@@ -145,6 +145,6 @@ async def _leave_with_parent() -> None:
 
 def application() -> Worker:
     """Make the application of this worker."""
-    settings = load_or_exit()
+    settings = load_or_exit(Settings)
     telemetry.start(settings, "gateway")
     return Worker(settings)

@@ -1,8 +1,9 @@
-"""The configuration of a process: a YAML file, overridden by `BAZARUTO_*` variables, checked before anything starts.
+"""The configuration of a process, in three layers, checked before anything starts.
 
-One file describes the whole suite, so that a process knows where its neighbours are. Nested keys are joined by
-two underscores in the environment: `BAZARUTO_DB__MAX_CONNECTIONS=20`. An unknown key or a bad value stops the
-process with the key named.
+The packaged `config.yaml` is the lowest one: it has every key with its default, and it alone names the services. A
+file of the operator lies above it, and variables above both: `BAZARUTO_DB__MAX_CONNECTIONS=20` joins nested keys by
+two underscores. One configuration describes the whole suite, so that a process knows where its neighbours are. An
+unknown key or a bad value stops the process with the key named.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import os
 import re
 import sys
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -24,7 +28,8 @@ from pydantic_settings import (
 )
 
 PREFIX = "BAZARUTO_"
-CONFIG_FILE = "BAZARUTO_CONFIG"  # path of the YAML file; the only variable that is not a key
+CONFIG_FILE = "BAZARUTO_CONFIG"  # path of the operator's YAML file; the only variable that is not a key
+_PACKAGED = Path(__file__).parents[1] / "config.yaml"  # beside the packages, in the tree as where they are installed
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -55,29 +60,29 @@ class Section(BaseModel):
 class DbSettings(Section):
     """The connection pool of each process. The sum over all processes must stay below what the server allows."""
 
-    max_connections: int = Field(10, ge=1, le=1000)
-    min_connections: int = Field(1, ge=0)
-    max_lifetime: Duration = timedelta(hours=1)
-    idle_timeout: Duration = timedelta(minutes=10)
-    acquire_timeout: Duration = timedelta(seconds=2)
-    statement_timeout: Duration = timedelta(seconds=5)
-    lock_timeout: Duration = timedelta(seconds=2)
-    slow_query: Duration = timedelta(milliseconds=500)
-    prepare_threshold: int = Field(5, ge=0)
-    replica_max_lag: Duration = timedelta(seconds=5)
+    max_connections: int = Field(ge=1, le=1000)
+    min_connections: int = Field(ge=0)
+    max_lifetime: Duration
+    idle_timeout: Duration
+    acquire_timeout: Duration
+    statement_timeout: Duration
+    lock_timeout: Duration
+    slow_query: Duration
+    prepare_threshold: int = Field(ge=0)
+    replica_max_lag: Duration
 
 
 class ServiceSettings(Section):
     """Where one service listens, where others reach it, and its database."""
 
     listen: Address
-    address: str = ""
+    address: str
     metrics: Address
     worker_metrics: Address
-    db_url: str = ""
-    db_url_file: str = ""
-    db_replica_url: str = ""
-    workers: int = Field(1, ge=1, le=64)
+    db_url: str
+    db_url_file: str
+    db_replica_url: str
+    workers: int = Field(ge=1, le=64)
 
     @model_validator(mode="before")
     @classmethod
@@ -100,37 +105,37 @@ class ServiceSettings(Section):
 class GatewaySettings(Section):
     """The HTTP front."""
 
-    listen: Address = "127.0.0.1:8080"
-    workers: int = Field(1, ge=1, le=64)
-    trusted_proxies: tuple[str, ...] = ()
-    max_body_bytes: int = Field(1 << 20, ge=1024)
-    max_in_flight: int = Field(1000, ge=1)
-    descriptors: str = ""
-    alerts_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    listen: Address
+    workers: int = Field(ge=1, le=64)
+    trusted_proxies: tuple[str, ...]
+    max_body_bytes: int = Field(ge=1024)
+    max_in_flight: int = Field(ge=1)
+    descriptors: str
+    alerts_url: str = Field(pattern=r"^(https?://\S+)?$")
 
 
 class AuthSettings(Section):
-    """Tokens. The users service signs with the keys of `key_folder`; services sign for each other with a secret."""
+    """Tokens. Those of people are signed with the keys of `key_folder`; services sign for each other with a secret."""
 
-    issuer: str = "bazaruto"
-    audience: str = "bazaruto"
-    access_token_lifetime: Duration = timedelta(minutes=15)
-    refresh_token_lifetime: Duration = timedelta(days=30)
-    key_folder: Path = Path(".run/secrets/keys")
-    internal_secret_file: Path = Path(".run/secrets/internal")
+    issuer: str
+    audience: str
+    access_token_lifetime: Duration
+    refresh_token_lifetime: Duration
+    key_folder: Path
+    internal_secret_file: Path
 
 
 class JobSettings(Section):
     """How workers work."""
 
-    concurrency: int = Field(4, ge=1, le=64)
-    heartbeat: Duration = timedelta(seconds=10)
-    stalled_after: Duration = timedelta(seconds=30)
-    max_attempts: int = Field(8, ge=1)
-    retry_wait: Duration = timedelta(seconds=1)
-    retry_cap: Duration = timedelta(hours=1)
-    time_limit: Duration = timedelta(minutes=15)
-    kept: Duration = timedelta(days=7)
+    concurrency: int = Field(ge=1, le=64)
+    heartbeat: Duration
+    stalled_after: Duration
+    max_attempts: int = Field(ge=1)
+    retry_wait: Duration
+    retry_cap: Duration
+    time_limit: Duration
+    kept: Duration
 
 
 class MailSettings(Section):
@@ -138,18 +143,17 @@ class MailSettings(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
-    host: str = ""
-    port: int = Field(587, ge=1, le=65535)
-    tls: Literal["none", "starttls", "tls"] = "starttls"
-    ca_file: str = ""
-    username: str = ""
-    password_file: str = ""
+    host: str
+    port: int = Field(ge=1, le=65535)
+    tls: Literal["none", "starttls", "tls"]
+    ca_file: str
+    username: str
+    password_file: str
     from_: str = Field(
-        "Bazaruto <no-reply@bazaruto.com>",
         alias="from",
         pattern=r"^([^<>@\s][^<>@\r\n]* <[!-;=?A-~]+@[!-;=?A-~]+>|[!-;=?A-~]+@[!-;=?A-~]+)$",
     )
-    timeout: Duration = timedelta(seconds=10)
+    timeout: Duration
 
     @model_validator(mode="after")
     def _keep_the_password(self) -> MailSettings:
@@ -160,64 +164,55 @@ class MailSettings(Section):
         return self
 
 
-class PaymentSettings(Section):
-    """Who collects money. Outside production the sandbox need not be named."""
-
-    provider: Literal["", "sandbox"] = ""
-
-
 class RedisSettings(Section):
     """Redis; without a URL each process keeps to itself."""
 
-    url: str = ""
+    url: str
 
 
 class TelemetrySettings(Section):
     """Traces. The exporter's own variables (`OTEL_EXPORTER_OTLP_*`) apply when the endpoint is set."""
 
-    sampling: float = Field(1.0, ge=0, le=1)
-    otlp_endpoint: str = ""
-    spans_folder: str = ""
+    sampling: float = Field(ge=0, le=1)
+    otlp_endpoint: str
+    spans_folder: str
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """What every process can be set to. A process that has a section of its own adds it in a subclass."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=True,
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    environment: Literal["development", "test", "production"] = "development"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_file: str = ""
-    log_email: Literal["masked", "full", "hidden"] = "masked"
-    reflection: bool | None = None
-    drain: Duration = timedelta(0)
-    threads: int = Field(10, ge=1, le=256)
-    db: DbSettings = DbSettings()
-    redis: RedisSettings = RedisSettings()
-    auth: AuthSettings = AuthSettings()
-    jobs: JobSettings = JobSettings()
-    mail: MailSettings = MailSettings()
-    payments: PaymentSettings = PaymentSettings()
-    telemetry: TelemetrySettings = TelemetrySettings()
-    gateway: GatewaySettings = GatewaySettings()
-    services: dict[str, ServiceSettings] = Field(default_factory=dict, validate_default=True)
+    environment: Literal["development", "test", "production"]
+    log_level: Literal["debug", "info", "warning", "error"]
+    log_file: str
+    log_email: Literal["masked", "full", "hidden"]
+    reflection: bool | None
+    drain: Duration
+    threads: int = Field(ge=1, le=256)
+    db: DbSettings
+    redis: RedisSettings
+    auth: AuthSettings
+    jobs: JobSettings
+    mail: MailSettings
+    telemetry: TelemetrySettings
+    gateway: GatewaySettings
+    services: dict[str, ServiceSettings]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_sections_of_others(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The packaged file has sections that only one service knows; that one checks them."""
+        return {name: value for name, value in given.items() if name in cls.model_fields or name not in _packaged()}
 
     @field_validator("services", mode="before")
     @classmethod
-    def _fill_in_ports(cls, given: Any) -> Any:
-        from bazarutod.stack import DEFAULT_SERVICES  # the table of processes knows the ports
-
-        given = given or {}
-        unknown = set(given) - set(DEFAULT_SERVICES)
-        if unknown:
-            raise ValueError(f"unknown service {sorted(unknown)[0]!r}")
-        return {name: {**ports, **given.get(name, {})} for name, ports in DEFAULT_SERVICES.items()}
+    def _know_every_service(cls, given: dict[str, Any] | None) -> dict[str, Any]:
+        known = _packaged()["services"]
+        for name in given or {}:
+            if name not in known:
+                raise ValueError(f"unknown service {name!r}")
+        return given or known
 
     @classmethod
     def settings_customise_sources(
@@ -228,9 +223,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The layers, highest first."""
         path = os.environ.get(CONFIG_FILE, "")
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=path)) if path else sources
+        file = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
+        return (init_settings, env_settings, *file, InitSettingsSource(settings_cls, _packaged()))
 
     @property
     def reflection_on(self) -> bool:
@@ -238,30 +234,63 @@ class Settings(BaseSettings):
         return self.environment != "production" if self.reflection is None else self.reflection
 
 
+Kind = TypeVar("Kind", bound=Settings)
+
+
 def load() -> Settings:
     """Read and check the configuration. `ConfigError` names every wrong key."""
+    return load_as(Settings)
+
+
+def load_as(kind: type[Kind]) -> Kind:
+    """Read and check the configuration of a process that has a section of its own."""
     path = os.environ.get(CONFIG_FILE, "")
     if path and not Path(path).is_file():
         raise ConfigError(f"{CONFIG_FILE}: there is no file {path}")
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {CONFIG_FILE}
+    known = {f"{PREFIX}{name.upper()}" for name in _packaged()} | {CONFIG_FILE}
     for name in os.environ:
         if name.startswith(PREFIX) and name.split("__")[0] not in known:
             raise ConfigError(f"{name}: unknown key")
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
-        told = (f"{'.'.join(map(str, e['loc']))}: {_reason(e)}" for e in error.errors())
-        raise ConfigError("\n".join(told)) from error
+        problems = (f"{'.'.join(map(str, e['loc']))}: {_reason(e)}" for e in error.errors())
+        raise ConfigError("\n".join(problems)) from error
     except SettingsError as error:
         raise ConfigError(str(error)) from error
 
 
-def load_or_exit() -> Settings:
+def load_or_exit(kind: type[Kind]) -> Kind:
     """Read the configuration, or end the process with every wrong key named."""
     try:
-        return load()
+        return load_as(kind)
     except ConfigError as error:
         sys.exit(f"configuration: {error}")
+
+
+class _Defaults(Settings):
+    """The lowest layer alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (InitSettingsSource(settings_cls, _packaged()),)
+
+
+@cache
+def defaults() -> Settings:
+    """What the packaged file says, whatever is set above it."""
+    return _Defaults()
+
+
+@cache
+def _packaged() -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load(_PACKAGED.read_text())
+    return settings
 
 
 def _reason(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""What cover costs, and what it covers: the vocabulary that quotes, policies and bills share."""
+"""What cover costs, and what it covers: the vocabulary of offering, insuring and billing."""
 
 from __future__ import annotations
 

@@ -20,23 +20,24 @@ from types import FrameType
 import structlog
 
 from libs import listening, readiness, telemetry
-from libs.config import Settings, load_or_exit
+from libs.config import Kind, load_or_exit
 from libs.db.pool import check_capacity
 from libs.telemetry import metrics, pages, recent_page
-
-Verb = Callable[[Settings], None]
 
 TAKE_OVER = "--take-over"  # marks a process that shares its port with the one that it replaces
 _COPY = "--copy"  # marks one of several processes at the same port
 _LOOK_EVERY = 0.5  # seconds between two looks at the copies
 
 
-def main(service: str, arguments: list[str], **verbs: Verb) -> None:
-    """Run the verb that the command line names: `serve`, `work`, `migrate`, or what else the service has."""
+def main(service: str, arguments: list[str], kind: type[Kind], **verbs: Callable[[Kind], None]) -> None:
+    """Run the verb that the command line names: `serve`, `work`, `migrate`, or what else the service has.
+
+    `kind` is the configuration that the verbs are given: `Settings`, or a subclass with a section of the service's own.
+    """
     verb, *rest = arguments[1:] or [""]
     if verb not in verbs or rest not in ([], [_COPY], [TAKE_OVER]):
         sys.exit(f"usage: python -m services.{service}.main {'|'.join(verbs)} [{TAKE_OVER}]")
-    settings = load_or_exit()
+    settings = load_or_exit(kind)
     own = settings.services[service]
     is_copy, takes_over = rest == [_COPY], rest == [TAKE_OVER]
     copies = own.workers if verb == "serve" and not is_copy else 1

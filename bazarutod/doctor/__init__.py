@@ -22,8 +22,9 @@ from rich.table import Table
 
 from bazarutod.doctor import databases, machine, processes, records, secrets
 from bazarutod.doctor.finding import Check, Finding, Patient
+from bazarutod.settings import load_suite
 from bazarutod.stack import PROCESSES, SERVICES
-from libs.config import ConfigError, load
+from libs.config import ConfigError
 
 PATIENCE = 3.0  # seconds for every check; they run at the same time
 _WIDEST = {"check": 14, "state": 8, "what": 34, "finding": 90}
@@ -44,7 +45,7 @@ def run(folder: Path, as_json: bool) -> None:
     """Look at everything, print it, and end with 1 when something has failed."""
     begun = time.monotonic()
     try:
-        settings = load()
+        settings = load_suite()
     except ConfigError as error:
         # Nothing else can be found without knowing where it is.
         advice = "Correct the keys; config.yaml in the project explains each of them."

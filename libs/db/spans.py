@@ -78,7 +78,7 @@ def _duration(statement: str) -> Histogram:
 
 
 def _name(statement: str) -> str:
-    """`SQL INSERT policies`: what is done to which table."""
+    """`SQL INSERT books`: what is done to which table."""
     verb = statement.split(None, 1)[0]
     table = _TABLE.search(statement)
     return f"SQL {verb} {table[1]}" if table else f"SQL {verb}"

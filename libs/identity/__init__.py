@@ -1,1 +1,1 @@
-"""Who is calling: users by their tokens, services by theirs, and what each of them may see."""
+"""Who is calling: people by their tokens, services by theirs, and what each of them may see."""

@@ -1,6 +1,6 @@
-"""Access tokens: verified without a call, with the public keys of the users service.
+"""Access tokens: verified without a call, with the public keys of the service that logs people in.
 
-Users carry JSON Web Tokens signed with EdDSA by that service. Services show each other tokens of their own.
+People carry JSON Web Tokens signed with EdDSA by that service. Services show each other tokens of their own.
 """
 
 from __future__ import annotations

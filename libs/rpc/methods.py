@@ -26,7 +26,7 @@ class Method:
     """One method of a contract."""
 
     path: str
-    """As on the wire: `/bazaruto.policies.v1.PolicyService/GetPolicy`."""
+    """As on the wire: `/bazaruto.books.v1.BookService/GetBook`."""
     audience: int
     roles: frozenset[str]
     idempotency: int
@@ -40,7 +40,7 @@ class Method:
 
     @property
     def full_name(self) -> str:
-        """As in metrics and spans: `bazaruto.policies.v1.PolicyService/GetPolicy`."""
+        """As in metrics and spans: `bazaruto.books.v1.BookService/GetBook`."""
         return self.path[1:]
 
     @property

@@ -7,7 +7,7 @@ from libs.telemetry import logs, metrics, stderr, traces
 
 
 def start(settings: Settings, component: str) -> None:
-    """Begin to log and to trace as `component`, for example `policies` or `policies-worker`."""
+    """Begin to log and to trace as `component`, for example `books` or `books-worker`."""
     logs.start(component, settings)
     stderr.capture()
     traces.start(component, settings)

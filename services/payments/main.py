@@ -7,34 +7,33 @@ import sys
 import services.payments
 from bazaruto.payments.v1 import audit_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
 from libs import process
-from libs.config import Settings
 from libs.db import Database, migrations
 from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.rpc.client import connect
-from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer import InvoiceServicer
-from services.payments.clients import Policies
+from services.payments.clients import Policies, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import watching
 from services.payments.collection.rules.provider import Provider, ProviderMissing
 from services.payments.collection.servicer import PaymentServicer
 from services.payments.ledger.servicer import LedgerServicer
+from services.payments.settings import PaymentsSettings
 
 NAME = "payments"
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: PaymentsSettings) -> None:
     """Answer calls."""
     tokens = ServiceTokens(settings.auth, NAME)
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
-    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    users = Users(connect(settings.services["users"].target, tokens))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys), idempotent=True)
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
     payments = PaymentServicer(database, choose_provider(settings, database))
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
@@ -43,7 +42,7 @@ def serve(settings: Settings) -> None:
     server.run()
 
 
-def work(settings: Settings) -> None:
+def work(settings: PaymentsSettings) -> None:
     """Work on jobs."""
     tokens = ServiceTokens(settings.auth, f"{NAME}-worker")
     database = Database(settings.services[NAME].db_url, settings.db, f"{NAME}-worker")
@@ -57,17 +56,17 @@ def work(settings: Settings) -> None:
     database.close()
 
 
-def choose_provider(settings: Settings, database: Database) -> Provider:
+def choose_provider(settings: PaymentsSettings, database: Database) -> Provider:
     """The provider that is configured; `ProviderMissing` in production when none is."""
     if settings.environment == "production" and settings.payments.provider != Sandbox.name:
         raise ProviderMissing
     return Sandbox(database)
 
 
-def migrate(settings: Settings) -> None:
+def migrate(settings: PaymentsSettings) -> None:
     """Bring the database to the revision that this program needs."""
     migrations.upgrade(settings.services[NAME].db_url, services.payments)
 
 
 if __name__ == "__main__":
-    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)
+    process.main(NAME, sys.argv, PaymentsSettings, serve=serve, work=work, migrate=migrate)

@@ -1,16 +1,21 @@
-"""The services that policies calls: quotes and payments. Messages in and out, domain values here."""
+"""The services that policies calls: users, quotes and payments. Messages in and out, domain values here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 
 import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bazaruto.payments.v1 import invoice_pb2 as payments_pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as payments_rpc
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
+from bazaruto.users.v1 import auth_pb2 as users_pb
+from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
 from libs import ids
+from libs.identity.verification import public_key
 from libs.rpc import values
 from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
 
@@ -22,6 +27,18 @@ _STATES = {
     quotes_pb.Quote.STATE_BOUND: "bound",
     quotes_pb.Quote.STATE_EXPIRED: "expired",
 }
+
+
+class Users:
+    """The users service."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._auth = users_rpc.AuthServiceStub(channel)
+
+    def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""
+        keys = self._auth.ListPublicKeys(users_pb.ListPublicKeysRequest()).keys
+        return {key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in keys}
 
 
 class Quotes:

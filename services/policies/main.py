@@ -14,9 +14,8 @@ from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.rpc.client import connect
-from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
-from services.policies.clients import Payments, Quotes
+from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
 from services.policies.lifecycle.servicer import PolicyServicer
 
@@ -29,8 +28,8 @@ def serve(settings: Settings) -> None:
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
-    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    users = Users(connect(settings.services["users"].target, tokens))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys), idempotent=True)
     server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes))
     server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
@@ -55,4 +54,4 @@ def migrate(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)
+    process.main(NAME, sys.argv, Settings, serve=serve, work=work, migrate=migrate)

@@ -15,11 +15,11 @@ from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.rpc.client import connect
-from libs.rpc.keys import RemoteKeys
 from libs.rpc.server import Server
 from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
+from services.quotes.clients import Users
 from services.quotes.quoting import jobs
 from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.servicer import QuoteServicer
@@ -32,10 +32,10 @@ def serve(settings: Settings) -> None:
     tokens = ServiceTokens(settings.auth, NAME)
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
-    keys = RemoteKeys(connect(settings.services["users"].target, tokens))
+    users = Users(connect(settings.services["users"].target, tokens))
     calculators = Calculators()
     catalogue = Catalogue(database, calculators.prepare)
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, keys), idempotent=True)
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys), idempotent=True)
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
@@ -65,4 +65,4 @@ def migrate(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate)
+    process.main(NAME, sys.argv, Settings, serve=serve, work=work, migrate=migrate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
@@ -112,5 +113,5 @@ def _standard_output_for_result() -> TextIO:
 if __name__ == "__main__":
     result = _standard_output_for_result() if sys.argv[1:] == ["create-admin"] else sys.stdout
     # A name that no keyword can have.
-    verbs: dict[str, process.Verb] = {"create-admin": partial(create_admin, result=result)}
-    process.main(NAME, sys.argv, serve=serve, work=work, migrate=migrate, **verbs)
+    verbs: dict[str, Callable[[Settings], None]] = {"create-admin": partial(create_admin, result=result)}
+    process.main(NAME, sys.argv, Settings, serve=serve, work=work, migrate=migrate, **verbs)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bazarutod.stack import DEFAULT_SERVICES, PROCESSES, SERVICES, Process
+from bazarutod.stack import PROCESSES, SERVICES, Process
 from gateway.http.exchange import networks
+from libs.config import defaults
 from tests.deploy.configuring import settings_of
 from tests.deploy.manifests import OVERLAYS, Manifest, deployment_name, manifests, of_kind, pods, rendered
 from tests.deploy.programs import DEPLOY, ROOT, run
@@ -93,7 +94,7 @@ def test_liveness_asks_for_nothing_that_a_process_depends_on(process: Process) -
         assert probes["livenessProbe"]["httpGet"]["path"] == "/livez"
         assert probes["readinessProbe"]["httpGet"]["path"] == "/readyz"
     elif process.verb == "serve":
-        port = int(DEFAULT_SERVICES[process.service]["listen"].rpartition(":")[2])
+        port = int(defaults().services[process.service].listen.rpartition(":")[2])
         assert probes["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": "metrics"}
         assert probes["readinessProbe"]["grpc"] == {"port": port}
     else:
@@ -143,7 +144,7 @@ def test_callers_see_every_pod_of_a_service(service: str) -> None:
     spec = of_kind("production", "Service")[service]["spec"]
     assert spec["clusterIP"] == "None"
     assert spec["selector"].items() <= pods("production")[service]["metadata"]["labels"].items()
-    assert [port["port"] for port in spec["ports"]] == [int(DEFAULT_SERVICES[service]["listen"].rpartition(":")[2])]
+    assert [port["port"] for port in spec["ports"]] == [int(defaults().services[service].listen.rpartition(":")[2])]
 
 
 @pytest.mark.parametrize("service", SERVICES)

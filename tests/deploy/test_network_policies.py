@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bazarutod.stack import CALLS, DEFAULT_SERVICES, PROCESSES, SERVICES, Process
+from bazarutod.stack import CALLS, PROCESSES, SERVICES, Process
+from libs.config import defaults
 from tests.deploy.manifests import of_kind, pods
 
 OVERLAY = "production"
@@ -54,15 +55,15 @@ def edges(direction: str) -> set[Edge]:
 def documented() -> set[Edge]:
     """The calls of the table, and the databases."""
     found = {
-        (caller, callee, int(DEFAULT_SERVICES[callee]["listen"].rpartition(":")[2]))
+        (caller, callee, int(defaults().services[callee].listen.rpartition(":")[2]))
         for caller, callees in CALLS.items()
         for callee in callees
     }
     found |= {(process.name, "postgres", 5432) for process in PROCESSES if process.name != "gateway"}
     found |= {("migrate", "postgres", 5432)}
     # /ops of the gateway reads what workers remember, beside their metrics.
-    for service, listens in DEFAULT_SERVICES.items():
-        found.add(("gateway", f"{service}-worker", int(listens["worker_metrics"].rpartition(":")[2])))
+    for service, listens in defaults().services.items():
+        found.add(("gateway", f"{service}-worker", int(listens.worker_metrics.rpartition(":")[2])))
     found |= {("backup", "postgres", 5432), ("postgres-exporter", "postgres", 5432), ("redis-exporter", "redis", 6379)}
     # The cache of users, and the health of the gateway; jobs of users need neither.
     return found | {(name, "redis", 6379) for name in ("gateway", "users")}
@@ -86,8 +87,9 @@ def test_prometheus_reaches_the_metrics_and_only_those(process: Process) -> None
     if process.name == "gateway":
         port = 8080
     else:
-        key = "metrics" if process.verb == "serve" else "worker_metrics"
-        port = int(DEFAULT_SERVICES[process.service][key].rpartition(":")[2])
+        listens = defaults().services[process.service]
+        address = listens.metrics if process.verb == "serve" else listens.worker_metrics
+        port = int(address.rpartition(":")[2])
     open_to = {
         rule["ports"][0]["port"]
         for rule in of_kind(OVERLAY, "NetworkPolicy")[process.name]["spec"]["ingress"]

@@ -23,6 +23,7 @@ from libs.db.pool import check_capacity
 from tests.integration.users.house import House
 from tests.ops.programs import program
 from tests.support.people import People
+from tests.support.sections import section
 from tests.support.servers import Build, running_server, settings_for
 
 
@@ -83,7 +84,7 @@ def test_service_answers_through_pgbouncer(urls: tuple[str, str], people: People
     with ExitStack() as stack:
 
         def start(service: str, url: str, build: Build) -> grpc.Channel:
-            db = DbSettings(max_connections=10, prepare_threshold=0)
+            db = section(DbSettings, max_connections=10, prepare_threshold=0)
             settings = settings_for(people, **{service: url}).model_copy(update={"db": db})
             return stack.enter_context(running_server(service, settings, people, build))
 
@@ -97,7 +98,7 @@ def test_service_answers_through_pgbouncer(urls: tuple[str, str], people: People
 
 
 def test_time_outs_that_the_database_sets_hold_through_pgbouncer(urls: tuple[str, str]) -> None:
-    database = Database(urls[1], DbSettings(max_connections=4, prepare_threshold=0), "test-pgbouncer")
+    database = Database(urls[1], section(DbSettings, max_connections=4, prepare_threshold=0), "test-pgbouncer")
     database.open()
     try:
         begun = time.monotonic()
@@ -109,4 +110,4 @@ def test_time_outs_that_the_database_sets_hold_through_pgbouncer(urls: tuple[str
 
 
 def test_many_connections_to_pgbouncer_are_no_reason_not_to_start(urls: tuple[str, str]) -> None:
-    check_capacity(urls[1], DbSettings(max_connections=900, prepare_threshold=0), 2)
+    check_capacity(urls[1], section(DbSettings, max_connections=900, prepare_threshold=0), 2)

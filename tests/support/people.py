@@ -13,6 +13,7 @@ from libs.config import AuthSettings
 from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from services.users.accounts.adapters.signing import SigningKeys, write_signing_key
+from tests.support.sections import section
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class People:
     def __init__(self, folder: Path) -> None:
         write_signing_key(folder / "keys", datetime.now(UTC))
         (folder / "internal").write_text(secrets.token_hex(32))
-        self.auth = AuthSettings(key_folder=folder / "keys", internal_secret_file=folder / "internal")
+        self.auth = section(AuthSettings, key_folder=folder / "keys", internal_secret_file=folder / "internal")
         self.keys = SigningKeys.load(self.auth.key_folder)
 
     def customer(self) -> Person:

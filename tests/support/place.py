@@ -20,7 +20,7 @@ import httpx
 import psycopg
 
 from bazarutod import embedded
-from bazarutod.stack import DEFAULT_SERVICES
+from libs.config import defaults
 from tests.support.buyer import Buyer
 from tests.support.guide import ROOT, Block, blocks_of
 from tests.support.platform import Platform, running_platform
@@ -59,9 +59,9 @@ class Place:
         """The block with the addresses and folders of this place."""
         settings = self.platform.settings
         addresses = {"localhost:8080": settings.gateway.listen}
-        for name, default in DEFAULT_SERVICES.items():
+        for name, default in defaults().services.items():
             for key in ("metrics", "worker_metrics"):
-                port = default[key].rpartition(":")[2]
+                port = getattr(default, key).rpartition(":")[2]
                 addresses[f"localhost:{port}"] = getattr(settings.services[name], key)
         addresses["DB_HOST=localhost DB_PORT=5432"] = f"DB_HOST=127.0.0.1 DB_PORT={self.platform.postgres.port}"
         for path in ("/var/log/bazaruto", "/var/lib/bazaruto", "/etc/bazaruto"):

@@ -16,6 +16,7 @@ from libs.config import DbSettings, JobSettings, Settings
 from libs.db import Database
 from libs.rpc.server import Server
 from tests.support.people import People
+from tests.support.sections import section
 
 Build = Callable[[Server, Database, Settings], None]
 """Adds the servicers of a service to its server, as its main does."""
@@ -33,8 +34,8 @@ def settings_for(people: People, **urls: str) -> Settings:
         environment="test",
         services=services,
         auth=people.auth,
-        db=DbSettings(max_connections=10),
-        jobs=JobSettings(concurrency=2, retry_wait=timedelta(milliseconds=10)),
+        db=section(DbSettings, max_connections=10),
+        jobs=section(JobSettings, concurrency=2, retry_wait=timedelta(milliseconds=10)),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bazarutod.stack import DEFAULT_SERVICES, PROCESSES
+from bazarutod.stack import PROCESSES
+from libs.config import defaults
 from tests.deploy.backup.installation import (
     COMPOSITION,
     INSTALLED,
@@ -130,9 +131,9 @@ def test_pods_are_found_with_the_jobs_and_labels_that_the_rules_look_at() -> Non
                     if job["job_name"] == "bazaruto":
                         assert labels["service"] == next(p.service for p in PROCESSES if p.name == known)
     wanted = {"gateway": 8080}
-    for service, listens in DEFAULT_SERVICES.items():
-        wanted[service] = int(listens["metrics"].rpartition(":")[2])
-        wanted[f"{service}-worker"] = int(listens["worker_metrics"].rpartition(":")[2])
+    for service, listens in defaults().services.items():
+        wanted[service] = int(listens.metrics.rpartition(":")[2])
+        wanted[f"{service}-worker"] = int(listens.worker_metrics.rpartition(":")[2])
     assert found == {
         "bazaruto": wanted,
         "postgres": {"postgres-exporter": 9187},

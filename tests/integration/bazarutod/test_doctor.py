@@ -23,6 +23,7 @@ from bazarutod.doctor.finding import Check, Finding, Patient
 from bazarutod.stack import PROCESSES
 from libs.config import RedisSettings
 from tests.support.platform import Platform, running_platform
+from tests.support.sections import section
 from tests.support.servers import free_address
 
 pytestmark = pytest.mark.xdist_group("doctor")
@@ -245,9 +246,9 @@ def test_schema_of_another_revision_is_a_failure(platform: Platform) -> None:
 
 
 def test_redis_that_is_away_is_a_failure_and_no_redis_is_none(platform: Platform) -> None:
-    away = RedisSettings(url=f"redis://{free_address()}/0")
+    away = section(RedisSettings, url=f"redis://{free_address()}/0")
     assert _visit(platform, redis=away).bad() == {("redis", "redis")}
-    assert _visit(platform, redis=RedisSettings()).bad() == set()
+    assert _visit(platform, redis=section(RedisSettings)).bad() == set()
 
 
 def test_secret_that_others_may_read_is_a_failure(platform: Platform) -> None:

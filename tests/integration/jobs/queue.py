@@ -21,6 +21,7 @@ from libs.config import DbSettings
 from libs.db import Database
 from libs.jobs import JobKind
 from tests.integration.jobs import worker
+from tests.support.sections import section
 from tests.support.servers import free_address
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +77,7 @@ class Queue:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._database = Database(url, DbSettings(), "test-queue")
+        self._database = Database(url, section(DbSettings), "test-queue")
         self._database.open()
         self._connection = psycopg.connect(url, autocommit=True)
         self._connection.execute(worker.EFFECTS)

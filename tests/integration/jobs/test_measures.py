@@ -14,6 +14,7 @@ from libs.db import Database
 from libs.jobs import QUEUES, history, operating
 from tests.integration.jobs import worker
 from tests.integration.jobs.queue import Queue
+from tests.support.sections import section
 
 pytestmark = pytest.mark.xdist_group("jobs")
 
@@ -25,7 +26,7 @@ def shown(name: str, queue: str) -> float:
 
 def observe(url: str) -> tuple[int, int]:
     """Look at the queues once, as a server does every two seconds."""
-    database = Database(url, DbSettings(), "test-measures")
+    database = Database(url, section(DbSettings), "test-measures")
     database.open()
     with database.reading() as session:
         found = jobs.observe(session)

@@ -15,6 +15,7 @@ from libs import telemetry
 from libs.config import JobSettings, Settings
 from libs.jobs import GiveUp, JobKind, JobRunner, Nothing, loop
 from libs.telemetry import pages
+from tests.support.sections import section
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def quick(**changes: float) -> JobSettings:
     seconds = {"heartbeat": 0.3, "stalled_after": 1.5, "retry_wait": 0.01, "retry_cap": 0.1, "time_limit": 60}
     plain = {key: int(changes.pop(key)) for key in ("concurrency", "max_attempts") if key in changes}
     durations = {key: timedelta(seconds=value) for key, value in (seconds | changes).items()}
-    return JobSettings.model_validate({"concurrency": 2, "max_attempts": 3} | plain | durations)
+    few = {"concurrency": 2, "max_attempts": 3}
+    return section(JobSettings, **few | plain | durations)
 
 
 if __name__ == "__main__":

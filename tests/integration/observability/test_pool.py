@@ -22,13 +22,14 @@ from libs.db.pool import PoolTooLarge, check_capacity
 from libs.errors import ConcurrentChange
 from libs.telemetry import metrics
 from tests.support import postgres
+from tests.support.sections import section
 
 MakeDatabase = Callable[[str], str]
 
 
 @contextmanager
 def opened(url: str, **settings: Any) -> Iterator[Database]:
-    database = Database(url, DbSettings(**settings), "test-pool")
+    database = Database(url, section(DbSettings, **settings), "test-pool")
     database.open()
     try:
         yield database
@@ -140,22 +141,22 @@ def test_who_waits_for_a_connection_is_counted(url: str) -> None:
 
 
 def test_pool_larger_than_the_server_allows_is_refused_with_key_and_reason(url: str) -> None:
-    check_capacity(url, DbSettings(max_connections=400), 1)
+    check_capacity(url, section(DbSettings, max_connections=400), 1)
     with pytest.raises(PoolTooLarge, match=r"db.max_connections: 400 in each of 2 processes is more than the 497"):
-        check_capacity(url, DbSettings(max_connections=400), 2)
+        check_capacity(url, section(DbSettings, max_connections=400), 2)
     with pytest.raises(PoolTooLarge, match=r"db.max_connections: 600 is more than the 497 that the server allows"):
-        check_capacity(url, DbSettings(max_connections=600), 1)
+        check_capacity(url, section(DbSettings, max_connections=600), 1)
 
 
 def test_limit_of_a_database_counts_too(url: str) -> None:
     with psycopg.connect(postgres.server().url("postgres"), autocommit=True) as connection:
         connection.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" CONNECTION LIMIT 5'.encode())
     with pytest.raises(PoolTooLarge, match="the 5 that the server allows"):
-        check_capacity(url, DbSettings(max_connections=6), 1)
+        check_capacity(url, section(DbSettings, max_connections=6), 1)
 
 
 def test_server_that_does_not_answer_does_not_stop_the_start() -> None:
-    check_capacity("postgresql://nobody@127.0.0.1:1/none", DbSettings(max_connections=600), 1)
+    check_capacity("postgresql://nobody@127.0.0.1:1/none", section(DbSettings, max_connections=600), 1)
 
 
 def test_connections_that_the_server_closed_are_replaced_before_anybody_notices(url: str) -> None:
@@ -234,8 +235,8 @@ def test_what_was_not_committed_is_not_counted(url: str) -> None:
 
 def test_empty_url_is_refused_by_the_name_of_its_key() -> None:
     for use in (
-        lambda: check_capacity("", DbSettings(prepare_threshold=0), 1),
-        lambda: Database("", DbSettings(), "test-pool"),
+        lambda: check_capacity("", section(DbSettings, prepare_threshold=0), 1),
+        lambda: Database("", section(DbSettings), "test-pool"),
         lambda: migrations.upgrade("", services.users),
     ):
         with pytest.raises(ValueError, match=r"services\.\*\.db_url"):

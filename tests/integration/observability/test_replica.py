@@ -21,6 +21,7 @@ from bazarutod import embedded
 from bazarutod.backup import programs
 from libs.config import DbSettings
 from libs.db import Database, Query
+from tests.support.sections import section
 
 pytestmark = [pytest.mark.xdist_group("replica"), pytest.mark.timeout(180)]
 
@@ -67,7 +68,7 @@ def pair() -> Iterator[Pair]:
 
 @contextmanager
 def opened(pair: Pair, max_lag: float = 5.0) -> Iterator[Database]:
-    settings = DbSettings(max_connections=3, replica_max_lag=timedelta(seconds=max_lag))
+    settings = section(DbSettings, max_connections=3, replica_max_lag=timedelta(seconds=max_lag))
     database = Database(pair.primary.url("postgres"), settings, "test-replica", pair.replica.url("postgres"))
     database.open()
     try:

@@ -27,6 +27,7 @@ from services.policies.lifecycle import jobs
 from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
 from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.people import Person, new_key
+from tests.support.sections import section
 
 
 class FakeQuotes(Quotes):
@@ -101,7 +102,7 @@ class House:
 
     def worker(self, payments: Payments) -> JobRunner:
         """A worker that leaves it to the test when a job that failed is tried again."""
-        runner = JobRunner(self.url, JobSettings(retry_wait=timedelta(hours=1)), "test-policies-worker")
+        runner = JobRunner(self.url, section(JobSettings, retry_wait=timedelta(hours=1)), "test-policies-worker")
         jobs.register(runner, self.database, self.quotes, payments)
         return runner
 

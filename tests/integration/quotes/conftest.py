@@ -27,6 +27,7 @@ from services.quotes.quoting.rules import quote
 from services.quotes.quoting.servicer import QuoteServicer
 from services.quotes.quoting.store import quotes
 from tests.support.people import People, Person
+from tests.support.sections import section
 from tests.unit.quotes.samples import ANSWERS, calculate
 
 # A start far enough ahead that no quote of a test ends with the day.
@@ -101,7 +102,7 @@ class House:
 @pytest.fixture
 def house(start_server: Callable[..., grpc.Channel], make_database: Callable[[str], str]) -> Iterator[House]:
     url = make_database("quotes")
-    database = Database(url, DbSettings(max_connections=3), "test-quotes-aside")
+    database = Database(url, section(DbSettings, max_connections=3), "test-quotes-aside")
     database.open()
     try:
         yield House(start_server, url, database)

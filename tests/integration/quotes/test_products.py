@@ -24,6 +24,7 @@ from services.quotes.catalogue.flows.publishing import VersionChanged
 from services.quotes.quoting.flows.calculating import Calculators
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
+from tests.support.sections import section
 from tests.unit.quotes.samples import small
 
 
@@ -139,7 +140,7 @@ def test_version_that_this_program_cannot_read_is_left_out(house: House) -> None
 def test_products_are_priced_while_the_database_is_away(
     make_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(make_database("quotes"), DbSettings(max_connections=2), "test-catalogue")
+    database = Database(make_database("quotes"), section(DbSettings, max_connections=2), "test-catalogue")
     database.open()
     with database.transaction() as session:
         publishing.publish(session)

@@ -21,6 +21,7 @@ from services.users.accounts import jobs
 from tests.integration.users.house import House
 from tests.integration.users.test_accounts import outcome
 from tests.support.letterbox import Letterbox
+from tests.support.sections import section
 
 LETTER = Letter("welcome.usr_1", "Ana", "ana@example.com", "Hello", "Hello.", "<p>Hello.</p>")
 
@@ -34,12 +35,12 @@ def letterbox() -> Letterbox:
 @pytest.fixture
 def work(house: House, letterbox: Letterbox) -> Iterator[Callable[..., list[tuple[str, int]]]]:
     """`work()` runs the worker once, whatever the jobs wait for; gives the state and the tries of each letter."""
-    database = Database(house.url, DbSettings(), "test-worker")
+    database = Database(house.url, section(DbSettings), "test-worker")
     database.open()
 
     def run(**changes: Any) -> list[tuple[str, int]]:
         settings = mail_settings(letterbox, **changes)
-        runner = JobRunner(house.url, JobSettings(retry_wait=timedelta(seconds=30)), "test-worker")
+        runner = JobRunner(house.url, section(JobSettings, retry_wait=timedelta(seconds=30)), "test-worker")
         jobs.register(runner, database, Mailer(settings))
         house.sql("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'")
         runner.run_due()
@@ -55,9 +56,8 @@ def work(house: House, letterbox: Letterbox) -> Iterator[Callable[..., list[tupl
 
 
 def mail_settings(letterbox: Letterbox, **changes: Any) -> MailSettings:
-    return MailSettings.model_validate(
-        {"host": "127.0.0.1", "port": letterbox.port, "tls": "none", "timeout": "3s"} | changes
-    )
+    own = {"host": "127.0.0.1", "port": letterbox.port, "tls": "none", "timeout": "3s"}
+    return section(MailSettings, **own | changes)
 
 
 def part(letter: EmailMessage, kind: str) -> str:

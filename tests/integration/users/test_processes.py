@@ -29,6 +29,7 @@ from services.users.accounts.rules.user import EmailTaken
 from tests.integration.users.house import PASSWORD, House, bearer
 from tests.integration.users.test_accounts import outcome
 from tests.support.people import People
+from tests.support.sections import section
 from tests.support.servers import free_address
 
 ROOT = Path(__file__).parents[3]
@@ -86,7 +87,7 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 def database_at(url: str) -> Database:
-    database = Database(url, DbSettings(), "test")
+    database = Database(url, section(DbSettings), "test")
     database.open()
     return database
 

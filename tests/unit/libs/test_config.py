@@ -6,9 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
-from libs.config import ConfigError, load
+from libs.config import ConfigError, Section, Settings, defaults, load
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,14 +27,37 @@ def test_defaults_know_every_service() -> None:
     assert settings.gateway.listen == "127.0.0.1:8080"
 
 
-def test_file_of_the_project_names_every_key_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    file, defaults = ROOT / "config.yaml", load()
-    monkeypatch.setenv("BAZARUTO_CONFIG", str(file))
-    assert load() == defaults
-    named, known = yaml.safe_load(file.read_text()), defaults.model_dump(by_alias=True)
-    assert set(named) == set(known)
-    for section, keys in known.items():
-        assert not isinstance(keys, dict) or set(named[section]) == set(keys)
+@pytest.mark.parametrize("kind", [Settings, *Section.__subclasses__()], ids=lambda kind: kind.__name__)
+def test_packaged_file_alone_has_defaults(kind: type[Settings | Section]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.is_required()] == []
+
+
+def test_defaults_are_those_of_the_packaged_file_whatever_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAZARUTO_LOG_LEVEL", "debug")
+    assert (load().log_level, defaults().log_level) == ("debug", "info")
+
+
+def test_packaged_file_may_be_given_as_the_own_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAZARUTO_CONFIG", str(ROOT / "config.yaml"))
+    assert load().model_dump() == defaults().model_dump()
+
+
+def test_own_file_changes_only_the_keys_that_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("services:\n  quotes:\n    workers: 3\n")
+    monkeypatch.setenv("BAZARUTO_CONFIG", str(tmp_path / "own.yaml"))
+    services, packaged = load().services, defaults().services
+    assert services == packaged | {"quotes": packaged["quotes"].model_copy(update={"workers": 3})}
+
+
+def test_own_file_may_leave_services_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("services:\n")
+    monkeypatch.setenv("BAZARUTO_CONFIG", str(tmp_path / "own.yaml"))
+    assert load().services == defaults().services
+
+
+def test_section_of_one_service_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAZARUTO_PAYMENTS__PROVIDER", "sandbox")
+    assert "payments" not in load().model_dump()
 
 
 def test_variable_overrides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from libs.config import JobSettings
 from libs.jobs import QUEUES, GiveUp, JobKind, Nothing, UnknownQueue, required
 from libs.jobs.link import is_refusal, wait_before
 from libs.jobs.retrying import Retry
+from tests.support.sections import section
 
 
 def job(attempts: int) -> Job:
@@ -81,7 +82,7 @@ def test_job_whose_row_is_missing_gives_up_and_names_it() -> None:
 
 
 def test_waits_grow_up_to_the_cap_and_end() -> None:
-    settings = JobSettings(retry_wait=timedelta(seconds=10), retry_cap=timedelta(minutes=5), max_attempts=6)
+    settings = section(JobSettings, retry_wait=timedelta(seconds=10), retry_cap=timedelta(minutes=5), max_attempts=6)
     *found, last = waits(settings)
     assert last is None
     for seconds, plain in zip(found, (10, 40, 160, 300, 300), strict=True):
@@ -90,11 +91,11 @@ def test_waits_grow_up_to_the_cap_and_end() -> None:
 
 
 def test_job_that_gives_up_is_not_tried_again() -> None:
-    assert Retry(JobSettings()).get_retry_decision(exception=GiveUp(), job=job(0)) is None
+    assert Retry(section(JobSettings)).get_retry_decision(exception=GiveUp(), job=job(0)) is None
 
 
 def test_endless_job_is_tried_after_its_last_try_unless_it_gives_up() -> None:
-    settings = JobSettings(retry_cap=timedelta(minutes=5), max_attempts=3)
+    settings = section(JobSettings, retry_cap=timedelta(minutes=5), max_attempts=3)
     retry = Retry(settings, {"test.job"})
     decision = retry.get_retry_decision(exception=OSError(), job=job(500))
     assert decision is not None
@@ -104,7 +105,7 @@ def test_endless_job_is_tried_after_its_last_try_unless_it_gives_up() -> None:
 
 
 def test_many_tries_do_not_overflow_the_wait() -> None:
-    settings = JobSettings(max_attempts=1000)
+    settings = section(JobSettings, max_attempts=1000)
     decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(900))
     assert decision is not None
 

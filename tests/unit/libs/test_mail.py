@@ -10,6 +10,7 @@ import pytest
 
 from libs.config import MailSettings
 from libs.mail import Letter, Mailer, MailRefused, _told, compose
+from tests.support.sections import section
 
 SENDER = Address("Bazaruto", addr_spec="no-reply@bazaruto.com")
 LETTER = Letter("welcome.usr_1", "Ana Sitoe", "ana@example.com", "Hello", "Hello.", "<p>Hello.</p>")
@@ -49,8 +50,7 @@ def test_letters_body_cannot_end_it_early() -> None:
 
 @pytest.mark.parametrize("key", ["password_file", "ca_file"])
 def test_file_that_is_missing_stops_the_start_with_the_key_named(key: str) -> None:
-    settings = MailSettings.model_validate(
-        {"host": "mail.example.com", "username": "mailer", "password_file": "/dev/null", key: "/nowhere"}
-    )
+    own = {"host": "mail.example.com", "username": "mailer", "password_file": "/dev/null", key: "/nowhere"}
+    settings = section(MailSettings, **own)
     with pytest.raises(ValueError, match=f"mail.{key}: /nowhere cannot be read"):
         Mailer(settings)

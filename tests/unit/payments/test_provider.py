@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from libs.config import Settings
 from libs.db import Database
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.rules.provider import ProviderMissing
 from services.payments.main import choose_provider
+from services.payments.settings import PaymentsSettings
 
 
 def choose(**settings: Any) -> object:
-    given = Settings(**settings)
+    given = PaymentsSettings(**settings)
     return choose_provider(given, Database("postgresql://127.0.0.1/nowhere", given.db, "payments"))
 
 

@@ -1,0 +1,24 @@
+"""The service that quotes calls: users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bazaruto.users.v1 import auth_pb2 as users_pb
+from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
+from libs.identity.verification import public_key
+
+
+class Users:
+    """The users service."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._auth = users_rpc.AuthServiceStub(channel)
+
+    def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""
+        keys = self._auth.ListPublicKeys(users_pb.ListPublicKeysRequest()).keys
+        return {key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in keys}
