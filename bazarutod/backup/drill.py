@@ -7,7 +7,6 @@ nothing later. It shows that recovery works and how long it takes; it touches no
 
 from __future__ import annotations
 
-import importlib
 import os
 import shlex
 import shutil
@@ -20,32 +19,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import psutil
 import psycopg
 
 from bazarutod import embedded
-from bazarutod.backup import BackupError, Tell, fingerprint, programs
+from bazarutod.backup import BackupError, Tell, books, fingerprint, programs
 from bazarutod.backup.fingerprint import Fingerprint
-from libs.db import migrations
 
-_DATABASE: Final = "bazaruto_payments"  # the one with books
 _PATIENCE = 120.0  # seconds for the archive, and for the log to be replayed
-# Two postings for each journal: a third of the rows are journals. Written past the triggers, which check each journal
-# and would take most of the time; the trial balance is checked at the end.
-_JOURNALS = """
-    INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)
-    SELECT lpad(to_hex(i), 32, '0')::uuid, 'drill', i::text, lpad(to_hex(i), 32, 'a')::uuid,
-           (ARRAY['EUR', 'USD', 'MZN'])[i %% 3 + 1], current_date, now(), 2
-    FROM generate_series(%(first)s::bigint, %(last)s) i
-"""
-_POSTINGS = """
-    INSERT INTO postings (journal_id, line, account_code, side, amount)
-    SELECT lpad(to_hex(i), 32, '0')::uuid, side.line, side.account, side.name, i %% 100000 + 1
-    FROM generate_series(%(first)s::bigint, %(last)s) i,
-         (VALUES (1, '1105', 'debit'), (2, '2000', 'credit')) side (line, account, name)
-"""
 _BEFORE, _AFTER = "written before the moment", "written after the moment"
 
 
@@ -120,9 +102,9 @@ class Drill:
         server = embedded.start(self._data, options=options)
         self.servers.append(server)
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE {_DATABASE} LOGIN")
-            connection.execute(f"CREATE DATABASE {_DATABASE} OWNER {_DATABASE}")
-        migrations.upgrade(server.url(_DATABASE), importlib.import_module("services.payments"))
+            connection.execute(f"CREATE ROLE {books.DATABASE} LOGIN")
+            connection.execute(f"CREATE DATABASE {books.DATABASE} OWNER {books.DATABASE}")
+        books.make_tables(server.url(books.DATABASE))
         return f"PostgreSQL on port {server.port}"
 
     def _fill(self) -> str:
@@ -149,7 +131,7 @@ class Drill:
         self.report.rows = self._expected.rows
         self._book(last + 101, last + 200, _AFTER)
         with self._connection(self.servers[0]) as connection:
-            connection.execute("DROP TABLE postings")
+            books.drop_postings(connection)
             last_file = fingerprint.single(connection, "SELECT pg_walfile_name(pg_switch_wal())")[0]
             _until(lambda: _archived(connection, last_file), "the log was not archived")
         return f"the moment is {moment:%H:%M:%S.%f}"
@@ -187,30 +169,23 @@ class Drill:
 
     def _compare(self) -> str:
         with self._connection(self.servers[0]) as connection, connection.transaction():
-            found = fingerprint.take(connection)
-            marked = {
-                rule for (rule,) in connection.execute("SELECT DISTINCT rule FROM journals WHERE rule <> 'drill'")
-            }
-        self.report.wrong = fingerprint.differences(self._expected, found) + found.unbalanced()
-        if _BEFORE not in marked:
+            restored = fingerprint.take(connection)
+            rules = books.other_rules(connection)
+        self.report.wrong = fingerprint.differences(self._expected, restored) + restored.unbalanced()
+        if _BEFORE not in rules:
             self.report.wrong.append("what was written before the moment is lost")
-        if _AFTER in marked:
+        if _AFTER in rules:
             self.report.wrong.append("what was written after the moment is there")
-        return "; ".join(self.report.wrong) or f"{found.rows:,} rows, {', '.join(found.trial_balance)}: all the same"
+        same = f"{restored.rows:,} rows, {', '.join(restored.trial_balance)}: all the same"
+        return "; ".join(self.report.wrong) or same
 
-    def _book(self, first: int, last: int, rule: str = "drill") -> None:
-        numbers = {"first": first, "last": last}
-        with self._connection(self.servers[0]) as connection, connection.transaction():
-            connection.execute("SET LOCAL session_replication_role = replica")
-            connection.execute(_JOURNALS, numbers)
-            connection.execute(_POSTINGS, numbers)
-            if rule != "drill":
-                between = "UPDATE journals SET rule = %(rule)s WHERE source_id::bigint BETWEEN %(first)s AND %(last)s"
-                connection.execute(between, {**numbers, "rule": rule})
+    def _book(self, first: int, last: int, rule: str = books.DRILL) -> None:
+        with self._connection(self.servers[0]) as connection:
+            books.book(connection, first, last, rule)
 
     @staticmethod
     def _connection(server: embedded.Server) -> psycopg.Connection:
-        return psycopg.connect(server.url(_DATABASE), autocommit=True)
+        return psycopg.connect(server.url(books.DATABASE), autocommit=True)
 
 
 def run(rows: int, tell: Tell, parent: Path | None = None) -> Report:

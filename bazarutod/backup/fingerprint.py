@@ -13,6 +13,8 @@ import psycopg
 from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 
+from bazarutod.backup import books
+
 # A row's text depends on these, so both sides of a comparison set them.
 _SETTINGS = (
     "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres';"
@@ -36,11 +38,6 @@ _TABLE = """
            coalesce(sum(('x' || substr(h, 17))::bit(64)::bigint::numeric), 0)
     FROM (SELECT md5(t::text) AS h FROM ONLY {} t) hashed
 """
-_SUMS = """
-    SELECT j.currency, coalesce(sum(p.amount) FILTER (WHERE p.side = 'debit'), 0),
-           coalesce(sum(p.amount) FILTER (WHERE p.side = 'credit'), 0)
-    FROM postings p JOIN journals j ON j.id = p.journal_id GROUP BY 1 ORDER BY 1
-"""
 
 
 class _Part(BaseModel):
@@ -54,24 +51,12 @@ class Table(_Part):
     checksum: str
 
 
-class Sums(_Part):
-    """All postings of one currency, in its smallest unit."""
-
-    debits: int
-    credits: int
-
-    @property
-    def difference(self) -> int:
-        """Zero, if the books are in order."""
-        return self.debits - self.credits
-
-
 class Fingerprint(_Part):
     """The content of one database."""
 
     tables: Mapping[str, Table]
     sequences: Mapping[str, int]
-    trial_balance: Mapping[str, Sums]
+    trial_balance: Mapping[str, books.Sums]
 
     @property
     def rows(self) -> int:
@@ -99,7 +84,7 @@ def take(connection: psycopg.Connection) -> Fingerprint:
         else:
             rows, left, right = single(connection, sql.SQL(_TABLE).format(relation))
             tables[label] = Table(rows=rows, checksum=f"{left}:{right}")
-    return Fingerprint(tables=tables, sequences=sequences, trial_balance=_trial_balance(connection, tables))
+    return Fingerprint(tables=tables, sequences=sequences, trial_balance=books.trial_balance(connection, tables))
 
 
 def single(connection: psycopg.Connection, query: LiteralString | sql.Composed) -> tuple[Any, ...]:
@@ -132,12 +117,3 @@ def differences(expected: Fingerprint, found: Fingerprint) -> list[str]:
     if expected.trial_balance != found.trial_balance:
         told.append("the trial balance is another one")
     return sorted(told)
-
-
-def _trial_balance(connection: psycopg.Connection, tables: Mapping[str, Table]) -> dict[str, Sums]:
-    """Only the database of payments has books."""
-    if not {"public.journals", "public.postings"} <= tables.keys():
-        return {}
-    return {
-        currency: Sums(debits=int(debit), credits=int(credit)) for currency, debit, credit in connection.execute(_SUMS)
-    }

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from bazarutod.backup import BackupError, drill, programs
+from bazarutod.backup.books import Sums
 from bazarutod.backup.command import run_drill
 from bazarutod.backup.drill import Report, Step
-from bazarutod.backup.fingerprint import Fingerprint, Sums, Table, differences
+from bazarutod.backup.fingerprint import Fingerprint, Table, differences
 
 _BOOKS = Fingerprint(
     tables={"public.journals": Table(rows=2, checksum="1:2"), "public.postings": Table(rows=4, checksum="3:4")},
