@@ -12,12 +12,9 @@ from libs import ids
 from libs.db import Database
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.payments.ledger.rules import ledger
-from services.payments.ledger.rules.ledger import Balance, Posting, Side
+from services.payments.ledger.messages import balance_to_proto, journal_to_proto
+from services.payments.ledger.rules import journal
 from services.payments.ledger.store import journals
-from services.payments.ledger.store.journals import Booked
-
-_SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
 
 
 class LedgerServicer(rpc_pb.LedgerServiceServicer):
@@ -35,45 +32,13 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         return pb.TrialBalance(
             as_of_date=values.date_to_proto(counted_until) if counted_until else None,
             accounts=[balance_to_proto(balance) for balance in balances],
-            differences=[values.money_to_proto(money) for money in ledger.differences(balances)],
+            differences=[values.money_to_proto(money) for money in journal.differences(balances)],
         )
 
     def ListJournals(self, request: pb.ListJournalsRequest, context: grpc.ServicerContext) -> pb.ListJournalsResponse:
         page = Page.of(request, "journals", calls.caller().subject, request.policy_id)
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            found = journals.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
-        shown, token = page.cut(found, key=lambda item: item.id)
+            rows = journals.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
+        shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)
-
-
-def balance_to_proto(balance: Balance) -> pb.AccountBalance:
-    """One account in one currency."""
-    return pb.AccountBalance(
-        account_code=balance.account.code,
-        account_name=balance.account.name,
-        debits=values.money_to_proto(balance.debits),
-        credits=values.money_to_proto(balance.credits),
-        balance=values.money_to_proto(balance.amount),
-    )
-
-
-def journal_to_proto(booked: Booked) -> pb.Journal:
-    """A journal as it stands in the books."""
-    journal = booked.journal
-    return pb.Journal(
-        journal_id=ids.encode("jrn", booked.id),
-        rule=journal.rule,
-        source_id=journal.source_id,
-        policy_id=ids.encode("pol", journal.policy_id),
-        effective_date=values.date_to_proto(journal.effective_on),
-        booking_time=values.time_to_proto(booked.booked_at),
-        postings=[posting_to_proto(posting) for posting in journal.postings],
-    )
-
-
-def posting_to_proto(posting: Posting) -> pb.Posting:
-    """One side of a journal."""
-    return pb.Posting(
-        account_code=posting.account, side=_SIDES[posting.side], amount=values.money_to_proto(posting.amount)
-    )

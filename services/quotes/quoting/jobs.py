@@ -29,7 +29,7 @@ def register(runner: JobRunner, database: Database) -> None:
 
 def expire_quotes(database: Database, now: datetime) -> int:
     """Write down which quotes have expired, for those who read the database; returns how many. Readers of the
-    service do not depend on it: they are told by the clock."""
+    service do not depend on it: they go by the clock."""
     expired, more = 0, True
     while more:
         with database.transaction() as session:

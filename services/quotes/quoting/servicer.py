@@ -56,19 +56,19 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             idempotency.claim(session)
             year = calculation.risk.product.today(now).year
             number = quote.number_for(year, quotes.next_number(session))
-            made = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
-            quotes.add_quote(session, made)
-            counted = measures.quotes.labels(made.product_code, calculation.decision.outcome.value)
+            offer = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
+            quotes.add_quote(session, offer)
+            counted = measures.quotes.labels(offer.product_code, calculation.decision.outcome.value)
             when_committed(session, counted.inc)
-            reply = quote_to_proto(made, now)
+            reply = quote_to_proto(offer, now)
             idempotency.keep(session, reply)
         return reply
 
     def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
         with self._database.reading(fresh=True) as session:
-            found = quotes.find_quote(session, ids.decode("quo", request.quote_id))
-        return quote_to_proto(calls.visible(found, "quote"), datetime.now(UTC))
+            offer = quotes.find_quote(session, ids.decode("quo", request.quote_id))
+        return quote_to_proto(calls.visible(offer, "quote"), datetime.now(UTC))
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         caller = calls.caller()
@@ -76,26 +76,26 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         owner = None if caller.sees_all else caller.user_id
         now = datetime.now(UTC)
         with self._database.reading() as session:
-            found = quotes.list_quotes(
+            rows = quotes.list_quotes(
                 session, owner, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
             )
-        shown, token = page.cut(found, key=lambda item: item.id)
+        shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)
 
     def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         with self._database.transaction() as session:
             idempotency.claim(session)
-            found = calls.owned(quotes.lock_quote(session, ids.decode("quo", request.quote_id)), "quote")
+            offer = calls.owned(quotes.lock_quote(session, ids.decode("quo", request.quote_id)), "quote")
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
             now = datetime.now(UTC)
-            calls.current().check_etag(etag_of(found, now))
-            accepted = quote.accept(found, now)
+            calls.current().check_etag(etag_of(offer, now))
+            accepted = quote.accept(offer, now)
             quotes.save_state(session, accepted)
             audit.record(
                 session,
                 "quote_accepted",
                 request.quote_id,
-                before={"state": found.state(now)},
+                before={"state": offer.state(now)},
                 after={"state": accepted.state(now), "total": Money(accepted.price.total, accepted.price.currency)},
                 user_id=ids.encode("usr", accepted.user_id),
             )
@@ -108,14 +108,14 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         issued_at = values.time_from_proto(request.issue_time)
         try:
             with self._database.transaction() as session:
-                found = quotes.lock_quote(session, ids.decode("quo", request.quote_id))
-                if found is None:
+                offer = quotes.lock_quote(session, ids.decode("quo", request.quote_id))
+                if offer is None:
                     raise ResourceNotFound(resource="quote")
                 try:
-                    bound = quote.bind(found, policy_id, issued_at)
+                    bound = quote.bind(offer, policy_id, issued_at)
                 except PolicyAlreadyIssued as error:
-                    raise PolicyAlreadyIssued(policy_id=ids.encode("pol", found.policy_id or policy_id)) from error
-                if bound is not found:
+                    raise PolicyAlreadyIssued(policy_id=ids.encode("pol", offer.policy_id or policy_id)) from error
+                if bound is not offer:
                     quotes.save_state(session, bound)
         except sa.exc.IntegrityError as error:
             if violates(error, "quotes_policy_unique"):

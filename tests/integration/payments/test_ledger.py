@@ -13,9 +13,10 @@ from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
-from services.payments.ledger.rules import ledger
-from services.payments.ledger.rules.ledger import CHART, JournalConflict
-from services.payments.ledger.store import journals
+from services.payments.ledger.flows import booking
+from services.payments.ledger.rules import posting
+from services.payments.ledger.rules.chart import CHART
+from services.payments.ledger.rules.journal import JournalConflict
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People
@@ -116,18 +117,18 @@ def test_customer_does_not_see_the_ledger(house: House, people: People) -> None:
 
 def test_same_journal_again_changes_nothing_and_another_one_conflicts(house: House) -> None:
     now = datetime.now(UTC)
-    journal = ledger.payment_captured("pay_1", ids.new(), Money(5, "EUR"), TODAY)
+    journal = posting.payment_captured("pay_1", ids.new(), Money(5, "EUR"), TODAY)
     for _ in range(2):
         with house.database.transaction() as session:
-            journals.post(session, journal, now)
+            booking.book(session, journal, now)
     assert house.rows("SELECT count(*) FROM postings") == [(2,)]
     for other in (
-        ledger.payment_captured("pay_1", journal.policy_id, Money(6, "EUR"), TODAY),
-        ledger.payment_captured("pay_1", journal.policy_id, Money(5, "USD"), TODAY),
+        posting.payment_captured("pay_1", journal.policy_id, Money(6, "EUR"), TODAY),
+        posting.payment_captured("pay_1", journal.policy_id, Money(5, "USD"), TODAY),
         replace(journal, policy_id=ids.new()),
     ):
         with pytest.raises(JournalConflict), house.database.transaction() as session:
-            journals.post(session, other, now)
+            booking.book(session, other, now)
 
 
 _JOURNAL = (

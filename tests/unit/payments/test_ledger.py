@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from libs import ids
 from libs.money import CurrencyMismatch, Money
 from libs.premium import Premium
-from services.payments.ledger.rules import ledger
-from services.payments.ledger.rules.ledger import CHART, Balance, Journal, Posting, Side
+from services.payments.ledger.rules import posting
+from services.payments.ledger.rules.chart import CHART, Side
+from services.payments.ledger.rules.journal import Balance, Journal, Posting, differences
 
 DAY = date(2026, 11, 24)
 POLICY = ids.new()
@@ -29,24 +30,24 @@ def lines(journal: Journal) -> list[tuple[str, str, int]]:
 
 def test_example_policy_of_the_design() -> None:
     premium = Premium(usd(1200_00), usd(204_00), usd(25_00))
-    assert lines(ledger.policy_issued("ptx_1", POLICY, premium, DAY)) == [
+    assert lines(posting.policy_issued("ptx_1", POLICY, premium, DAY)) == [
         ("1105", "debit", 1429_00),
         ("2000", "credit", 1200_00),
         ("2100", "credit", 204_00),
         ("4100", "credit", 25_00),
     ]
-    assert lines(ledger.invoice_issued("inv_1", POLICY, premium.total, DAY)) == [
+    assert lines(posting.invoice_issued("inv_1", POLICY, premium.total, DAY)) == [
         ("1100", "debit", 1429_00),
         ("1105", "credit", 1429_00),
     ]
-    assert lines(ledger.payment_captured("pay_1", POLICY, premium.total, DAY)) == [
+    assert lines(posting.payment_captured("pay_1", POLICY, premium.total, DAY)) == [
         ("1010", "debit", 1429_00),
         ("1100", "credit", 1429_00),
     ]
 
 
 def test_nothing_is_not_posted() -> None:
-    journal = ledger.policy_issued("ptx_1", POLICY, Premium(usd(100), usd(0), usd(0)), DAY)
+    journal = posting.policy_issued("ptx_1", POLICY, Premium(usd(100), usd(0), usd(0)), DAY)
     assert lines(journal) == [("1105", "debit", 100), ("2000", "credit", 100)]
 
 
@@ -55,9 +56,9 @@ def test_every_journal_balances(net: int, tax: int, fees: int) -> None:
     assume(net + tax + fees > 0)
     premium = Premium(usd(net), usd(tax), usd(fees))
     for journal in (
-        ledger.policy_issued("ptx_1", POLICY, premium, DAY),
-        ledger.invoice_issued("inv_1", POLICY, premium.total, DAY),
-        ledger.payment_captured("pay_1", POLICY, premium.total, DAY),
+        posting.policy_issued("ptx_1", POLICY, premium, DAY),
+        posting.invoice_issued("inv_1", POLICY, premium.total, DAY),
+        posting.payment_captured("pay_1", POLICY, premium.total, DAY),
     ):
         assert journal.sum(Side.DEBIT) == journal.sum(Side.CREDIT) == premium.total
         assert all(posting.amount.minor > 0 for posting in journal.postings)
@@ -87,7 +88,7 @@ def test_balance_is_positive_on_the_side_on_which_an_account_grows() -> None:
 def test_differences_are_told_for_each_currency() -> None:
     yen = [Balance(CHART["1010"], Money(5, "JPY"), Money(0, "JPY"))]
     dollars = [Balance(CHART["1010"], usd(5), usd(0)), Balance(CHART["1100"], usd(0), usd(5))]
-    assert ledger.differences([*dollars, *yen]) == [Money(5, "JPY"), usd(0)]
+    assert differences([*dollars, *yen]) == [Money(5, "JPY"), usd(0)]
 
 
 def test_chart_has_every_account_of_the_design() -> None:

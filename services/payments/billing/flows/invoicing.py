@@ -1,4 +1,4 @@
-"""Opening the billing of a policy, issuing invoices and withdrawing them, for the calls and the jobs that do it."""
+"""Opening the billing of a policy, issuing its invoices, settling and withdrawing them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from libs import ids
+from libs import audit, ids
 from libs.calendar import day_of
 from libs.jobs import defer, required
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
-from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice
+from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice, State
 from services.payments.billing.store import billings, invoices
-from services.payments.ledger.rules import ledger
-from services.payments.ledger.store import journals
+from services.payments.ledger.flows import booking
+from services.payments.ledger.rules import posting
 
 
 def open_billing(session: Session, billing: Billing, now: datetime) -> None:
@@ -25,17 +25,17 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
     The same billing again changes nothing.
     """
     if not billings.add(session, billing):
-        found = billings.find(session, billing.policy_id)
-        if found is None or not _is_same(found[0], billing):
+        before, _ = billings.find(session, billing.policy_id) or (None, {})
+        if before is None or not _is_same(before, billing):
             raise BillingConflict
         return
-    journal = ledger.policy_issued(
+    journal = posting.policy_issued(
         ids.encode("ptx", billing.transaction_id),
         billing.policy_id,
         billing.premium,
         day_of(billing.issued_at, billing.time_zone),
     )
-    journals.post(session, journal, now)
+    booking.book(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
     if billing.payment_method:
         defer(session, COLLECT, Collect(first.id))
@@ -56,18 +56,42 @@ def issue_invoice(session: Session, billing: Billing, installment: Installment, 
     number = invoice.number_for(day.year, invoices.next_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
     invoices.add(session, issued)
-    journal = ledger.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)
-    journals.post(session, journal, now)
+    journal = posting.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)
+    booking.book(session, journal, now)
     return issued
 
 
-def _is_same(found: Billing, asked: Billing) -> bool:
+def pay(session: Session, unpaid: Invoice, now: datetime) -> None:
+    """Settle a locked invoice: it is paid in full."""
+    invoices.save(session, invoice.pay(unpaid, now))
+
+
+def withdraw(session: Session, unpaid: Invoice, now: datetime) -> None:
+    """Withdraw the first invoice of a policy, which is locked, and take the whole price out of the books."""
+    billing, _ = required(billings.find(session, unpaid.policy_id), "billing of policy", unpaid.policy_id)
+    invoice_id, policy_id = ids.encode("inv", unpaid.id), billing.policy_id
+    transaction_id, day = ids.encode("ptx", billing.transaction_id), day_of(now, billing.time_zone)
+    invoices.save(session, invoice.void(unpaid))
+    booking.book(session, posting.invoice_voided(invoice_id, policy_id, unpaid.installment.premium.total, day), now)
+    booking.book(session, posting.policy_not_taken(transaction_id, policy_id, billing.premium, day), now)
+    audit.record(
+        session,
+        "invoice_voided",
+        invoice_id,
+        before={"state": unpaid.state},
+        after={"state": State.VOID},
+        policy_id=ids.encode("pol", policy_id),
+        user_id=ids.encode("usr", billing.user_id),
+    )
+
+
+def _is_same(before: Billing, asked: Billing) -> bool:
     """Whether a billing was asked for before.
 
     One that was opened before time zones were sent has its days in UTC. The asker forgets the token once it has heard
     of the billing.
     """
-    if len(found.installments) != len(asked.installments):
+    if len(before.installments) != len(asked.installments):
         return False
-    token = asked.payment_method or found.payment_method
-    return found == replace(asked, time_zone=found.time_zone, installments=found.installments, payment_method=token)
+    token = asked.payment_method or before.payment_method
+    return before == replace(asked, time_zone=before.time_zone, installments=before.installments, payment_method=token)

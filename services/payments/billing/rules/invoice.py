@@ -57,6 +57,14 @@ class Installment:
 
 
 @dataclass(frozen=True, slots=True)
+class Billed:
+    """What became of an installment: its invoice, and whether that is paid."""
+
+    invoice_id: UUID
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Billing:
     """How the price of a policy is paid."""
 

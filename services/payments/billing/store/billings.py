@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -13,17 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from libs.premium import Premium
-from services.payments.billing.rules.invoice import Billing, Installment
+from services.payments.billing.rules.invoice import Billed, Billing, Installment
 from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, UnbilledRow
-
-
-@dataclass(frozen=True, slots=True)
-class Billed:
-    """What became of an installment: its invoice, and whether that is paid."""
-
-    invoice_id: UUID
-    paid: bool
-
 
 _billings = BillingRow.__table__
 _unbilled = UnbilledRow.__table__

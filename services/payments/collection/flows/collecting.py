@@ -12,7 +12,6 @@ from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
@@ -22,35 +21,22 @@ from libs.jobs import defer, required
 from libs.money import Money
 from libs.rpc import calls
 from libs.rpc.interceptors import DeadlineTooShort
+from services.payments.billing.flows import invoicing
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Invoice
 from services.payments.billing.store import invoices
+from services.payments.collection import measures
 from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import Payment, PaymentInProgress, State
 from services.payments.collection.rules.provider import Outcome, Provider, Unknown
 from services.payments.collection.store import payments
-from services.payments.ledger.rules import ledger
-from services.payments.ledger.store import journals
+from services.payments.ledger.flows import booking
+from services.payments.ledger.rules import posting
 
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
 _LEAST = 1.0  # seconds; with less left than this, no payment is begun
-
-_outcomes = Counter("bazaruto_payments_total", "Payments by what became of them", ["outcome"])
-for _state in State:
-    _outcomes.labels(_state.value)  # there from the start, so that the first one is an increase
-_collected = Counter("bazaruto_payments_collected_minor_units_total", "Money collected by payments", ["currency"])
-_finality = Histogram(
-    "bazaruto_payment_finality_seconds",
-    "Time from the beginning of a payment to its end, by whom it waited for last",
-    ["waited_for"],
-    buckets=(0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600, 86400),
-)
-# How long a payer takes to act is no measure of the platform or of its provider.
-_WAITED_FOR = {State.PROCESSING: "provider", State.REQUIRES_ACTION: "payer"}
-for _whom in _WAITED_FOR.values():
-    _finality.labels(_whom)
 
 log = structlog.get_logger("collecting")
 Answer = TypeVar("Answer")
@@ -58,7 +44,7 @@ Answer = TypeVar("Answer")
 
 def begin(
     session: Session,
-    billed: Invoice,
+    unpaid: Invoice,
     expected: Money | None,
     provider: str,
     now: datetime,
@@ -69,21 +55,21 @@ def begin(
 
     `expected` is what the payer thinks is due, if they said so; `agreed_before` that they agreed with the contract.
     """
-    invoice.check_payable(billed, expected, now, agreed_before=agreed_before)
-    if under_way := payments.find_open(session, billed.id):
-        raise PaymentInProgress(payment_id=ids.encode("pay", under_way))
+    invoice.check_payable(unpaid, expected, now, agreed_before=agreed_before)
+    if open_payment_id := payments.find_open(session, unpaid.id):
+        raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
     left = calls.seconds_left()
     if left is not None and left < _LEAST:
         raise DeadlineTooShort
-    begun = payment.begin(billed, provider, now, payment_id=ids.new())
-    payments.add(session, begun)
-    _settle_later(session, begun, 0, now)
-    return begun
+    processing = payment.begin(unpaid, provider, now, payment_id=ids.new())
+    payments.add(session, processing)
+    _settle_later(session, processing, 0, now)
+    return processing
 
 
-def charge(provider: Provider, begun: Payment, payment_method: str) -> Outcome:
+def charge(provider: Provider, processing: Payment, payment_method: str) -> Outcome:
     """Ask the provider for the money. Whatever goes wrong on the way, the outcome is then unknown."""
-    return _asked(begun, lambda: provider.charge(begun.id, begun.amount, payment_method, _seconds()))
+    return _asked(processing, lambda: provider.charge(processing.id, processing.amount, payment_method, _seconds()))
 
 
 def confirm(provider: Provider, waiting: Payment) -> Outcome:
@@ -94,7 +80,7 @@ def confirm(provider: Provider, waiting: Payment) -> Outcome:
 def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
     """Record an outcome with all that follows from it. Recording again, or after another's end, changes nothing."""
     invoice_id = required(payments.find(session, payment_id), "payment", payment_id).invoice_id
-    billed = required(invoices.lock(session, invoice_id), "invoice", invoice_id)
+    unpaid = required(invoices.lock(session, invoice_id), "invoice", invoice_id)
     before = required(payments.lock(session, payment_id), "payment", payment_id)
     if payment.contradicts(before, outcome):
         log.error("provider contradicts the books", payment_id=ids.encode("pay", payment_id), state=before.state)
@@ -113,8 +99,8 @@ def record(session: Session, payment_id: UUID, outcome: Outcome, now: datetime) 
             user_id=ids.encode("usr", after.user_id),
         )
     if after.state is State.SUCCEEDED:
-        _succeeded(session, billed, after, now)
-    when_committed(session, lambda: _count(before, after))
+        _succeeded(session, unpaid, after, now)
+    when_committed(session, lambda: measures.count(before, after))
     log.info("payment recorded", payment_id=ids.encode("pay", payment_id), state=after.state)
     return after
 
@@ -136,22 +122,13 @@ def settle(database: Database, provider: Provider, payment_id: UUID, attempt: in
     return settled
 
 
-def _count(before: Payment, after: Payment) -> None:
-    _outcomes.labels(after.state.value).inc()
-    if after.completed_at:
-        taken = (after.completed_at - after.created_at).total_seconds()
-        _finality.labels(_WAITED_FOR[before.state]).observe(max(taken, 0))  # two clocks may differ
-    if after.state is State.SUCCEEDED:
-        _collected.labels(after.amount.currency).inc(after.amount.minor)
-
-
-def _succeeded(session: Session, billed: Invoice, paid: Payment, now: datetime) -> None:
+def _succeeded(session: Session, unpaid: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
-    invoices.save(session, invoice.pay(billed, now))
-    day = day_of(now, billed.time_zone)
-    journal = ledger.payment_captured(ids.encode("pay", paid.id), billed.policy_id, paid.amount, day)
-    journals.post(session, journal, now)
-    if billed.installment.number == invoice.FIRST:
+    invoicing.pay(session, unpaid, now)
+    day = day_of(now, unpaid.time_zone)
+    journal = posting.payment_captured(ids.encode("pay", paid.id), unpaid.policy_id, paid.amount, day)
+    booking.book(session, journal, now)
+    if unpaid.installment.number == invoice.FIRST:
         defer(session, CONFIRM_PREMIUM, ConfirmPremium(paid.id))
 
 

@@ -11,23 +11,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
-from prometheus_client import Gauge
 
 from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
 from libs.telemetry import metrics
+from services.payments.collection import measures
 from services.payments.collection.rules.payment import OPEN
 from services.payments.collection.store import payments
 
 _PATIENCE = 1.5  # seconds; a page of metrics does not wait for a database that hangs
-
-_oldest_open = Gauge(
-    "bazaruto_payments_oldest_open_seconds",
-    "How long the oldest payment has been in a state that is no end; 0 when none is",
-    ["state"],
-    multiprocess_mode="mostrecent",
-)
 
 log = structlog.get_logger("payments")
 
@@ -55,5 +48,5 @@ def _observe(database: Database, now: datetime) -> None:
     with database.reading(fresh=True) as session:
         oldest = payments.find_oldest_open(session)
     for state in OPEN:
-        begun = oldest.get(state, now)
-        _oldest_open.labels(state.value).set(max((now - begun).total_seconds(), 0))
+        start = oldest.get(state, now)
+        measures.oldest_open.labels(state.value).set(max((now - start).total_seconds(), 0))

@@ -133,12 +133,12 @@ def refusal(payment: Payment, outcome: Outcome) -> DomainError | None:
     return None
 
 
-def is_overdue(payment: Payment, found: Outcome | None, now: datetime) -> bool:
+def is_overdue(payment: Payment, outcome: Outcome | None, now: datetime) -> bool:
     """Whether to give up an open payment, after the provider was asked for it."""
     age = now - payment.created_at
-    if found is None:
+    if outcome is None:
         return age >= GIVEN_UP_AFTER
-    return isinstance(found, ActionRequired) and age >= ACTION_WITHIN
+    return isinstance(outcome, ActionRequired) and age >= ACTION_WITHIN
 
 
 def ask_after(attempt: int) -> timedelta:

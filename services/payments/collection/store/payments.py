@@ -79,7 +79,7 @@ def was_declined(session: Session, invoice_id: UUID) -> bool:
 def find_oldest_open(session: Session) -> Mapping[State, datetime]:
     """When the oldest payment was begun that is still open, by its state. `idx_payments_status` finds the open ones."""
     query = sa.select(_payments.c.status, sa.func.min(_payments.c.created_at)).where(_payments.c.status.in_(OPEN))
-    return {State(status): begun for status, begun in session.execute(query.group_by(_payments.c.status))}
+    return {State(status): oldest for status, oldest in session.execute(query.group_by(_payments.c.status))}
 
 
 def list_payments(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -15,7 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs import ids
 from libs.money import Money
-from services.payments.ledger.rules.ledger import CHART, Balance, Journal, JournalConflict, Posting, Side
+from services.payments.ledger.rules.chart import CHART, Side
+from services.payments.ledger.rules.journal import Balance, Booked, Journal, Posting
 
 
 class Row(DeclarativeBase):
@@ -51,23 +51,24 @@ class PostingRow(Row):
     amount: Mapped[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A journal as it stands in the books."""
-
-    id: UUID
-    booked_at: datetime
-    journal: Journal
-
-
 _journals = JournalRow.__table__
 _WITH_POSTINGS = sa.select(
     *_journals.c, PostingRow.line, PostingRow.account_code, PostingRow.side, PostingRow.amount
 ).join(PostingRow, PostingRow.journal_id == _journals.c.id)
 
 
-def post(session: Session, journal: Journal, now: datetime) -> None:
-    """Enter a journal. Entering it again changes nothing; `JournalConflict` when the event has another one."""
+def find_by_source(session: Session, rule: str, source_id: str) -> Journal | None:
+    """The journal that a rule made of an event."""
+    query = _WITH_POSTINGS.where(_journals.c.rule == rule, _journals.c.source_id == source_id)
+    booked = _booked(session.execute(query.order_by(PostingRow.line)).all())
+    return booked[0].journal if booked else None
+
+
+def add(session: Session, journal: Journal, now: datetime) -> bool:
+    """Save a new journal; False, saving nothing, when the rule has made one of the event before.
+
+    Waits for another transaction that is saving one of the same event.
+    """
     journal_id = ids.new()
     row = {
         "id": journal_id,
@@ -81,11 +82,7 @@ def post(session: Session, journal: Journal, now: datetime) -> None:
     }
     statement = insert(JournalRow).values(row).on_conflict_do_nothing(constraint="journals_source_unique")
     if session.execute(statement.returning(JournalRow.id)).one_or_none() is None:
-        query = _WITH_POSTINGS.where(_journals.c.rule == journal.rule, _journals.c.source_id == journal.source_id)
-        (found,) = _booked(session.execute(query.order_by(PostingRow.line)).all())
-        if found.journal != journal:
-            raise JournalConflict(rule=journal.rule, source_id=journal.source_id)
-        return
+        return False
     session.execute(
         sa.insert(PostingRow),
         [
@@ -99,6 +96,7 @@ def post(session: Session, journal: Journal, now: datetime) -> None:
             for line, posting in enumerate(journal.postings, 1)
         ],
     )
+    return True
 
 
 def list_journals(session: Session, policy_id: UUID | None, after: UUID | None, limit: int) -> Sequence[Booked]:
@@ -139,11 +137,11 @@ def trial_balance(session: Session, as_of: date | None) -> tuple[list[Balance], 
 
 def _booked(rows: Sequence[Any]) -> list[Booked]:
     """Journals of their rows, one a posting, in the order of the rows."""
-    found = []
+    booked = []
     for journal_id, group in groupby(rows, key=lambda row: row.id):
         lines = list(group)
         first = lines[0]
         postings = tuple(Posting(row.account_code, Side(row.side), Money(row.amount, first.currency)) for row in lines)
         journal = Journal(first.rule, first.source_id, first.policy_id, first.effective_on, postings)
-        found.append(Booked(journal_id, first.booked_at, journal))
-    return found
+        booked.append(Booked(journal_id, first.booked_at, journal))
+    return booked

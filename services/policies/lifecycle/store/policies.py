@@ -173,10 +173,10 @@ def list_policies(
     if after is not None:
         ids = ids.where(_policies.c.id < after)
     query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), SegmentRow.number)
-    found: dict[UUID, list[Any]] = {}
+    rows_by_policy: dict[UUID, list[Any]] = {}
     for row in session.execute(query):
-        found.setdefault(row.id, []).append(row)
-    return [policy_from_rows(rows) for rows in found.values()]
+        rows_by_policy.setdefault(row.id, []).append(row)
+    return [policy_from_rows(rows) for rows in rows_by_policy.values()]
 
 
 def list_transactions(session: Session, policy_id: UUID, after: int, limit: int) -> Sequence[Transaction]:

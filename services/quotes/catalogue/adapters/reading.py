@@ -30,8 +30,8 @@ def read(document: Document) -> Product:
     try:
         product = _adapter.validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        told = [f"{_path(e['loc'])}: {_REASONS.get(e['type'], e['msg'])}" for e in error.errors()]
-        raise DefinitionError("; ".join(told)) from error
+        problems = [f"{_path(e['loc'])}: {_REASONS.get(e['type'], e['msg'])}" for e in error.errors()]
+        raise DefinitionError("; ".join(problems)) from error
     problems = [f"{key}: {text}" for key, text in problems_of(product)]
     if problems:
         raise DefinitionError("; ".join(problems))

@@ -63,14 +63,14 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"null$|$"), 
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a key is not text", key.start_mark)
-        if key.value in found:
+        if key.value in mapping:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
-        found[key.value] = loader.construct_object(value, deep=True)
-    return found
+        mapping[key.value] = loader.construct_object(value, deep=True)
+    return mapping
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)

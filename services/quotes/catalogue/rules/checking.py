@@ -120,7 +120,7 @@ def _coverages(product: Product) -> Problems:
 def _rating(product: Product) -> Problems:
     yield from _codes("rating", [step.name for step in product.rating], "name")
     offered = {offer.code for offer in product.coverages}
-    begun: list[str] = []
+    started: list[str] = []
     phase = 0
     for index, step in enumerate(product.rating):
         key = f"rating[{index}]"
@@ -128,15 +128,15 @@ def _rating(product: Product) -> Problems:
         for code in step.coverages:
             if code not in offered:
                 yield f"{key}.coverages", f"{code!r} is not a coverage of the product"
-            elif (code in begun) == (step.kind == "base"):
+            elif (code in started) == (step.kind == "base"):
                 yield f"{key}.coverages", f"{code!r} must begin with one base step, before its other steps"
         if step.kind == "base":
-            begun += step.coverages
+            started += step.coverages
         own = 0 if step.coverages else {"minimum": 2, "tax": 3, "fee": 3}.get(step.kind, 1)
         if own < phase or (own == 2 == phase):
             yield key, f"steps on {_PHASES[own]} stand before those on {_PHASES[phase]}, with one minimum at most"
         phase = max(phase, own)
-    for code in offered - set(begun):
+    for code in offered - set(started):
         yield "rating", f"the coverage {code!r} has no base step"
 
 
@@ -245,14 +245,14 @@ def _conditions(product: Product, condition: Condition) -> Problems:
             yield key, "is not a question of the product"
             continue
         bounds = [value for value in (comparison.at_least, comparison.at_most) if value is not None]
-        wanted = [*([] if comparison.equals is None else [comparison.equals]), *comparison.one_of]
-        if not wanted and not bounds:
+        values_compared = [*([] if comparison.equals is None else [comparison.equals]), *comparison.one_of]
+        if not values_compared and not bounds:
             yield key, "compares with nothing"
         if comparison.equals is not None and comparison.one_of:
             yield key, "takes either equals or one_of"
         if bounds and question.type != "integer":
             yield key, "has an order for integer questions only"
-        for value in [*wanted, *bounds]:
+        for value in [*values_compared, *bounds]:
             if not _can_come(question, value):
                 yield key, f"{value!r} is not an answer to the question"
 

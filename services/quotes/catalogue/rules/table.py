@@ -22,20 +22,20 @@ class Band(NamedTuple):
 
 def bands(rows: Mapping[str, object]) -> list[Band]:
     """The bands that the rows stand for, lowest first. `ValueError` when a row is no band."""
-    found = []
+    ordered = []
     for row in rows:
         first, _, last = row.partition("..")
         try:
-            found.append(Band(int(first), int(last or first), row))
+            ordered.append(Band(int(first), int(last or first), row))
         except ValueError:
             raise ValueError(f"the row {row!r} is not a band such as 18..20") from None
-    return sorted(found)
+    return sorted(ordered)
 
 
-def hole(found: Sequence[Band], minimum: int, maximum: int) -> str:
+def hole(ordered: Sequence[Band], minimum: int, maximum: int) -> str:
     """What is wrong with bands that should hold each number from `minimum` to `maximum` once; empty if nothing."""
     expected = minimum
-    for first, last, row in found:
+    for first, last, row in ordered:
         if first > expected:
             return f"has no row for {expected}..{first - 1}"
         if first < expected or last < first:
@@ -48,7 +48,7 @@ def hole(found: Sequence[Band], minimum: int, maximum: int) -> str:
 
 def by_band(cells: Mapping[str, Cell]) -> Callable[[int], Cell]:
     """A look-up of whole numbers in a table that has no holes."""
-    found = bands(cells)
-    firsts = [band.first for band in found]
-    values = [cells[band.row] for band in found]
+    ordered = bands(cells)
+    firsts = [band.first for band in ordered]
+    values = [cells[band.row] for band in ordered]
     return lambda number: values[bisect_right(firsts, number) - 1]

@@ -28,7 +28,7 @@ class _Offer(NamedTuple):
 
 
 def compile_choice(product: Product) -> Choose:
-    """A function from the wanted coverages to those of the contract, in the order of the product's offers.
+    """A function from the coverages that are asked for to those of the contract, in the order of the product's offers.
 
     Mandatory coverages are added, and a limit or deductible that was not chosen is the first one offered.
     """
@@ -44,9 +44,9 @@ def compile_choice(product: Product) -> Choose:
     ]
     known = {offer.code for offer in offers}
 
-    def choose(wanted: Sequence[Coverage]) -> tuple[Coverage, ...]:
+    def choose(asked: Sequence[Coverage]) -> tuple[Coverage, ...]:
         by_code: dict[str, Coverage] = {}
-        for coverage in wanted:
+        for coverage in asked:
             if coverage.code not in known:
                 raise CoverageInvalid(f"the product has no coverage {coverage.code!r}", coverage=coverage.code)
             if coverage.code in by_code:
@@ -68,11 +68,11 @@ def compile_choice(product: Product) -> Choose:
     return choose
 
 
-def _pick(wanted: Money | None, offered: Sequence[Money], currency: str, code: str, what: str) -> Money | None:
-    if wanted is None:
+def _pick(asked: Money | None, offered: Sequence[Money], currency: str, code: str, what: str) -> Money | None:
+    if asked is None:
         return offered[0] if offered else None
-    if wanted.currency != currency:
-        raise CurrencyMismatch(expected=currency, actual=wanted.currency)
-    if wanted not in offered:
-        raise CoverageInvalid(f"the {what} {wanted} of {code!r} is not offered", coverage=code)
-    return wanted
+    if asked.currency != currency:
+        raise CurrencyMismatch(expected=currency, actual=asked.currency)
+    if asked not in offered:
+        raise CoverageInvalid(f"the {what} {asked} of {code!r} is not offered", coverage=code)
+    return asked

@@ -148,8 +148,8 @@ def _compile_coverage_steps(product: Product, scale: int) -> list[Base | Scaling
 def _minimum(product: Product) -> tuple[str, int]:
     """Name and amount of the minimum premium; nothing where there is none."""
     whole_units = 10 ** exponent(product.currency)
-    found = [(step.name, scaled(step.amount, whole_units)) for step in product.rating if step.kind == "minimum"]
-    return found[0] if found else ("", 0)
+    minimums = [(step.name, scaled(step.amount, whole_units)) for step in product.rating if step.kind == "minimum"]
+    return minimums[0] if minimums else ("", 0)
 
 
 def _charges(product: Product) -> list[_Charge]:

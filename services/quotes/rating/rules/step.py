@@ -90,10 +90,10 @@ def places_in(value: Decimal) -> int:
 def scaled(value: Decimal | None, scale: int) -> int:
     """The value times a scale that holds all its places. Nothing is nothing."""
     numerator, denominator = value.as_integer_ratio() if value is not None else (0, 1)
-    found, rest = divmod(numerator * scale, denominator)
+    whole, rest = divmod(numerator * scale, denominator)
     if rest:
         raise ValueError(f"{value} has more decimal places than a scale of {scale} holds")
-    return found
+    return whole
 
 
 def _amount(step: Step, unit: int) -> Start:

@@ -1,0 +1,1 @@
+"""What the modules above share of the ledger."""

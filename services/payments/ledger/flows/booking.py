@@ -1,0 +1,18 @@
+"""Entering journals in the books, for the modules whose events they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from services.payments.ledger.rules.journal import Journal, JournalConflict
+from services.payments.ledger.store import journals
+
+
+def book(session: Session, journal: Journal, now: datetime) -> None:
+    """Enter a journal. Entering it again changes nothing; `JournalConflict` when the event has another one."""
+    if journals.add(session, journal, now):
+        return
+    if journals.find_by_source(session, journal.rule, journal.source_id) != journal:
+        raise JournalConflict(rule=journal.rule, source_id=journal.source_id)
