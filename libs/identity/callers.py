@@ -7,6 +7,7 @@ from uuid import UUID
 
 from libs import ids
 from libs.errors import Denied, Unauthenticated
+from libs.identity.scopes import EVERYBODY, NOTHING, Of, Scope
 
 BEARER = "Bearer "
 """What a token follows in an `authorization` value."""
@@ -34,21 +35,21 @@ class Caller:
     authorization: str = ""
     expires_at: float = 0
 
+    # Made once, as callers are remembered.
     subject: str = field(init=False)
-    """The caller in one word, for logs and for scoping idempotency keys; made once, as callers are remembered."""
+    """The caller in one word, for logs and for scoping idempotency keys."""
+    scope: Scope = field(init=False)
+    """Whose things are shown to this caller: everybody's to services and admins, to others their own."""
 
     def __post_init__(self) -> None:
         name = f"service:{self.service}" if self.service else "anonymous"
         object.__setattr__(self, "subject", ids.encode("usr", self.user_id) if self.user_id else name)
+        object.__setattr__(self, "scope", self._scope())
 
-    def may_see(self, owner: UUID) -> bool:
-        """Whether things of `owner` are shown to this caller: to the owner, to services and to admins."""
-        return self.sees_all or self.user_id == owner
-
-    @property
-    def sees_all(self) -> bool:
-        """Whether everybody's things are shown to this caller. It is no right to act for others."""
-        return bool(self.service) or "admin" in self.roles
+    def _scope(self) -> Scope:
+        if self.service or "admin" in self.roles:
+            return EVERYBODY
+        return Of(frozenset({self.user_id})) if self.user_id else NOTHING
 
 
 ANONYMOUS = Caller()

@@ -96,18 +96,18 @@ def caller() -> Caller:
     return call.caller if call else ANONYMOUS
 
 
-def visible(found: Thing | None, resource: str) -> Thing:
-    """What was found, if the caller may see it; what they may not see does not exist for them."""
-    if found is None or not caller().may_see(found.user_id):
+def visible(thing: Thing | None, resource: str) -> Thing:
+    """The thing, if it is within the caller's scope; what is not does not exist for them."""
+    if thing is None or not caller().scope.covers(thing.user_id):
         raise ResourceNotFound(resource=resource)
-    return found
+    return thing
 
 
-def owned(found: Thing | None, resource: str) -> Thing:
-    """What was found, if it is the caller's own: who only sees it, as admins and services do, cannot act on it."""
-    if found is None or found.user_id != caller().user_id:
+def owned(thing: Thing | None, resource: str) -> Thing:
+    """The thing, if it is the caller's own: who only sees it, as admins and services do, cannot act on it."""
+    if thing is None or thing.user_id != caller().user_id:
         raise ResourceNotFound(resource=resource)
-    return found
+    return thing
 
 
 def seconds_left() -> float | None:

@@ -48,9 +48,9 @@ message CountPoliciesResponse {
 
 STORE = '''
 
-def count_policies(session: Session, user_id: UUID | None, product_code: str) -> int:
-    """How many policies somebody has, of one product or of all."""
-    return len(list_policies(session, user_id, product_code, None, 1000))
+def count(session: Session, scope: Scope, product_code: str) -> int:
+    """How many policies a scope has, of one product or of all."""
+    return len(list_of(session, scope, product_code, None, 1000))
 '''
 
 SERVICER = """
@@ -58,7 +58,7 @@ SERVICER = """
         self, request: pb.CountPoliciesRequest, context: grpc.ServicerContext
     ) -> pb.CountPoliciesResponse:
         with self._database.reading() as session:
-            count = policies.count_policies(session, calls.caller().user_id, request.product_code)
+            count = policies.count(session, calls.caller().scope, request.product_code)
         return pb.CountPoliciesResponse(count=count)
 
     def ListPolicies("""

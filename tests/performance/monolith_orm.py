@@ -175,7 +175,7 @@ def application() -> Any:
     @app.get(ROUTE, response_model_exclude_none=True)
     def read_policy(policy_id: PolicyId, caller: Signed, session: InRequest) -> PolicyShown:
         found = session.get(Policy, ids.decode("pol", policy_id), options=[current_term])
-        if found is None or not caller.may_see(found.user_id):
+        if found is None or not caller.scope.covers(found.user_id):
             raise HTTPException(404)
         term = found.terms[-1]
         shown = policy_of(found, (term.number, term.starts_on, term.ends_on), term.segments, datetime.now(UTC))

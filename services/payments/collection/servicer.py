@@ -72,9 +72,8 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
     def ListPayments(self, request: pb.ListPaymentsRequest, context: grpc.ServicerContext) -> pb.ListPaymentsResponse:
         caller = calls.caller()
         page = Page.of(request, "payments", caller.subject, request.invoice_id)
-        owner = None if caller.sees_all else caller.user_id
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
-            rows = payments.list_payments(session, owner, invoice_id, page.after_as(UUID), page.fetch)
+            rows = payments.list_of(session, caller.scope, invoice_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)

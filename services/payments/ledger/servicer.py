@@ -39,6 +39,6 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         page = Page.of(request, "journals", calls.caller().subject, request.policy_id)
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            rows = journals.list_journals(session, policy_id, page.after_as(UUID), page.fetch)
+            rows = journals.list_all(session, policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)

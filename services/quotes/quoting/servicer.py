@@ -73,11 +73,10 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         caller = calls.caller()
         page = Page.of(request, "quotes", caller.subject, request.state)
-        owner = None if caller.sees_all else caller.user_id
         now = datetime.now(UTC)
         with self._database.reading() as session:
-            rows = quotes.list_quotes(
-                session, owner, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
+            rows = quotes.list_of(
+                session, caller.scope, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
             )
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)

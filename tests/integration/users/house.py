@@ -41,6 +41,7 @@ class House:
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
+            self.database = database
             hasher = Hasher()
             chosen = throttle or Throttle(free=1_000_000)
             auth = AuthServicer(database, hasher, people.keys, settings.auth, chosen)

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
 from libs.premium import Premium
 from services.payments.billing.rules.invoice import Installment, Invoice, State, payable_until
 from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, NumberRow
@@ -50,13 +52,11 @@ def lock(session: Session, invoice_id: UUID) -> Invoice | None:
     return find(session, invoice_id)
 
 
-def list_invoices(
-    session: Session, user_id: UUID | None, policy_id: UUID | None, after: UUID | None, limit: int
+def list_of(
+    session: Session, scope: Scope, policy_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[Invoice]:
-    """Invoices, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
-    query = _ALL.order_by(_invoices.c.id.desc()).limit(limit)
-    if user_id is not None:
-        query = query.where(_invoices.c.user_id == user_id)
+    """The invoices of a scope, newest first, behind the one whose id is `after`."""
+    query = scoped(_ALL, scope, owner=_invoices.c.user_id).order_by(_invoices.c.id.desc()).limit(limit)
     if policy_id is not None:
         query = query.where(_invoices.c.policy_id == policy_id)
     if after is not None:

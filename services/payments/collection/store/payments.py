@@ -10,6 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
 from libs.money import Money
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import FIRST
@@ -82,13 +84,11 @@ def find_oldest_open(session: Session) -> Mapping[State, datetime]:
     return {State(status): oldest for status, oldest in session.execute(query.group_by(_payments.c.status))}
 
 
-def list_payments(
-    session: Session, user_id: UUID | None, invoice_id: UUID | None, after: UUID | None, limit: int
+def list_of(
+    session: Session, scope: Scope, invoice_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[Payment]:
-    """Payments, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
-    query = _ALL.order_by(_payments.c.id.desc()).limit(limit)
-    if user_id is not None:
-        query = query.where(_payments.c.user_id == user_id)
+    """The payments of a scope, newest first, behind the one whose id is `after`."""
+    query = scoped(_ALL, scope, owner=_payments.c.user_id).order_by(_payments.c.id.desc()).limit(limit)
     if invoice_id is not None:
         query = query.where(_payments.c.invoice_id == invoice_id)
     if after is not None:

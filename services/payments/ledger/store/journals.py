@@ -99,8 +99,8 @@ def add(session: Session, journal: Journal, now: datetime) -> bool:
     return True
 
 
-def list_journals(session: Session, policy_id: UUID | None, after: UUID | None, limit: int) -> Sequence[Booked]:
-    """Journals, newest first, behind the one whose id is `after`."""
+def list_all(session: Session, policy_id: UUID | None, after: UUID | None, limit: int) -> Sequence[Booked]:
+    """Journals, which are nobody's: newest first, behind the one whose id is `after`."""
     shown = sa.select(_journals.c.id).order_by(_journals.c.id.desc()).limit(limit)
     if policy_id is not None:
         shown = shown.where(_journals.c.policy_id == policy_id)

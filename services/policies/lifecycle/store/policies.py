@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
 from libs.db import Database, Query
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
 from libs.money import Money
 from libs.premium import Coverage, Premium
 from services.policies.lifecycle.rules.policy import Policy, Segment, Term, Transaction, TransactionType
@@ -161,13 +163,10 @@ def lock_policy(session: Session, policy_id: UUID) -> Policy | None:
     return find_policy(session, policy_id)
 
 
-def list_policies(
-    session: Session, user_id: UUID | None, product_code: str, after: UUID | None, limit: int
-) -> Sequence[Policy]:
-    """Policies, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
-    ids = sa.select(_policies.c.id).order_by(_policies.c.id.desc()).limit(limit)
-    if user_id is not None:
-        ids = ids.where(_policies.c.user_id == user_id)
+def list_of(session: Session, scope: Scope, product_code: str, after: UUID | None, limit: int) -> Sequence[Policy]:
+    """The policies of a scope, newest first, behind the one whose id is `after`."""
+    ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id)
+    ids = ids.order_by(_policies.c.id.desc()).limit(limit)
     if product_code:
         ids = ids.where(_policies.c.product_code == product_code)
     if after is not None:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
 from libs.premium import Coverage
 from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
@@ -77,13 +79,11 @@ def lock_quote(session: Session, quote_id: UUID) -> Quote | None:
     return quote_from_row(row) if row else None
 
 
-def list_quotes(
-    session: Session, user_id: UUID | None, state: State | None, now: datetime, after: UUID | None, limit: int
+def list_of(
+    session: Session, scope: Scope, state: State | None, now: datetime, after: UUID | None, limit: int
 ) -> Sequence[Quote]:
-    """Quotes, newest first, behind the one whose id is `after`; of everybody when `user_id` is None."""
-    query = _ALL.order_by(_quotes.c.id.desc()).limit(limit)
-    if user_id is not None:
-        query = query.where(_quotes.c.user_id == user_id)
+    """The quotes of a scope, newest first, behind the one whose id is `after`."""
+    query = scoped(_ALL, scope, owner=_quotes.c.user_id).order_by(_quotes.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(_is_in(state, now))
     if after is not None:

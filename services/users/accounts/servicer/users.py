@@ -91,10 +91,11 @@ class UserServicer(rpc_pb.UserServiceServicer):
     def GetUser(self, request: pb.GetUserRequest, context: grpc.ServicerContext) -> pb.User:
         user_id = _user_id(request.user_id, "user_id")
         # Asked before anything is looked up: whom one may not see takes as long as who does not exist.
-        found = self._users.get(str(user_id), lambda: self._load(user_id)) if calls.caller().may_see(user_id) else None
-        if found is None:
+        is_visible = calls.caller().scope.covers(user_id)
+        account = self._users.get(str(user_id), lambda: self._load(user_id)) if is_visible else None
+        if account is None:
             raise ResourceNotFound(resource="user")
-        return user_to_proto(found)
+        return user_to_proto(account)
 
     def UpdateUser(self, request: pb.UpdateUserRequest, context: grpc.ServicerContext) -> pb.User:
         user_id = _user_id(request.user.user_id, "user.user_id")
@@ -124,10 +125,11 @@ class UserServicer(rpc_pb.UserServiceServicer):
         return user_to_proto(changed)
 
     def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
-        page = Page.of(request, "users", calls.caller().subject)
+        caller = calls.caller()
+        page = Page.of(request, "users", caller.subject)
         with self._database.reading() as session:
-            found = users.list_users(session, page.after_as(UUID), page.fetch)
-        shown, token = page.cut(found, key=lambda item: item.id)
+            rows = users.list_of(session, caller.scope, page.after_as(UUID), page.fetch)
+        shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
 
     def _load(self, user_id: UUID) -> User | None:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
 from services.users.accounts.rules.session import RefreshToken, UserSession
 from services.users.accounts.rules.user import Role, State, User
 
@@ -84,9 +86,9 @@ def find_credentials(session: Session, email: str) -> tuple[User, str] | None:
     return (user_from_row(row), row.password_hash) if row else None
 
 
-def list_users(session: Session, after: UUID | None, limit: int) -> Sequence[User]:
-    """Users, newest first, behind the one whose id is `after`."""
-    query = _USER.order_by(_users.c.id.desc()).limit(limit)
+def list_of(session: Session, scope: Scope, after: UUID | None, limit: int) -> Sequence[User]:
+    """The users of a scope, newest first, behind the one whose id is `after`."""
+    query = scoped(_USER, scope, owner=_users.c.id).order_by(_users.c.id.desc()).limit(limit)
     if after is not None:
         query = query.where(_users.c.id < after)
     return [user_from_row(row) for row in session.execute(query)]
