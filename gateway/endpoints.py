@@ -46,12 +46,12 @@ def _endpoint(route: Route, registry: Registry, channel: grpc.aio.Channel, max_b
     headers = (_DEPRECATION,) if route.rpc.deprecated else ()
     limits = route.options.limits
     return Endpoint(
-        route,
-        Transcoder(route, registry),
-        call,
-        limits.seconds,
-        min(limits.body_bytes, max_body_bytes),
-        limits.if_match,
-        not route.is_public,
-        headers,
+        route=route,
+        transcoder=Transcoder(route, registry),
+        call=call,
+        max_seconds=limits.seconds,
+        max_body_bytes=min(limits.body_bytes, max_body_bytes),
+        honours_if_match=limits.if_match,
+        checks_token=not route.is_public,
+        headers=headers,
     )

@@ -54,6 +54,8 @@ def _route(rpc: DescMethod, rule: Any, services: frozenset[str], declared: Optio
         raise refuse("names no method and path")
     if declared.audience == options.INTERNAL:
         raise refuse("is for internal services only and cannot have a route")
+    if declared.limits.if_match and http_method == "GET":
+        raise refuse("option if_match is for a change, and this is a GET")
     service = descriptors.owner(rpc)
     if service not in services:
         raise refuse(f"belongs to no configured service ({service or rpc.parent.type_name})")

@@ -60,10 +60,11 @@ def test_the_longest_deadline_and_the_largest_body_can_be_declared() -> None:
         (POST, "max_body_bytes) = 0", "option max_body_bytes is not between 1 and 1048576"),
         (GET, "max_body_bytes) = 1000", "option max_body_bytes is for a route with a body"),
         (GET, "if_match) = true", "option if_match is for a change"),
+        (f'{POST} additional_bindings {{get: "/v1/other"}}', "if_match) = true", "option if_match is for a change"),
     ],
 )
 def test_options_that_contradict_their_method_stop_the_process(rule: str, option: str, why: str) -> None:
-    with pytest.raises(RuleError, match=r"^bazaruto\.quotes\.test\.ThingService/DoIt: ") as caught:
+    with pytest.raises(RuleError, match=r"^bazaruto\.quotes\.test\.ThingService/DoIt[: ]") as caught:
         table_of(rule, option)
     assert why in str(caught.value)
 
