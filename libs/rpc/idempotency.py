@@ -68,8 +68,11 @@ class ResultNotKept(RuntimeError):
         super().__init__(f"{method.full_name} takes a key, and did not claim it and keep its result")
 
 
-class _KeyTaken(Exception):
-    """Another call stored the key first; rolls the transaction back and is never seen outside."""
+class _KeyTaken(BaseException):
+    """Another call stored the key first; rolls the transaction back and is never seen outside.
+
+    It is no failure, so that what records failures on the way does not catch it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

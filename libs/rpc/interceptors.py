@@ -47,7 +47,7 @@ class DeadlineTooShort(TooLate):
 class Chain:
     """Builds what the library calls for a method out of what the servicer offers."""
 
-    def __init__(self, verifier: TokenVerifier, page_tokens: PageTokens, keys: idempotency.Keys | None) -> None:
+    def __init__(self, verifier: TokenVerifier, page_tokens: PageTokens, keys: idempotency.Keys) -> None:
         self._verifier = verifier
         self._page_tokens = page_tokens
         self._keys = keys
@@ -108,7 +108,7 @@ class Chain:
             return servicer(request, call.context)
 
         step: Step = serve
-        if method.takes_key and self._keys:
+        if method.takes_key:
             step = idempotency.step(method, self._keys, step)
         step = _validation(self._validator, step)
         step = self._telling_denials(_access(method, step))

@@ -56,15 +56,12 @@ class Server:
         settings: Settings,
         database: Database,
         verifier: TokenVerifier,
-        *,
-        idempotent: bool = False,
     ) -> None:
-        """`idempotent` says that the service's database keeps idempotency keys."""
         self._service = service
         self._settings = settings
         self._database = database
         page_tokens = PageTokens(read_secret(settings.auth.internal_secret_file))
-        self._chain = Chain(verifier, page_tokens, idempotency.Keys(database) if idempotent else None)
+        self._chain = Chain(verifier, page_tokens, idempotency.Keys(database))
         self._streams = Streams()
         self._names: list[str] = []
         self._health = HealthServicer()

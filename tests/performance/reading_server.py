@@ -54,7 +54,7 @@ def _serve_chain(settings: Settings, database: Database) -> None:
     telemetry.start(settings, "policies")
     keys = SigningKeys.load(settings.auth.key_folder)
     verifier = TokenVerifier(settings.auth, lambda: keys.public)
-    server = Server("policies", settings, database, verifier, idempotent=True)
+    server = Server("policies", settings, database, verifier)
     server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, _NO_QUOTES))
     server.run()
 

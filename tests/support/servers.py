@@ -54,7 +54,7 @@ def refuse_stale_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def running_server(service: str, settings: Settings, people: People, build: Build) -> Iterator[grpc.Channel]:
     """Serve within; gives a bare channel to the server."""
     database = Database(settings.services[service].db_url, settings.db, f"test-{service}")
-    server = Server(service, settings, database, people.verifier(), idempotent=True)
+    server = Server(service, settings, database, people.verifier())
     build(server, database, settings)
     monitor = server.start()
     try:

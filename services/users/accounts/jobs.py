@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from libs.db import Database
 from libs.jobs import JobRunner, required
 from libs.mail import Mailer
+from libs.rpc import idempotency
 from services.users.accounts.adapters.letters import welcome
-from services.users.accounts.kinds import REAP_SESSIONS, SEND_WELCOME, SendWelcome
+from services.users.accounts.kinds import REAP_KEYS, REAP_SESSIONS, SEND_WELCOME, SendWelcome
 from services.users.accounts.store import users
 
 KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
@@ -24,6 +25,7 @@ def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
         mailer.send(welcome(user))
 
     runner.handle(SEND_WELCOME, send_welcome)
+    runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
     runner.every("41 * * * *", REAP_SESSIONS, lambda: reap_sessions(database, datetime.now(UTC)))
 
 

@@ -17,3 +17,4 @@ class SendWelcome:
 
 SEND_WELCOME = JobKind("users.send_welcome", SendWelcome, "mailers")
 REAP_SESSIONS = JobKind("users.reap_sessions", Nothing)
+REAP_KEYS = JobKind("users.reap_idempotency_keys", Nothing)

@@ -18,13 +18,13 @@ from libs import audit, ids
 from libs.cache import Cache
 from libs.config import AuthSettings
 from libs.db import Database
-from libs.errors import AlreadyExists, ConcurrentChange, DomainError, FieldInvalid, Invalid, ResourceNotFound
-from libs.rpc import calls, values
+from libs.errors import AlreadyExists, DomainError, FieldInvalid, Invalid, ResourceNotFound
+from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.users.accounts.adapters.hashing import Hasher, new_secret
 from services.users.accounts.adapters.signing import SigningKeys
 from services.users.accounts.adapters.throttling import Throttle, TooManyAttempts, keys_of, keys_of_registration
-from services.users.accounts.flows import registering
+from services.users.accounts.flows import registering, updating
 from services.users.accounts.rules import user
 from services.users.accounts.rules.password import CredentialsInvalid
 from services.users.accounts.rules.session import (
@@ -72,21 +72,28 @@ class UserServicer(rpc_pb.UserServiceServicer):
     def RegisterUser(self, request: pb.RegisterUserRequest, context: grpc.ServicerContext) -> pb.User:
         attempt = keys_of_registration(calls.current().client_address)
         self._throttle.check(attempt)
+        user_id = ids.new()
         try:
-            registered = registering.register_customer(
-                self._database,
-                self._hasher,
-                request.email,
-                request.password,
-                request.full_name,
-                datetime.now(UTC),
-                phone=request.phone,
-                locale=request.locale,
-            )
+            with registering.failure_recorded(self._database, user_id, request.email):
+                account = registering.prepare(
+                    self._hasher,
+                    user_id,
+                    request.email,
+                    request.password,
+                    request.full_name,
+                    datetime.now(UTC),
+                    phone=request.phone,
+                    locale=request.locale,
+                )
+                with self._database.transaction() as session:
+                    idempotency.claim(session)
+                    registering.save_customer(session, account)
+                    reply = user_to_proto(account.user)
+                    idempotency.keep(session, reply)
         except (AlreadyExists, Invalid):
             self._throttle.failed(attempt)
             raise
-        return user_to_proto(registered)
+        return reply
 
     def GetUser(self, request: pb.GetUserRequest, context: grpc.ServicerContext) -> pb.User:
         user_id = _user_id(request.user_id, "user_id")
@@ -104,25 +111,18 @@ class UserServicer(rpc_pb.UserServiceServicer):
         user.check_mask(request.update_mask.paths)
         changes = {path: getattr(request.user, path) for path in request.update_mask.paths}
         with self._database.transaction() as session:
-            found = users.find_user(session, user_id)
-            if found is None:
+            idempotency.claim(session)
+            account = users.find_user(session, user_id)
+            if account is None:
                 raise ResourceNotFound(resource="user")
-            calls.current().check_etag(found.etag)
-            changed = user.update(found, changes, datetime.now(UTC))
-            if changed is not found and not users.change_user(session, changed):
-                raise ConcurrentChange
-            if changed is not found:
-                before, after = registering.audited(found), registering.audited(changed)
-                names = [name for name in after if after[name] != before[name]]
-                audit.record(
-                    session,
-                    "user_updated",
-                    ids.encode("usr", user_id),
-                    before={name: before[name] for name in names},
-                    after={name: after[name] for name in names},
-                )
+            calls.current().check_etag(account.etag)
+            changed = user.update(account, changes, datetime.now(UTC))
+            if changed is not account:
+                updating.save(session, account, changed)
+            reply = user_to_proto(changed)
+            idempotency.keep(session, reply)
         self._users.replace(str(user_id), changed)
-        return user_to_proto(changed)
+        return reply
 
     def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
         caller = calls.caller()
