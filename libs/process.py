@@ -25,7 +25,7 @@ from libs.db.pool import check_capacity
 from libs.telemetry import metrics, pages, recent_page
 
 TAKE_OVER = "--take-over"  # marks a process that shares its port with the one that it replaces
-_COPY = "--copy"  # marks one of several processes at the same port
+_COPY_OF = "--copy-of="  # marks one of several processes at the same port, with the id of the one that started it
 _LOOK_EVERY = 0.5  # seconds between two looks at the copies
 
 
@@ -35,18 +35,19 @@ def main(service: str, arguments: list[str], kind: type[Kind], **verbs: Callable
     `kind` is the configuration that the verbs are given: `Settings`, or a subclass with a section of the service's own.
     """
     verb, *rest = arguments[1:] or [""]
-    if verb not in verbs or rest not in ([], [_COPY], [TAKE_OVER]):
+    parent = rest[0].removeprefix(_COPY_OF) if rest and rest[0].startswith(_COPY_OF) else ""
+    if verb not in verbs or rest not in ([], [f"{_COPY_OF}{parent}"], [TAKE_OVER]):
         sys.exit(f"usage: python -m services.{service}.main {'|'.join(verbs)} [{TAKE_OVER}]")
     settings = load_or_exit(kind)
     own = settings.services[service]
-    is_copy, takes_over = rest == [_COPY], rest == [TAKE_OVER]
+    is_copy, takes_over = bool(parent), rest == [TAKE_OVER]
     copies = own.workers if verb == "serve" and not is_copy else 1
     show = pages.serve_after if takes_over else pages.serve
     telemetry.start(settings, f"{service}-worker" if verb == "work" else service)
     recent_page.show(settings)
     try:
         if is_copy:
-            threading.Thread(target=_leave_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+            threading.Thread(target=_leave_with_parent, args=(int(parent),), name="parent", daemon=True).start()
             pages.serve_to_parent(Path(os.environ[metrics.MULTIPROCESS_FOLDER]))
         elif verb in ("serve", "work"):
             check_capacity(own.db_url, settings.db, copies)
@@ -95,7 +96,7 @@ def _run_copies(module: str, count: int) -> None:
 
 
 def _start_copy(module: str, awaited: readiness.Awaited) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", module, "serve", _COPY]
+    command = [sys.executable, "-m", module, "serve", f"{_COPY_OF}{os.getpid()}"]
     return subprocess.Popen(command, env=os.environ | awaited.environment)  # noqa: S603 - this very program
 
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
+import psutil
 import psycopg
 import pytest
 
@@ -175,6 +177,29 @@ def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str])
         while not catches(worker.pid, signal.SIGTERM):  # a moment after it says that it is there
             assert time.monotonic() < until
             time.sleep(0.02)
+
+
+def test_copies_leave_with_a_parent_that_is_killed_while_they_start(environment: dict[str, str]) -> None:
+    own = {**environment, "BAZARUTO_SERVICES__USERS__WORKERS": "2"}
+    server = subprocess.Popen(command("serve"), env=own, stdout=subprocess.DEVNULL, cwd=ROOT)
+    parent = psutil.Process(server.pid)
+    until(lambda: len(parent.children()) == 2, server)
+    copies = parent.children()
+    server.kill()
+    server.wait()
+    _, left = psutil.wait_procs(copies, timeout=90)
+    for copy in left:
+        copy.kill()
+    assert left == []
+
+
+def until(done: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
+    """Wait for something that a process does, while it lives."""
+    deadline = time.monotonic() + 90
+    while not done():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
