@@ -25,7 +25,7 @@ app.add_typer(jobs.queues, name="queues")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run every verb but `health`, which begins in `bazarutod/__main__.py`."""
     try:
         app()
     except ConfigError as error:
@@ -125,12 +125,12 @@ def migrate(
 
 @app.command()
 def health(
-    target: Annotated[str, typer.Argument(help="A process (users, users-worker), a URL, or HOST:PORT of gRPC.")],
+    address: Annotated[str, typer.Argument(help="HOST:PORT of a process's metrics or of the gateway, or a URL.")],
 ) -> None:
     """Ask one process whether it can do its work; ends with 1 when it cannot."""
     from bazarutod.health import run
 
-    run(target)
+    run(address)
 
 
 @app.command()

@@ -1,62 +1,50 @@
-"""`bazarutod health`: what the health check of a container or a script runs, where there is no curl and no grpcurl."""
+"""`bazarutod health`: what the health check of a container or a script runs, where there is no curl.
+
+Every container runs it every ten seconds. So it reads no configuration, and a socket is all that it loads: the
+libraries that would ask for it take more time than the answer.
+"""
 
 from __future__ import annotations
 
-import re
+import socket
 import sys
-import urllib.request
 
-import grpc
-import typer
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from bazarutod.stack import PROCESSES, Process
-from libs.config import Settings, load
-
-_ADDRESS = re.compile(r"[^\s/]+:\d{1,5}")
+_SECONDS = 2.0  # for connecting, and for each part of the answer
+_LONGEST = 256  # bytes of a status line
 
 
-def run(target: str) -> None:
-    """Print `healthy`, or end the program with 1."""
-    if not _is_healthy(target):
-        sys.exit(f"{target} is not healthy")
-    typer.echo("healthy")
-
-
-def _is_healthy(target: str) -> bool:
-    if target.startswith(("http://", "https://")):
-        return _http_ok(target)
-    if _ADDRESS.fullmatch(target):
-        return serving(target)
-    for process in PROCESSES:
-        if process.name == target:
-            return _answers(load(), process)
-    known = ", ".join(process.name for process in PROCESSES)
-    raise typer.BadParameter(f"{target!r} is no URL, no HOST:PORT and none of {known}")
-
-
-def _answers(settings: Settings, process: Process) -> bool:
-    """Whether a process can do its work, as it says itself where the configuration has it listen."""
-    if process.service == "gateway":
-        return _http_ok(f"http://{settings.gateway.listen}/readyz")
-    service = settings.services[process.service]
-    return serving(service.listen) if process.verb == "serve" else _http_ok(f"http://{service.worker_metrics}/readyz")
-
-
-def _http_ok(url: str) -> bool:
-    """Whether an address answers 200."""
+def run(address: str) -> None:
+    """Print `healthy`, or end the program: with 1 when the process cannot do its work, with 2 when it is no address."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+        host, port, path = _parts(address)
+    except ValueError:
+        print(f"{address} is neither HOST:PORT nor http://HOST:PORT/PATH", file=sys.stderr)
+        sys.exit(2)
+    try:
+        status = _status_line(host, port, path)
+    except OSError as error:
+        sys.exit(f"{address} is not healthy: {error}")
+    if status.split(" ")[1:2] != ["200"]:
+        sys.exit(f"{address} is not healthy: {status or 'it says nothing'}")
+    print("healthy")
 
 
-def serving(address: str) -> bool:
-    """Whether a server says by the gRPC health protocol that it serves."""
-    with grpc.insecure_channel(address) as channel:
-        try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+def _parts(address: str) -> tuple[str, int, str]:
+    """Host, port and path; of HOST:PORT it is `/readyz` of the process that shows its metrics there."""
+    authority, slash, path = address.removeprefix("http://").partition("/")
+    host, colon, port = authority.rpartition(":")
+    if not colon and address.startswith("http://"):
+        host, port = authority, "80"
+    if not host or (slash and not address.startswith("http://")):
+        raise ValueError(address)
+    return host.strip("[]"), int(port), f"/{path}" if slash else "/readyz"
+
+
+def _status_line(host: str, port: int, path: str) -> str:
+    """The first line of the answer. `OSError` when there is none in time."""
+    with socket.create_connection((host, port), _SECONDS) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        line = b""
+        while b"\r\n" not in line and len(line) < _LONGEST and (part := connection.recv(_LONGEST)):
+            line += part
+    return line.partition(b"\r\n")[0].decode(errors="replace")

@@ -56,6 +56,7 @@ def main(service: str, arguments: list[str], kind: type[Kind], **verbs: Callable
         if copies > 1:
             with tempfile.TemporaryDirectory(prefix=f"bazaruto-{service}-") as folder:
                 metrics.share_between_workers(Path(folder))
+                pages.add(pages.READY, lambda _query, _authorization: pages.readiness_of_copies(Path(folder)))
                 show(own.metrics, Path(folder))
                 _run_copies(f"services.{service}.main", copies)
             return

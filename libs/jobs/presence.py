@@ -25,7 +25,7 @@ class Presence:
         self._gone_since: float | None = None
         self._refused = False
         self._answered_at: float | None = None
-        pages.add("/readyz", self._show)
+        pages.add(pages.READY, self._show)
 
     def gone(self, error: BaseException) -> None:
         """The database is away, still or again."""
@@ -59,9 +59,8 @@ class Presence:
     def _show(self, _query: str, _authorization: str) -> pages.Answer:
         """`/readyz` of a worker: whether it has heard from its database a moment ago."""
         answered_at = self._answered_at
-        if answered_at is not None and time.monotonic() - answered_at < _FRESH:
-            return 200, "text/plain; charset=utf-8", b"healthy\n"
-        return 503, "text/plain; charset=utf-8", b"unhealthy: the database does not answer\n"
+        fresh = answered_at is not None and time.monotonic() - answered_at < _FRESH
+        return pages.readiness("" if fresh else "the database does not answer")
 
 
 def on_one_line(error: BaseException) -> str:

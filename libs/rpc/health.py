@@ -1,4 +1,4 @@
-"""Whether a process can do its work: the gRPC health protocol, driven by real checks, and the same in more words."""
+"""Whether a process can do its work: the gRPC health protocol, driven by real checks, `/readyz`, and more words."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from libs import jobs, readiness
 from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
+from libs.telemetry import pages
 from libs.version import VERSION
 
 log = structlog.get_logger("health")
@@ -139,7 +140,10 @@ class HealthDetailServicer(rpc_pb.HealthDetailServiceServicer):
 
 
 class HealthMonitor:
-    """Checks the database every two seconds and tells the health protocol; also brings the gauges up to date."""
+    """Checks the database every two seconds, and tells the health protocol and `/readyz`.
+
+    The gauges are brought up to date by the same checks.
+    """
 
     def __init__(self, servicer: HealthServicer, names: Sequence[str], checks: Checks) -> None:
         self._servicer = servicer
@@ -149,6 +153,7 @@ class HealthMonitor:
         self._lock = threading.Lock()  # so that the last word of a process that leaves is that it does
         self._serving: bool | None = None
         self._thread = threading.Thread(target=self._watch, name="health", daemon=True)
+        pages.add(pages.READY, self._show)
 
     def start(self) -> None:
         """Begin to check; nothing is served before the first check is good."""
@@ -160,6 +165,12 @@ class HealthMonitor:
         self._stop.set()
         self._tell(serving=False)
         self._checks.stop()
+
+    def _show(self, _query: str, _authorization: str) -> pages.Answer:
+        """`/readyz` of a server: what the health protocol says of the whole process."""
+        if self._stop.is_set():
+            return pages.readiness("it is stopping")
+        return pages.readiness("" if self._serving else "its database does not answer")
 
     def _watch(self) -> None:
         while not self._stop.is_set():

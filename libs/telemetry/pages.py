@@ -1,7 +1,7 @@
-"""What a service or a worker shows over HTTP: `/metrics`, and to its own machine `/debug/pprof/*`.
+"""What a service or a worker shows over HTTP: `/metrics`, `/readyz`, and to its own machine `/debug/pprof/*`.
 
-Copies of a service show their profiles at a socket in a folder that they share, and the process that started them
-passes the question on: `?pid=` says to which.
+Copies of a service show theirs at a socket in a folder that they share. The process that started them asks all of
+them whether they are ready, and passes a question for a profile on: `?pid=` says to which.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from libs.telemetry import metrics
 _TEXT = "text/plain; charset=utf-8"
 _TRY_EVERY = 0.1  # seconds
 _LONGEST = 70.0  # seconds; a profile runs for a minute at most
-_PATHS = ("/metrics", *(f"{profiling.PREFIX}{name}" for name in profiling.NAMES))
+_PATIENCE = 1.0  # seconds for a copy to say whether it is ready
+READY = "/readyz"
+_PATHS = ("/metrics", READY, *(f"{profiling.PREFIX}{name}" for name in profiling.NAMES))
 
 Answer = tuple[int, str, bytes]
 Page = Callable[[str, str], Answer]
@@ -104,6 +106,29 @@ class _SocketServer(_Server):
 def add(path: str, page: Page) -> None:
     """Show another page, here and at the socket of a copy."""
     _added[path] = page
+
+
+def readiness(problem: str) -> Answer:
+    """What `/readyz` answers: why this process cannot do its work, or with an empty `problem` that it can."""
+    if problem:
+        return 503, _TEXT, f"unhealthy: {problem}\n".encode()
+    return 200, _TEXT, b"healthy\n"
+
+
+def readiness_of_copies(folder: Path) -> Answer:
+    """What `/readyz` answers for copies: they are ready when there are some, and each of them is."""
+    ready = 0
+    for path in sorted(folder.glob("*.socket")):
+        try:
+            status, _, _ = _ask(path, READY, _PATIENCE)
+        except (ConnectionRefusedError, FileNotFoundError):
+            continue  # it has ended, and another one takes its place
+        except (OSError, http.client.HTTPException):
+            return readiness(f"copy {path.stem} does not answer")
+        if status != 200:
+            return readiness(f"copy {path.stem} is not ready")
+        ready += 1
+    return readiness("" if ready else "there is no copy yet")
 
 
 def serve(address: str, copies: Path | None = None) -> ThreadingHTTPServer:

@@ -18,13 +18,12 @@ import pytest
 import yaml
 
 from bazarutod import embedded
-from bazarutod.health import serving
 from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.deploy.manifests import deployment_name, pods
 from tests.deploy.programs import DEPLOY, ROOT, program
 from tests.deploy.queries import as_jq, chooses
 from tests.support.platform import Platform, running_platform
-from tests.support.servers import free_address
+from tests.support.servers import free_address, serving
 from tests.support.traces import spans_of
 
 pytestmark = pytest.mark.xdist_group("deploy-platform")
@@ -131,6 +130,12 @@ def test_probes_blame_no_process_for_its_database() -> None:
             assert ended_curl(platform) == 22
         finally:
             embedded.start(platform.postgres.folder, throwaway=True)  # to be stopped with the rest
+
+
+def test_health_check_of_every_container_is_answered(platform: Platform) -> None:
+    for process in PROCESSES:
+        asked = bazarutod("health", where_liveness_is(platform, process))
+        assert (asked.returncode, asked.stdout) == (0, "healthy\n"), process.name
 
 
 def test_readiness_of_a_worker_is_what_it_answers(platform: Platform) -> None:

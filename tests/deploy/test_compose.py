@@ -31,10 +31,17 @@ def test_every_process_has_a_container_and_the_rest_is_known() -> None:
 
 
 @by_process
-def test_container_runs_its_process(process: Process) -> None:
+def test_container_runs_its_process(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     front = "gateway" if process.name == "gateway" else process.service
     assert CONTAINERS[process.name]["command"] == [process.verb, front]
-    assert CONTAINERS[process.name]["healthcheck"]["test"] == ["CMD", "bazarutod", "health", process.name]
+    settings = settings_of(DEPLOY / "docker" / "config.yaml", monkeypatch)
+    if process.name == "gateway":
+        address = settings.gateway.listen
+    else:
+        listens = settings.services[process.service]
+        address = listens.metrics if process.verb == "serve" else listens.worker_metrics
+    asked = address.replace("0.0.0.0", "127.0.0.1")
+    assert CONTAINERS[process.name]["healthcheck"]["test"] == ["CMD", "bazarutod", "health", asked]
 
 
 @by_process

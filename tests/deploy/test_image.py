@@ -40,7 +40,7 @@ def test_image_runs_as_a_user_without_rights_and_checks_its_health() -> None:
     final = TEXT[TEXT.rindex("\nFROM ") :]
     assert "USER 10001:10001" in final
     assert 'ENTRYPOINT ["bazarutod"]' in final
-    assert re.search(r"HEALTHCHECK .*CMD \[\"bazarutod\", \"health\"", final)
+    assert re.search(r"HEALTHCHECK .*CMD \[\"bazarutod\", \"health\", \"127.0.0.1:8080\"\]", final)
     for label in ("title", "description", "version", "revision"):
         assert f"org.opencontainers.image.{label}=" in final
 

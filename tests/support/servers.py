@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bazarutod.ports import free_port
 from bazarutod.stack import SERVICES
@@ -62,3 +63,13 @@ def running_server(service: str, settings: Settings, people: People, build: Buil
             yield channel
     finally:
         server.stop(monitor)
+
+
+def serving(address: str) -> bool:
+    """Whether a server says by the gRPC health protocol that it serves."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -179,6 +180,35 @@ def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str])
             time.sleep(0.02)
 
 
+def readiness(environment: dict[str, str], key: str) -> tuple[int, str]:
+    """What `/readyz` of a process answers; 0 while nobody does."""
+    try:
+        answer = httpx.get(f"http://{json.loads(environment['BAZARUTO_SERVICES'])['users'][key]}/readyz", timeout=5)
+    except httpx.TransportError:
+        return 0, ""
+    return answer.status_code, answer.text
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_server_is_ready_until_it_is_asked_to_leave(environment: dict[str, str], workers: int) -> None:
+    own = {**environment, "BAZARUTO_SERVICES__USERS__WORKERS": str(workers), "BAZARUTO_DRAIN": "2s"}
+    with running("serve", own) as server:
+        until(lambda: readiness(own, "metrics") == (200, "healthy\n"), server)
+        server.send_signal(signal.SIGTERM)
+        until(lambda: readiness(own, "metrics")[0] == 503, server)
+
+
+def test_copy_that_hangs_makes_the_server_unready(environment: dict[str, str]) -> None:
+    own = {**environment, "BAZARUTO_SERVICES__USERS__WORKERS": "2"}
+    with running("serve", own) as server:
+        until(lambda: readiness(own, "metrics")[0] == 200, server)
+        (copy, *_) = psutil.Process(server.pid).children()
+        copy.suspend()
+        assert readiness(own, "metrics") == (503, f"unhealthy: copy {copy.pid} does not answer\n")
+        copy.resume()
+        until(lambda: readiness(own, "metrics")[0] == 200, server)
+
+
 def test_copies_leave_with_a_parent_that_is_killed_while_they_start(environment: dict[str, str]) -> None:
     own = {**environment, "BAZARUTO_SERVICES__USERS__WORKERS": "2"}
     server = subprocess.Popen(command("serve"), env=own, stdout=subprocess.DEVNULL, cwd=ROOT)
@@ -191,6 +221,13 @@ def test_copies_leave_with_a_parent_that_is_killed_while_they_start(environment:
     for copy in left:
         copy.kill()
     assert left == []
+
+
+def test_server_without_its_database_is_not_ready(environment: dict[str, str]) -> None:
+    users = {**json.loads(environment["BAZARUTO_SERVICES"])["users"], "db_url": f"postgresql://{free_address()}/none"}
+    own = {**environment, "BAZARUTO_SERVICES": json.dumps({"users": users})}
+    with running("serve", own) as server:
+        until(lambda: readiness(own, "metrics") == (503, "unhealthy: its database does not answer\n"), server)
 
 
 def until(done: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
