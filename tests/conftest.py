@@ -12,9 +12,9 @@ import grpc
 import hypothesis
 import pytest
 
-from bazarutod import embedded, ports
+from bazarutod import embedded
 from libs.config import Settings
-from tests.support import postgres, servers, skips
+from tests.support import postgres, register, servers, skips
 from tests.support.people import People
 
 # Enough examples to see a rule broken while working; HYPOTHESIS_PROFILE=thorough looks longer.
@@ -26,16 +26,15 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 def pytest_configure(config: pytest.Config) -> None:
     """The process that begins the run prepares what the parallel ones share."""
     if not hasattr(config, "workerinput"):
-        drawn = postgres.begin_run() / "ports"
-        drawn.mkdir()
-        os.environ[ports.DRAWN] = str(drawn)
+        postgres.begin_run()
+        register.enter()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """And it tidies up after them."""
     if not hasattr(config, "workerinput"):
         postgres.end_run()
-        del os.environ[ports.DRAWN]
+        register.leave()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,12 +24,11 @@ FOLDER = "TEST_RUN_FOLDER"  # set by the process that begins the run; the parall
 _numbers = itertools.count()
 
 
-def begin_run() -> Path:
+def begin_run() -> None:
     """Make the folder of this run; the server starts when a test first asks for a database."""
     folder = Path(tempfile.mkdtemp(prefix="bazaruto-tests-"))
     folder.chmod(0o711)  # as root, the server runs as another user
     os.environ[FOLDER] = str(folder)
-    return folder
 
 
 def end_run() -> None:

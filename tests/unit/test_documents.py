@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,15 @@ def test_commands_that_a_document_names_exist(document: Path) -> None:
     assert wrong == {}
 
 
+@cache
+def _command() -> Any:
+    """`bazarutod` with everything below it."""
+    return typer.main.get_command(app)
+
+
 def _what_is_wrong(words: str) -> str:
     """Why `bazarutod <words>` cannot be typed: no such command, no such option."""
-    command: Any = typer.main.get_command(app)
+    command: Any = _command()
     for word in shlex.split(words.replace("'", "")):
         below = getattr(command, "commands", None)
         if below is not None:
@@ -78,7 +85,7 @@ def test_deployments_of_the_guide_are_in_the_manifests() -> None:
     manifests = "\n---\n".join(p.read_text() for p in (guide.ROOT / "deploy/kubernetes").rglob("*.yaml"))
     found = {
         (m["kind"], m["metadata"]["name"])
-        for m in yaml.safe_load_all(manifests)
+        for m in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
         if m and m.get("kind") in ("Deployment", "StatefulSet", "Namespace")
     }
     assert {("Deployment", "bazaruto"), ("StatefulSet", "postgres"), ("Namespace", "bazaruto")} <= found
@@ -130,7 +137,7 @@ def test_index_of_runbooks_has_every_alert_with_its_severity() -> None:
     rules = [
         rule
         for path in (*folder.glob("alerts/*.yml"), *folder.glob("*.yml"))
-        for group in yaml.safe_load(path.read_text()).get("groups", [])
+        for group in yaml.load(path.read_text(), Loader=yaml.CSafeLoader).get("groups", [])
         for rule in group["rules"]
         if "alert" in rule
     ]

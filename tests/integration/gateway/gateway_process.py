@@ -26,6 +26,7 @@ from grpc_health.v1 import health_pb2_grpc as grpc_health_pb2_grpc
 
 from bazaruto.operations.v1 import health_pb2, health_pb2_grpc
 from bazarutod.ports import free_port
+from tests.support.servers import free_address
 from tests.unit.gateway import gateway_sample as sample
 
 ROOT = Path(__file__).parents[3]
@@ -186,9 +187,9 @@ def running_service() -> Iterator[Service]:
     checks = health.HealthServicer()
     checks.set("", grpc_health_pb2.HealthCheckResponse.SERVING)
     grpc_health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address := free_address())
     server.start()
-    yield Service(library, f"127.0.0.1:{port}", checks)
+    yield Service(library, address, checks)
     library.go_on.set()
     server.stop(0).wait()
 

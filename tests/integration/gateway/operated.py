@@ -18,6 +18,7 @@ from google.protobuf import empty_pb2
 
 from bazaruto.operations.v1 import operations_pb2, operations_pb2_grpc
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc
+from bazarutod.ports import free_port
 from tests.integration.gateway.gateway_process import RunningGateway, running_gateway
 from tests.support.people import People
 from tests.support.servers import free_address
@@ -106,9 +107,9 @@ def serving(reporting: Reporting, auth: LoggingIn | None = None) -> Iterator[str
     operations_pb2_grpc.add_OperationsServiceServicer_to_server(reporting, server)
     if auth:
         auth_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address := free_address())
     server.start()
-    yield f"127.0.0.1:{port}"
+    yield address
     reporting.ended.set()
     server.stop(0).wait()
 
@@ -136,7 +137,7 @@ def answering(document: Any, seconds: float = 0) -> Iterator[str]:
         def handle_error(self, request: object, client_address: object) -> None:
             """The gateway has gone away meanwhile."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", free_port()), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from tests.integration.gateway.gateway_process import RunningGateway, running_gateway
+from tests.support.servers import free_address
 
 # What the services refuse is not looked at here: the stand-in below answers everything.
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance,unsupported_method"
@@ -34,9 +35,9 @@ def platform(tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway with the packaged contracts, in front of services that agree with everything."""
     server = grpc.server(ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((_Anything(),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address := free_address())
     server.start()
-    with running_gateway(tmp_path, f"127.0.0.1:{port}", GATEWAY__DESCRIPTORS="") as running:
+    with running_gateway(tmp_path, address, GATEWAY__DESCRIPTORS="") as running:
         yield running
     server.stop(0).wait()
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bazarutod import ports
 
-_DRAW_MANY = """
-from bazarutod import ports
-ports._RANGE = range(10_000, 10_600)
-print(*(ports.free_port() for _ in range(100)))
-"""
-
 
 @pytest.fixture(autouse=True)
 def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of drawn ports that is not the one of the run."""
-    monkeypatch.setenv(ports.DRAWN, str(tmp_path))
-    return tmp_path
+    folder = tmp_path / "one"
+    folder.mkdir()
+    monkeypatch.setenv(ports.DRAWN, str(folder))
+    return folder
 
 
 def test_drawn_port_is_not_drawn_again_although_nobody_listens(monkeypatch: pytest.MonkeyPatch, drawn: Path) -> None:
@@ -33,15 +26,13 @@ def test_drawn_port_is_not_drawn_again_although_nobody_listens(monkeypatch: pyte
     assert {int(mark.name) for mark in drawn.iterdir()} == set(found)
 
 
-def test_programs_side_by_side_draw_different_ports() -> None:
-    command = [sys.executable, "-c", _DRAW_MANY]
-    running = [
-        subprocess.Popen(command, env=dict(os.environ), cwd=Path(__file__).parents[3], stdout=subprocess.PIPE)
-        for _ in range(4)
-    ]
-    found = [port for program in running for port in program.communicate(timeout=30)[0].split()]
-    assert len(found) == 400
-    assert len(set(found)) == 400
+def test_port_that_another_run_has_drawn_is_not_drawn(monkeypatch: pytest.MonkeyPatch, drawn: Path) -> None:
+    monkeypatch.setattr(ports, "_RANGE", range(10_000, 10_030))
+    first = {ports.free_port() for _ in range(15)}
+    other = drawn.with_name("other")
+    other.mkdir()
+    monkeypatch.setenv(ports.DRAWN, str(other))
+    assert first.isdisjoint(ports.free_port() for _ in range(10))
 
 
 def test_port_that_somebody_has_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

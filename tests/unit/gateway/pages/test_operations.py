@@ -30,6 +30,7 @@ from gateway.pages.operations.keys import KeysUnavailable, PublishedKeys
 from libs.identity.verification import public_key
 from libs.telemetry.metrics import DURATION_BUCKETS
 from tests.support.people import People
+from tests.support.servers import free_address
 
 OWN = collecting.OWN_PATHS
 
@@ -85,10 +86,10 @@ async def fetched(answer: bytes) -> Mapping[str, Ed25519PublicKey]:
     server = grpc.aio.server()
     service, method = publisher.parent.type_name, publisher.name
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address := free_address())
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with grpc.aio.insecure_channel(address) as channel:
             return await PublishedKeys(publisher, {descriptors.owner(publisher): channel}).fetch()
     finally:
         await server.stop(None)

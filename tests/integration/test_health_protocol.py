@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from libs.rpc.health import HealthServicer
+from tests.support.servers import free_address
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -22,9 +23,9 @@ def health() -> Iterator[tuple[HealthServicer, health_pb2_grpc.HealthStub]]:
     servicer.set("", SERVING)
     server = grpc.server(ThreadPoolExecutor(4))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address := free_address())
     server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with grpc.insecure_channel(address) as channel:
         yield servicer, health_pb2_grpc.HealthStub(channel)
     server.stop(0).wait()
 
