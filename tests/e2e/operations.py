@@ -82,11 +82,9 @@ class Operated:
         )
 
     @property
-    def postgres_processes(self) -> list[psutil.Process]:
-        """The server and all that it started."""
-        pid = int((self.platform.postgres.folder / "postmaster.pid").read_text().splitlines()[0])
-        server = psutil.Process(pid)
-        return [server, *server.children(recursive=True)]
+    def postmaster(self) -> psutil.Process:
+        """The process of PostgreSQL that starts the others."""
+        return psutil.Process(int((self.platform.postgres.folder / "postmaster.pid").read_text().splitlines()[0]))
 
     @contextmanager
     def postgres_stopped(self) -> Iterator[None]:
@@ -114,8 +112,10 @@ class Operated:
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
         """PostgreSQL holds its connections within, and does nothing."""
-        frozen = self.postgres_processes
-        for process in frozen:
+        postmaster = self.postmaster
+        postmaster.send_signal(signal.SIGSTOP)  # first, so that no more processes come
+        frozen = [postmaster, *postmaster.children(recursive=True)]
+        for process in frozen[1:]:
             process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -73,8 +73,10 @@ class StoppableServer:
     def frozen(self) -> Iterator[None]:
         """It holds its connections within, and does nothing."""
         pid = int((self._server.folder / "postmaster.pid").read_text().splitlines()[0])
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        for process in processes:
+        postmaster = psutil.Process(pid)
+        postmaster.send_signal(signal.SIGSTOP)  # first, so that no more processes come
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes[1:]:
             process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -86,11 +87,14 @@ def test_outage_is_two_lines_and_no_error_in_the_log(server: StoppableServer, qu
     assert [line for line in lines if line["level"] in ("error", "critical")] == []
 
 
-def test_job_under_way_when_the_database_goes_is_run_again(server: StoppableServer, queue: Queue) -> None:
-    started = queue.start_worker()
-    queue.defer(worker.SLEEP, "long", seconds=1)
+def test_job_under_way_when_the_database_goes_is_run_again(
+    server: StoppableServer, queue: Queue, tmp_path: Path
+) -> None:
+    started, may_end = queue.start_worker(), tmp_path / "may end"
+    queue.defer(worker.HOLD, "long", until=str(may_end))
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     with server.stopped():
+        may_end.touch()
         queue.wait_for(lambda: "job ended without its database" in started.log, started)
     queue.connect()
     queue.wait_for(lambda: queue.states() == {"long": "succeeded"})
@@ -100,14 +104,16 @@ def test_job_under_way_when_the_database_goes_is_run_again(server: StoppableServ
 
 
 def test_job_that_outlasts_the_outage_is_fenced_like_that_of_a_frozen_worker(
-    server: StoppableServer, queue: Queue
+    server: StoppableServer, queue: Queue, tmp_path: Path
 ) -> None:
-    started = queue.start_worker(concurrency=1)
-    queue.defer(worker.SLEEP, "long", seconds=6)
+    started, may_end = queue.start_worker(concurrency=1), tmp_path / "may end"
+    queue.defer(worker.HOLD, "long", until=str(may_end))
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     with server.stopped():
         wait_gone(queue, started)
     queue.connect()
+    queue.wait_for(lambda: queue.rows("SELECT attempts FROM procrastinate_jobs") == [(1,)])  # it was put back
+    may_end.touch()
     queue.wait_for(lambda: "ended too late" in started.log, started)
     queue.wait_for(lambda: queue.states() == {"long": "succeeded"})
     assert queue.rows(RUNS) == [("long", "succeeded", 2, 2)]
@@ -140,7 +146,7 @@ def test_worker_without_its_database_leaves_at_once_when_asked(
     with server.stopped():
         wait_gone(queue, started)
         started.tell(signal.SIGTERM)
-        assert started.process.wait(5) == 0  # of the 20 s that jobs would get
+        assert started.process.wait(15) == 0  # of the 20 s that jobs would get
 
 
 def test_worker_that_leaves_does_not_wait_for_a_database_that_goes(server: StoppableServer, queue: Queue) -> None:
@@ -149,7 +155,7 @@ def test_worker_that_leaves_does_not_wait_for_a_database_that_goes(server: Stopp
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     started.tell(signal.SIGTERM)
     with server.stopped():
-        assert started.process.wait(5) == 0
+        assert started.process.wait(15) == 0  # of the 20 s that jobs would get
 
 
 def test_worker_that_leaves_does_not_wait_for_a_database_that_says_nothing(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -88,21 +90,23 @@ def test_job_that_never_ends_costs_its_worker_and_is_parked(queue: Queue) -> Non
     ) == [(0,)]
 
 
-def test_worker_killed_in_the_middle_of_a_job_loses_it_to_another(queue: Queue) -> None:
-    queue.defer(worker.SLEEP, "long", seconds=2)
+def test_worker_killed_in_the_middle_of_a_job_loses_it_to_another(queue: Queue, tmp_path: Path) -> None:
+    queue.defer(worker.HOLD, "long", until=str(tmp_path / "may end"))
     first = queue.start_worker()
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     first.kill()
+    (tmp_path / "may end").touch()
     queue.start_worker()
     queue.wait_for(lambda: queue.states() == {"long": "succeeded"})
     assert queue.effects() == ["long begins", "long"]
 
 
-def test_worker_that_stood_still_has_no_say_about_the_job_it_lost(queue: Queue) -> None:
-    queue.defer(worker.SLEEP, "long", seconds=1)
+def test_worker_that_stood_still_has_no_say_about_the_job_it_lost(queue: Queue, tmp_path: Path) -> None:
+    queue.defer(worker.HOLD, "long", until=str(tmp_path / "may end"))
     first = queue.start_worker()
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     first.tell(signal.SIGSTOP)
+    (tmp_path / "may end").touch()
     second = queue.start_worker()
     queue.wait_for(lambda: queue.states() == {"long": "succeeded"})
     first.tell(signal.SIGCONT)
@@ -128,12 +132,15 @@ def test_two_workers_do_nearly_twice_the_work_of_one(queue: Queue) -> None:
     assert worked / taken >= 1.7
 
 
-def test_stopped_worker_lets_its_jobs_end(queue: Queue) -> None:
-    queue.defer(worker.SLEEP, "long", seconds=1)
+def test_stopped_worker_lets_its_jobs_end(queue: Queue, tmp_path: Path) -> None:
+    queue.defer(worker.HOLD, "long", until=str(tmp_path / "may end"))
     started = queue.start_worker()
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     started.tell(signal.SIGTERM)
-    assert started.process.wait(30) == 0
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.process.wait(1)
+    (tmp_path / "may end").touch()
+    assert started.process.wait(60) == 0
     assert queue.states() == {"long": "succeeded"}
     assert queue.rows("SELECT count(*) FROM procrastinate_workers") == [(0,)]
 
@@ -143,22 +150,23 @@ def test_stopped_worker_puts_back_what_does_not_end_in_time(queue: Queue) -> Non
     started = queue.start_worker(grace=0.5)
     queue.wait_for(lambda: queue.effects() == ["long begins"])
     started.tell(signal.SIGTERM)
-    assert started.process.wait(30) == 0
+    assert started.process.wait(60) == 0
     assert queue.rows("SELECT status::text, attempts, worker_id FROM procrastinate_jobs") == [("todo", 0, None)]
     assert queue.rows("SELECT count(*) FROM procrastinate_workers") == [(0,)]
 
 
-def test_paused_queue_keeps_its_jobs_until_it_is_resumed(queue: Queue) -> None:
+def test_paused_queue_keeps_its_jobs_until_it_is_resumed(queue: Queue, tmp_path: Path) -> None:
     with psycopg.connect(queue.url, autocommit=True) as connection:
         queue.start_worker(concurrency=1)
-        queue.defer(worker.SLEEP, "under way", seconds=1)
+        queue.defer(worker.HOLD, "under way", until=str(tmp_path / "may end"))
         queue.wait_for(lambda: queue.effects() == ["under way begins"])
         assert operating.pause(connection, "mailers")
         assert operating.pause(connection, "processing")
         assert not operating.pause(connection, "processing")
+        (tmp_path / "may end").touch()
         queue.defer(worker.MAIL, "letter")
         queue.defer(worker.NOTE, "other")
-        queue.wait_for(lambda: "other" in queue.effects())
+        queue.wait_for(lambda: queue.states()["other"] == "succeeded")
         assert queue.states() == {"under way": "succeeded", "letter": "todo", "other": "succeeded"}
         assert operating.resume(connection, "mailers")
         assert not operating.resume(connection, "mailers")

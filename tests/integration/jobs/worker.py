@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 
@@ -33,10 +34,19 @@ class Sleep:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The arguments of `HOLD`: it ends when the file `until` is there."""
+
+    name: str
+    until: str
+
+
 NOTE = JobKind("test.note", Named)
 URGENT = JobKind("test.urgent", Named, priority=20)
 MAIL = JobKind("test.mail", Named, "mailers")
 SLEEP = JobKind("test.sleep", Sleep, "processing")
+HOLD = JobKind("test.hold", Hold, "processing")
 RAISE = JobKind("test.raise", Named)
 GIVE_UP = JobKind("test.give_up", Named)
 EXIT = JobKind("test.exit", Named)
@@ -64,6 +74,12 @@ class Handlers:
     def sleep(self, job: Sleep) -> None:
         self._record(f"{job.name} begins")
         time.sleep(job.seconds)
+        self._record(job.name)
+
+    def hold(self, job: Hold) -> None:
+        self._record(f"{job.name} begins")
+        while not Path(job.until).exists():
+            time.sleep(0.02)
         self._record(job.name)
 
     def fail(self, job: Named) -> None:
@@ -111,6 +127,7 @@ def runner(url: str, settings: JobSettings) -> JobRunner:
     ):
         made.handle(kind, handler)
     made.handle(SLEEP, handlers.sleep)
+    made.handle(HOLD, handlers.hold)
     return made
 
 
