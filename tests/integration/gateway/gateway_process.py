@@ -43,7 +43,7 @@ class Library:
     go_on: threading.Event = field(default_factory=threading.Event)
     pending_jobs: int = 3
     database_error: str = ""
-    hang_health: float = 0.0
+    hangs: threading.Event = field(default_factory=threading.Event)  # while set, health is not told
 
     def book(self, **fields: Any) -> Any:
         return sample.kind("Book").type(**fields)
@@ -82,7 +82,8 @@ class Library:
             return self.book(book_id=book_id, labels=labels)
         if book_id == "slow":
             context.add_callback(self.cancelled.set)
-            self.go_on.wait(10)
+            while context.is_active() and not self.go_on.wait(0.05):
+                pass
         if book_id == "large":
             return self.book(book_id=book_id, title="long " * 2000)
         if book_id == "tagged":
@@ -105,7 +106,8 @@ class Library:
         yield self.book(book_id=request.book_id, title="first")
         if request.book_id == "endless":
             context.add_callback(self.cancelled.set)
-            self.go_on.wait(20)
+            while context.is_active() and not self.go_on.wait(0.05):
+                pass
             return
         if request.book_id == "unreadable":
             unknown = sample.registry().message("google.protobuf.Any").type  # type: ignore[union-attr]
@@ -158,7 +160,8 @@ class _HealthDetail(health_pb2_grpc.HealthDetailServiceServicer):
         self._library = library
 
     def GetHealthDetail(self, request: Any, context: grpc.ServicerContext) -> health_pb2.HealthDetail:
-        time.sleep(self._library.hang_health)
+        while context.is_active() and self._library.hangs.is_set():
+            time.sleep(0.05)
         error = self._library.database_error
         detail = health_pb2.HealthDetail(
             healthy=not error, database_error=error, pending_jobs=self._library.pending_jobs
@@ -209,16 +212,18 @@ class RunningGateway:
 
     def client(self, **options: Any) -> httpx.Client:
         """An HTTP client that reads no proxy settings."""
-        return httpx.Client(base_url=self.url, trust_env=False, timeout=15, **options)
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=60, **options)
 
-    def raw(self, data: bytes, *, wait: float = 5.0) -> bytes:
-        """Send bytes as they are, and read until the gateway closes or falls silent."""
+    def raw(self, data: bytes, *, wait: float = 60.0, ends: bytes = b"") -> bytes:
+        """Send bytes as they are; read until the gateway closes, has sent `ends`, or is silent for `wait` seconds."""
         with socket.create_connection((self.host, self.port), timeout=wait) as connection:
             connection.sendall(data)
             received = b""
             try:
                 while part := connection.recv(65536):
                     received += part
+                    if ends and ends in received:
+                        break
             except (TimeoutError, ConnectionResetError):
                 pass
             return received

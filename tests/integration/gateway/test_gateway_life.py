@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -26,6 +25,7 @@ from tests.integration.gateway.gateway_process import (
     running_gateway,
     running_service,
 )
+from tests.support.waiting import quickest, until
 from tests.unit.gateway import gateway_sample as sample
 
 
@@ -41,16 +41,6 @@ def own_gateway(own_service: Service, tmp_path: Path) -> Iterator[RunningGateway
     """A gateway that a test may stop; it takes three requests at a time."""
     with running_gateway(tmp_path, own_service.target, GATEWAY__MAX_IN_FLIGHT="3") as running:
         yield running
-
-
-def until(check: Any, seconds: float = 5.0) -> bool:
-    """Whether something becomes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if check():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_health_has_the_shape_of_the_operations_guide(client: httpx.Client) -> None:
@@ -91,20 +81,18 @@ def test_a_database_that_fails_is_unhealthy_and_tells_nobody_why(
 def test_a_dependency_that_hangs_is_unhealthy_within_two_seconds(
     own_gateway: RunningGateway, own_service: Service
 ) -> None:
-    own_service.library.hang_health = 4
+    own_service.library.hangs.set()
     with own_gateway.client() as client:
-        begun = time.monotonic()
-        assert client.get("/healthz").status_code == 503
-        assert time.monotonic() - begun < 3
+        assert quickest(lambda: client.get("/healthz").status_code == 503) < 3
 
 
 def test_the_gateway_is_ready_when_every_service_serves(own_gateway: RunningGateway, own_service: Service) -> None:
     with own_gateway.client() as client:
-        assert until(lambda: client.get("/readyz").status_code == 200)
+        until(lambda: client.get("/readyz").status_code == 200)
         own_service.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         assert client.get("/readyz").status_code == 503
         own_service.health.set("", health_pb2.HealthCheckResponse.SERVING)
-        assert until(lambda: client.get("/readyz").status_code == 200)
+        until(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_a_redis_that_is_not_there_is_unhealthy(own_service: Service, tmp_path: Path) -> None:
@@ -129,12 +117,12 @@ def test_more_requests_than_it_takes_are_refused_early(own_gateway: RunningGatew
 
     def ask() -> None:
         with own_gateway.client() as client:
-            statuses.append(client.get("/v1/books/slow").status_code)
+            statuses.append(client.request("LOCK", "/v1/books/slow").status_code)
 
     waiting = [threading.Thread(target=ask) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    assert until(lambda: len(own_service.library.calls) == 3)
+    until(lambda: len(own_service.library.calls) == 3)
     with own_gateway.client() as client:
         refused = client.get("/v1/books/b")
         assert refused.status_code == 503
@@ -151,17 +139,17 @@ def test_a_request_in_flight_ends_before_the_process_does(own_gateway: RunningGa
 
     def ask() -> None:
         with own_gateway.client() as client:
-            answers.append(client.get("/v1/books/slow"))
+            answers.append(client.request("LOCK", "/v1/books/slow"))
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert until(lambda: bool(own_service.library.calls))
+    until(lambda: bool(own_service.library.calls))
     own_gateway.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     own_service.library.go_on.set()
     thread.join()
     assert [answer.status_code for answer in answers] == [200]
-    assert own_gateway.process.wait(10) == 0
+    assert own_gateway.process.wait(60) == 0
 
 
 def test_streams_end_when_the_process_is_told_to_stop(own_gateway: RunningGateway) -> None:
@@ -170,21 +158,21 @@ def test_streams_end_when_the_process_is_told_to_stop(own_gateway: RunningGatewa
         assert "first" in next(lines)
         own_gateway.process.send_signal(signal.SIGTERM)
         assert list(lines) == []
-    assert own_gateway.process.wait(10) == 0
+    assert own_gateway.process.wait(60) == 0
 
 
 def test_during_the_drain_it_answers_and_is_not_ready(own_service: Service, tmp_path: Path) -> None:
     with running_gateway(tmp_path, own_service.target, DRAIN="2s") as gateway, gateway.client() as client:
-        assert until(lambda: client.get("/readyz").status_code == 200)
+        until(lambda: client.get("/readyz").status_code == 200)
         gateway.process.send_signal(signal.SIGTERM)
-        assert until(lambda: client.get("/readyz").status_code == 503)
+        until(lambda: client.get("/readyz").status_code == 503)
         assert client.get("/v1/books/b").status_code == 200
-        assert gateway.process.wait(15) == 0
+        assert gateway.process.wait(60) == 0
 
 
 def test_an_interrupt_from_the_terminal_stops_it_cleanly(own_gateway: RunningGateway) -> None:
     own_gateway.process.send_signal(signal.SIGINT)
-    assert own_gateway.process.wait(10) == 0
+    assert own_gateway.process.wait(60) == 0
 
 
 def test_a_worker_that_dies_is_replaced(own_gateway: RunningGateway) -> None:
@@ -198,14 +186,14 @@ def test_a_worker_that_dies_is_replaced(own_gateway: RunningGateway) -> None:
             except httpx.TransportError:
                 return False
 
-        assert until(is_back, 10)
+        until(is_back)
 
 
 def test_no_worker_outlives_a_parent_that_is_killed(own_gateway: RunningGateway) -> None:
     workers = psutil.Process(own_gateway.process.pid).children()
     own_gateway.process.kill()
     own_gateway.process.wait()
-    assert until(lambda: not any(worker.is_running() for worker in workers))
+    until(lambda: not any(worker.is_running() for worker in workers))
 
 
 def test_workers_share_the_port_and_the_metrics(own_service: Service, tmp_path: Path) -> None:
@@ -241,7 +229,7 @@ def test_a_wrong_contract_keeps_it_from_starting(tmp_path: Path, rpcs: tuple[str
         env={"BAZARUTO_GATEWAY__DESCRIPTORS": str(descriptors), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 1
@@ -256,7 +244,7 @@ def test_a_wrong_network_keeps_it_from_starting() -> None:
         env={"BAZARUTO_GATEWAY__TRUSTED_PROXIES": '["10.0.0.0/99"]', "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 1
@@ -272,7 +260,7 @@ def test_a_port_that_is_taken_is_named() -> None:
             env={"BAZARUTO_GATEWAY__LISTEN": address, "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
     assert ended.returncode == 1
@@ -281,6 +269,6 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 def test_headers_that_do_not_arrive_in_time_are_cut_off(gateway: RunningGateway) -> None:
-    with socket.create_connection((gateway.host, gateway.port), timeout=15) as connection:
+    with socket.create_connection((gateway.host, gateway.port), timeout=60) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow:")
         assert b"200" not in connection.recv(100)  # returns when the gateway closes, not by its own timeout
