@@ -10,7 +10,7 @@ from libs.mail import Mailer
 from libs.rpc import idempotency
 from services.users.accounts.adapters.letters import welcome
 from services.users.accounts.kinds import REAP_KEYS, REAP_SESSIONS, SEND_WELCOME, SendWelcome
-from services.users.accounts.store import users
+from services.users.accounts.store import sessions, users
 
 KEPT = timedelta(days=7)  # after its end, a session's tokens still tell who tried to use them
 _AT_ONCE = 500  # sessions in one transaction, so that none takes long
@@ -21,7 +21,7 @@ def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
 
     def send_welcome(job: SendWelcome) -> None:
         with database.reading() as session:
-            user = required(users.find_user(session, job.user_id), "user", job.user_id)
+            user = required(users.find(session, job.user_id), "user", job.user_id)
         mailer.send(welcome(user))
 
     runner.handle(SEND_WELCOME, send_welcome)
@@ -33,5 +33,5 @@ def reap_sessions(database: Database, now: datetime) -> None:
     """Delete the sessions that ended more than `KEPT` ago, with their refresh tokens."""
     while True:
         with database.transaction() as session:
-            if users.delete_sessions(session, now - KEPT, _AT_ONCE) < _AT_ONCE:
+            if sessions.delete_expired(session, now - KEPT, _AT_ONCE) < _AT_ONCE:
                 return

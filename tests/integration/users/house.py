@@ -18,8 +18,10 @@ from libs.rpc.server import Server
 from services.users.accounts.adapters import caching
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.adapters.throttling import Throttle
+from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.rules.user import User
-from services.users.accounts.servicer.users import AuthServicer, UserServicer
+from services.users.accounts.servicer.auth import AuthServicer
+from services.users.accounts.servicer.users import UserServicer
 from tests.support.people import People
 
 PASSWORD = "baobab-carrinha-47"
@@ -44,7 +46,8 @@ class House:
             self.database = database
             hasher = Hasher()
             chosen = throttle or Throttle(free=1_000_000)
-            auth = AuthServicer(database, hasher, people.keys, settings.auth, chosen)
+            authenticator = Authenticator(database, hasher, chosen, settings.auth.refresh_token_lifetime)
+            auth = AuthServicer(authenticator, people.keys, settings.auth)
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
                 UserServicer(database, hasher, users or caching.in_process(), chosen),

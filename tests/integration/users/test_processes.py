@@ -24,9 +24,8 @@ import pytest
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
 from libs.config import DbSettings
 from libs.db import Database
-from services.users import main
 from services.users.accounts import jobs
-from services.users.accounts.flows import registering
+from services.users.accounts.flows import appointing, registering
 from services.users.accounts.rules.password import PasswordTooCommon
 from services.users.accounts.rules.user import EmailTaken
 from tests.integration.users.house import PASSWORD, House, bearer
@@ -153,7 +152,7 @@ def test_command_line_tells_people_who_became_an_administrator_and_who_did_not(e
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"email": 1, "full_name": "x", "password": "y"}', "nonsense"])
 def test_command_says_what_it_wants_to_read(text: str) -> None:
     with pytest.raises(ValueError, match="standard input must be a JSON object"):
-        main._read_admin(text)
+        appointing.read_request(text)
 
 
 def test_admin_is_made_by_the_same_rules_as_everybody(make_database: Callable[[str], str]) -> None:

@@ -41,7 +41,7 @@ def choose(settings: Settings, link: Link | None) -> Cache[User]:
 
 def encode(user: User) -> bytes:
     """The user as JSON."""
-    kept = {
+    fields = {
         "id": str(user.id),
         "email": user.email,
         "full_name": user.full_name,
@@ -53,23 +53,23 @@ def encode(user: User) -> bytes:
         "updated_at": user.updated_at.isoformat(),
         "version": user.version,
     }
-    return json.dumps(kept).encode()
+    return json.dumps(fields).encode()
 
 
-def decode(kept: bytes) -> User:
+def decode(text: bytes) -> User:
     """The user of what `encode` made. `ValueError` or `KeyError` for anything else."""
-    found = json.loads(kept)
+    fields = json.loads(text)
     return User(
-        id=UUID(found["id"]),
-        email=found["email"],
-        full_name=found["full_name"],
-        phone=found["phone"],
-        locale=found["locale"],
-        roles=tuple(map(Role, found["roles"])),
-        state=State(found["state"]),
-        created_at=datetime.fromisoformat(found["created_at"]),
-        updated_at=datetime.fromisoformat(found["updated_at"]),
-        version=found["version"],
+        id=UUID(fields["id"]),
+        email=fields["email"],
+        full_name=fields["full_name"],
+        phone=fields["phone"],
+        locale=fields["locale"],
+        roles=tuple(map(Role, fields["roles"])),
+        state=State(fields["state"]),
+        created_at=datetime.fromisoformat(fields["created_at"]),
+        updated_at=datetime.fromisoformat(fields["updated_at"]),
+        version=fields["version"],
     )
 
 

@@ -10,28 +10,24 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from prometheus_client import Counter
 from sqlalchemy.orm import Session
 
 from libs import audit, ids, jobs
 from libs.db import Database, violates, when_committed
 from libs.errors import DomainError
 from libs.rpc import calls
+from services.users.accounts import measures
 from services.users.accounts.adapters.common_passwords import common_passwords
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.kinds import SEND_WELCOME, SendWelcome
 from services.users.accounts.rules import user
 from services.users.accounts.rules.password import check_password
-from services.users.accounts.rules.user import EmailTaken, Role, User
+from services.users.accounts.rules.user import EmailTaken, Role, User, audited
 from services.users.accounts.store import users
 
 log = structlog.get_logger("users")
 
 _LONGEST_EMAIL = 254  # characters of what somebody typed that are kept
-
-_registrations = Counter("bazaruto_user_registrations_total", "Total number of user registrations", ["source"])
-_FROM_API = _registrations.labels("api")
-_FROM_CLI = _registrations.labels("cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ def save_customer(session: Session, account: Account) -> None:
     """Save a new customer, with the letter that welcomes them. `EmailTaken` when the address belongs to an account."""
     _save(session, account, "user_created", "")
     jobs.defer(session, SEND_WELCOME, SendWelcome(account.user.id))
-    when_committed(session, _FROM_API.inc)
+    when_committed(session, measures.registrations_by_call.inc)
 
 
 def create_admin(database: Database, email: str, password: str, full_name: str, now: datetime) -> User:
@@ -74,14 +70,14 @@ def create_admin(database: Database, email: str, password: str, full_name: str, 
         account = prepare(Hasher(), user_id, email, password, full_name, now, roles=(Role.ADMIN,))
         with database.transaction() as session:
             _save(session, account, "admin_created", audit.OPERATOR)
-    _FROM_CLI.inc()
+    measures.registrations_by_command.inc()
     return account.user
 
 
 def _save(session: Session, account: Account, action: str, actor: str) -> None:
     new, user_id = account.user, ids.encode("usr", account.user.id)
     try:
-        users.add_user(session, new, account.password_hash)
+        users.add(session, new, account.password_hash)
     except sa.exc.IntegrityError as error:
         # Asking first would not help: two calls can ask at the same time.
         if violates(error, "idx_users_email"):
@@ -113,15 +109,3 @@ def failure_recorded(database: Database, user_id: UUID, email: str) -> Iterator[
             error=reason,
         )
         raise
-
-
-def audited(user: User) -> dict[str, object]:
-    """What the audit log keeps of an account."""
-    return {
-        "email": user.email,
-        "full_name": user.full_name,
-        "phone": user.phone,
-        "locale": user.locale,
-        "roles": user.roles,
-        "state": user.state,
-    }

@@ -1,26 +1,36 @@
-"""Saving what an account's owner changed, with its entry in the audit log, in the caller's transaction."""
+"""Changing what users may change about themselves, in the caller's transaction."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.errors import ConcurrentChange
-from services.users.accounts.flows.registering import audited
-from services.users.accounts.rules.user import User
+from services.users.accounts.rules import user
+from services.users.accounts.rules.user import User, audited
 from services.users.accounts.store import users
 
 
-def save(session: Session, before: User, after: User) -> None:
-    """Save a changed user. `ConcurrentChange` when somebody else changed them since `before` was read."""
-    if not users.change_user(session, after):
+def update(session: Session, before: User, changes: Mapping[str, str], now: datetime) -> User:
+    """Save the changes, with what was before and is after in the audit log; the very same user when nothing differs.
+
+    `ConcurrentChange` when somebody else changed them since they were read.
+    """
+    after = user.update(before, changes, now)
+    if after is before:
+        return before
+    if not users.save(session, after):
         raise ConcurrentChange
     old, new = audited(before), audited(after)
     names = [name for name in new if new[name] != old[name]]
     audit.record(
         session,
         "user_updated",
-        ids.encode("usr", after.id),
+        ids.encode("usr", before.id),
         before={name: old[name] for name in names},
         after={name: new[name] for name in names},
     )
+    return after

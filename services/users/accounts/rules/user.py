@@ -16,8 +16,8 @@ CHANGEABLE = ("full_name", "phone", "locale")
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")  # visible ASCII around one @; the contract is stricter
 _LONGEST_EMAIL = 254
 _LONGEST_NAME = 200
-_TOLD = 5  # wrong paths that an answer names, and
-_TOLD_CHARACTERS = 40  # how much of each: an answer's metadata is small, what a caller sends is not
+_NAMED_PATHS = 5  # wrong ones that an answer names, and
+_NAMED_CHARACTERS = 40  # how much of each: an answer's metadata is small, what a caller sends is not
 
 
 class EmailTaken(AlreadyExists):
@@ -120,8 +120,8 @@ def check_mask(paths: Iterable[str]) -> None:
         raise FieldInvalid(violations={"update_mask": "names no field"})
     wrong = [path for path in paths if path not in CHANGEABLE]
     if wrong:
-        told = (path[:_TOLD_CHARACTERS] for path in wrong[:_TOLD])
-        raise FieldInvalid(violations={f"user.{path}": "cannot be changed" for path in told})
+        named = (path[:_NAMED_CHARACTERS] for path in wrong[:_NAMED_PATHS])
+        raise FieldInvalid(violations={f"user.{path}": "cannot be changed" for path in named})
 
 
 def update(user: User, changes: Mapping[str, str], now: datetime) -> User:
@@ -132,6 +132,18 @@ def update(user: User, changes: Mapping[str, str], now: datetime) -> User:
     if all(getattr(user, name) == value for name, value in changes.items()):
         return user
     return replace(user, **changes, updated_at=now, version=user.version + 1)  # type: ignore[arg-type]
+
+
+def audited(user: User) -> dict[str, object]:
+    """What the audit log keeps of an account."""
+    return {
+        "email": user.email,
+        "full_name": user.full_name,
+        "phone": user.phone,
+        "locale": user.locale,
+        "roles": user.roles,
+        "state": user.state,
+    }
 
 
 def _check_full_name(text: str, field: str) -> None:
