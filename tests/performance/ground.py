@@ -32,7 +32,7 @@ from libs.money import Money
 from libs.premium import Coverage, Premium
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.store import policies
+from services.policies.lifecycle.store import policies, transactions
 from services.users.accounts.adapters.signing import SigningKeys
 from tests.performance import machine, telemetry_off
 from tests.performance.load import CannotMeasure
@@ -189,8 +189,10 @@ def _add_policy(settings: Settings) -> Policy:
     database.open()
     try:
         with database.transaction() as session:
-            policies.add_policy(session, contract, issued)
-            policies.add_transaction(session, paid, activated)
+            policies.add(session, paid)
+            policies.add_term(session, paid, issued.id)
+            transactions.add(session, paid.id, issued)
+            transactions.add(session, paid.id, activated)
     finally:
         database.close()
     return paid

@@ -44,7 +44,7 @@ class Handlers:
             first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
             billing, _ = required(billings.find(session, first.policy_id), "billing of policy", first.policy_id)
             # A run before this one may have died after the provider said no: the card is not asked a second time.
-            if first.state is not invoice.State.OPEN or payments.was_declined(session, first.id):
+            if first.state is not invoice.State.OPEN or payments.find_declined(session, first.id):
                 return
             processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)
         outcome = collecting.charge(self._provider, processing, billing.payment_method)

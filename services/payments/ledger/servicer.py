@@ -27,7 +27,7 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         day = values.optional(request, "as_of_date")
         as_of = values.date_from_proto(day, "as_of_date") if day else None
         with self._database.reading() as session:
-            balances, last_day = journals.trial_balance(session, as_of)
+            balances, last_day = journals.list_balances(session, as_of)
         counted_until = as_of or last_day
         return pb.TrialBalance(
             as_of_date=values.date_to_proto(counted_until) if counted_until else None,

@@ -10,7 +10,7 @@ from libs.rpc import giving_up, idempotency
 from services.policies.clients import Payments, Quotes
 from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, REAP_KEYS, BindQuote, OpenBilling
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.store import policies
+from services.policies.lifecycle.store import payment_methods, policies, transactions
 
 
 class Handlers:
@@ -25,12 +25,12 @@ class Handlers:
         """Have payments bill the policy, and forget the token for the first premium."""
         policy = self._find(job.policy_id)
         with self._database.reading() as session:
-            first = policies.list_transactions(session, policy.id, 0, 1)[0]
-            token = policies.find_payment_method(session, policy.id) or job.payment_method
+            first = transactions.list_behind(session, policy.id, 0, 1)[0]
+            token = payment_methods.find(session, policy.id) or job.payment_method
         with giving_up.when_refused():
             self._payments.open_billing(policy, first, job.installments, token)
         with self._database.transaction() as session:
-            policies.forget_payment_method(session, policy.id)
+            payment_methods.delete(session, policy.id)
 
     def bind_quote(self, job: BindQuote) -> None:
         """Tell quotes that the policy was issued."""
@@ -39,7 +39,7 @@ class Handlers:
 
     def _find(self, policy_id: UUID) -> Policy:
         with self._database.reading() as session:
-            return required(policies.find_policy(session, policy_id), "policy", policy_id)
+            return required(policies.find(session, policy_id), "policy", policy_id)
 
 
 def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Payments) -> None:

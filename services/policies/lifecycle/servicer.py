@@ -25,7 +25,7 @@ from services.policies.lifecycle.rules.policy import (
     PolicyAlreadyIssued,
     State,
 )
-from services.policies.lifecycle.store import policies
+from services.policies.lifecycle.store import policies, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
@@ -54,7 +54,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             if not violates(error, "policies_quote_unique"):
                 raise
             with self._database.reading(fresh=True) as session:
-                policy_id = policies.find_policy_of_quote(session, quote.id)
+                policy_id = policies.find_of_quote(session, quote.id)
             raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id) if policy_id else "") from error
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
@@ -89,10 +89,8 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         page = Page.of(request, "transactions", request.policy_id)
         self._visible(policy_id)
         with self._database.reading() as session:
-            transactions = policies.list_transactions(
-                session, policy_id, page.after_as(sequence_number) or 0, page.fetch
-            )
-        shown, token = page.cut(transactions, key=lambda item: item.sequence)
+            stack = transactions.list_behind(session, policy_id, page.after_as(sequence_number) or 0, page.fetch)
+        shown, token = page.cut(stack, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
             transactions=[transaction_to_proto(item) for item in shown], next_page_token=token
         )
@@ -104,4 +102,4 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         return policy_to_proto(contract, datetime.now(UTC))
 
     def _visible(self, policy_id: UUID) -> Policy:
-        return calls.visible(policies.read_policy(self._database, policy_id), "policy")
+        return calls.visible(policies.find_committed(self._database, policy_id), "policy")

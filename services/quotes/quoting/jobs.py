@@ -33,7 +33,7 @@ def expire_quotes(database: Database, now: datetime) -> int:
     expired, more = 0, True
     while more:
         with database.transaction() as session:
-            count = quotes.expire_quotes(session, now, _AT_ONCE)
+            count = quotes.save_expired(session, now, _AT_ONCE)
         expired += count
         more = count == _AT_ONCE
     if expired:

@@ -55,9 +55,9 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         with self._database.transaction() as session:
             idempotency.claim(session)
             year = calculation.risk.product.today(now).year
-            number = quote.number_for(year, quotes.next_number(session))
+            number = quote.number_for(year, quotes.add_number(session))
             offer = quote.create(calculation, now, quote_id=ids.new(), user_id=user_id, number=number)
-            quotes.add_quote(session, offer)
+            quotes.add(session, offer)
             counted = measures.quotes.labels(offer.product_code, calculation.decision.outcome.value)
             when_committed(session, counted.inc)
             reply = quote_to_proto(offer, now)
@@ -67,7 +67,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
         with self._database.reading(fresh=True) as session:
-            offer = quotes.find_quote(session, ids.decode("quo", request.quote_id))
+            offer = quotes.find(session, ids.decode("quo", request.quote_id))
         return quote_to_proto(calls.visible(offer, "quote"), datetime.now(UTC))
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
@@ -84,12 +84,12 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         with self._database.transaction() as session:
             idempotency.claim(session)
-            offer = calls.owned(quotes.lock_quote(session, ids.decode("quo", request.quote_id)), "quote")
+            offer = calls.owned(quotes.lock(session, ids.decode("quo", request.quote_id)), "quote")
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
             now = datetime.now(UTC)
             calls.current().check_etag(etag_of(offer, now))
             accepted = quote.accept(offer, now)
-            quotes.save_state(session, accepted)
+            quotes.save(session, accepted)
             audit.record(
                 session,
                 "quote_accepted",
@@ -107,7 +107,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         issued_at = values.time_from_proto(request.issue_time)
         try:
             with self._database.transaction() as session:
-                offer = quotes.lock_quote(session, ids.decode("quo", request.quote_id))
+                offer = quotes.lock(session, ids.decode("quo", request.quote_id))
                 if offer is None:
                     raise ResourceNotFound(resource="quote")
                 try:
@@ -115,7 +115,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 except PolicyAlreadyIssued as error:
                     raise PolicyAlreadyIssued(policy_id=ids.encode("pol", offer.policy_id or policy_id)) from error
                 if bound is not offer:
-                    quotes.save_state(session, bound)
+                    quotes.save(session, bound)
         except sa.exc.IntegrityError as error:
             if violates(error, "quotes_policy_unique"):
                 message = "the policy was issued from another quote"

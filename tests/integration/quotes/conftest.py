@@ -86,11 +86,11 @@ class House:
         assert person.id is not None
         now = datetime.now(UTC) - timedelta(days=days)
         with self.database.transaction() as session:
-            number = quote.number_for(now.year, quotes.next_number(session))
+            number = quote.number_for(now.year, quotes.add_number(session))
             made = quote.create(
                 calculate("motor", now, **answers), now, quote_id=ids.new(), user_id=person.id, number=number
             )
-            quotes.add_quote(session, quote.accept(made, now) if accepted else made)
+            quotes.add(session, quote.accept(made, now) if accepted else made)
         return ids.encode("quo", made.id)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

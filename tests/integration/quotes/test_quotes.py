@@ -79,7 +79,7 @@ def test_cover_begins_today_where_no_start_is_asked_for(house: House, person: Pe
 def test_stored_quote_is_rated_again_to_the_same_breakdown(house: House, person: Person) -> None:
     made = house.create(person, risk("home", coverages=[coverage("natural_perils"), coverage("contents")]))
     with house.database.reading() as session:
-        stored = quotes.find_quote(session, ids.decode("quo", made.quote_id))
+        stored = quotes.find(session, ids.decode("quo", made.quote_id))
     assert stored is not None
     assert tariff("home").rate(stored.answers, stored.coverages) == stored.price
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -91,5 +92,6 @@ def test_a_quote_comes_back_from_its_row_as_it_was() -> None:
     assert quotes.quote_from_row(_as_stored(made)) == made
 
 
-def _as_stored(made: Quote) -> quotes.QuoteRow:
-    return quotes.row_from_quote(made)
+def _as_stored(made: Quote) -> SimpleNamespace:
+    """The quote as its row, with a column for each attribute."""
+    return SimpleNamespace(**quotes.row_from_quote(made))

@@ -47,13 +47,13 @@ def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datet
     billing, billed = required(billings.find(session, policy_id), "billing of policy", policy_id)
     if number not in billed:
         issue_invoice(session, billing, billing.installments[number - 1], now)
-    billings.strike(session, policy_id, number)
+    billings.delete_unbilled(session, policy_id, number)
 
 
 def issue_invoice(session: Session, billing: Billing, installment: Installment, now: datetime) -> Invoice:
     """Bill an installment, and post that."""
     day = day_of(now, billing.time_zone)
-    number = invoice.number_for(day.year, invoices.next_number(session, day.year))
+    number = invoice.number_for(day.year, invoices.add_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
     invoices.add(session, issued)
     journal = posting.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)

@@ -17,6 +17,8 @@ from services.payments.billing.store.rows import BillingRow, InstallmentRow, Inv
 
 _billings = BillingRow.__table__
 _unbilled = UnbilledRow.__table__
+_ADD = insert(_billings).on_conflict_do_nothing().returning(_billings.c.policy_id)
+_ADD_INSTALLMENTS = sa.insert(InstallmentRow.__table__)
 
 # A billing with its installments: one statement, one row an installment.
 _BY_POLICY = (
@@ -54,22 +56,11 @@ def add(session: Session, billing: Billing) -> bool:
 
     Waits for another transaction that is saving one for the same policy.
     """
-    statement = insert(BillingRow).values(values_from_billing(billing)).on_conflict_do_nothing()
-    if session.execute(statement.returning(BillingRow.policy_id)).one_or_none() is None:
+    if session.execute(_ADD, row_from_billing(billing)).one_or_none() is None:
         return False
     session.execute(
-        sa.insert(InstallmentRow),
-        [
-            {
-                "policy_id": billing.policy_id,
-                "number": part.number,
-                "due_on": part.due_on,
-                "net": part.premium.net.minor,
-                "tax": part.premium.tax.minor,
-                "fees": part.premium.fees.minor,
-            }
-            for part in billing.installments
-        ],
+        _ADD_INSTALLMENTS,
+        [{"policy_id": billing.policy_id, **row_from_installment(part)} for part in billing.installments],
     )
     return True
 
@@ -93,12 +84,12 @@ def list_unbilled(session: Session, due_until: date, limit: int) -> Sequence[tup
     return [(row.policy_id, row.number) for row in session.execute(query)]
 
 
-def strike(session: Session, policy_id: UUID, number: int) -> None:
+def delete_unbilled(session: Session, policy_id: UUID, number: int) -> None:
     """Take an installment off the list of those without an invoice, should it still be there."""
-    session.execute(sa.delete(UnbilledRow).where(_unbilled.c.policy_id == policy_id, _unbilled.c.number == number))
+    session.execute(sa.delete(_unbilled).where(_unbilled.c.policy_id == policy_id, _unbilled.c.number == number))
 
 
-def values_from_billing(billing: Billing) -> dict[str, Any]:
+def row_from_billing(billing: Billing) -> dict[str, Any]:
     """The row of a billing."""
     return {
         "policy_id": billing.policy_id,
@@ -113,6 +104,17 @@ def values_from_billing(billing: Billing) -> dict[str, Any]:
         "fees": billing.premium.fees.minor,
         "payment_method": billing.payment_method,
         "time_zone": billing.time_zone,
+    }
+
+
+def row_from_installment(part: Installment) -> dict[str, Any]:
+    """What the row of an installment says of it alone."""
+    return {
+        "number": part.number,
+        "due_on": part.due_on,
+        "net": part.premium.net.minor,
+        "tax": part.premium.tax.minor,
+        "fees": part.premium.fees.minor,
     }
 
 

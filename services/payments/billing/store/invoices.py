@@ -17,6 +17,7 @@ from services.payments.billing.rules.invoice import Installment, Invoice, State,
 from services.payments.billing.store.rows import BillingRow, InstallmentRow, InvoiceRow, NumberRow
 
 _invoices = InvoiceRow.__table__
+_numbers = NumberRow.__table__
 _ALL = (
     sa.select(
         *_invoices.c,
@@ -35,6 +36,14 @@ _ALL = (
     .join(BillingRow, BillingRow.policy_id == _invoices.c.policy_id)
 )
 _BY_ID = _ALL.where(_invoices.c.id == sa.bindparam("id"))
+_ADD = sa.insert(_invoices)
+_SAVE = sa.update(_invoices).where(_invoices.c.id == sa.bindparam("key"))
+_ADD_NUMBER = (
+    insert(_numbers)
+    .values(last=1)
+    .on_conflict_do_update(index_elements=["year"], set_={"last": _numbers.c.last + 1})
+    .returning(_numbers.c.last)
+)
 
 
 def find(session: Session, invoice_id: UUID) -> Invoice | None:
@@ -64,37 +73,38 @@ def list_of(
     return [invoice_from_row(row) for row in session.execute(query)]
 
 
-def next_number(session: Session, year: int) -> int:
+def add_number(session: Session, year: int) -> int:
     """Take the next invoice number. The row stays locked until the transaction ends, so that none is skipped."""
-    statement = insert(NumberRow).values(year=year, last=1)
-    statement = statement.on_conflict_do_update(index_elements=["year"], set_={"last": NumberRow.last + 1})
-    return session.execute(statement.returning(NumberRow.last)).scalar_one()
+    number: int = session.execute(_ADD_NUMBER, {"year": year}).scalar_one()
+    return number
 
 
 def add(session: Session, invoice: Invoice) -> None:
     """Save a new invoice. The constraint `invoices_installment_unique` refuses a second one of an installment."""
-    session.execute(
-        sa.insert(InvoiceRow).values(
-            id=invoice.id,
-            number=invoice.number,
-            user_id=invoice.user_id,
-            policy_id=invoice.policy_id,
-            installment_number=invoice.installment.number,
-            status=invoice.state,
-            issued_at=invoice.issued_at,
-            paid_at=invoice.paid_at,
-            version=invoice.version,
-        )
-    )
+    session.execute(_ADD, row_from_invoice(invoice))
 
 
 def save(session: Session, invoice: Invoice) -> None:
     """Save what changed in an invoice."""
-    session.execute(
-        sa.update(InvoiceRow)
-        .where(InvoiceRow.id == invoice.id)
-        .values(status=invoice.state, paid_at=invoice.paid_at, version=invoice.version)
-    )
+    session.execute(_SAVE, {"key": invoice.id, **changes_from_invoice(invoice)})
+
+
+def row_from_invoice(invoice: Invoice) -> dict[str, Any]:
+    """The row of an invoice."""
+    return {
+        "id": invoice.id,
+        "number": invoice.number,
+        "user_id": invoice.user_id,
+        "policy_id": invoice.policy_id,
+        "installment_number": invoice.installment.number,
+        "issued_at": invoice.issued_at,
+        **changes_from_invoice(invoice),
+    }
+
+
+def changes_from_invoice(invoice: Invoice) -> dict[str, Any]:
+    """The part of an invoice's row that changes."""
+    return {"status": invoice.state, "paid_at": invoice.paid_at, "version": invoice.version}
 
 
 def invoice_from_row(row: Any) -> Invoice:

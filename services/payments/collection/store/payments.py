@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from services.payments.collection.rules.payment import OPEN, Payment, State
 class Row(DeclarativeBase):
     """The tables of this module."""
 
+    __table__: ClassVar[sa.Table]
     type_annotation_map = {datetime: sa.DateTime(timezone=True), int: sa.BigInteger}  # noqa: RUF012
 
 
@@ -48,6 +49,8 @@ class PaymentRow(Row):
 _payments = PaymentRow.__table__
 _ALL = sa.select(*_payments.c)
 _BY_ID = _ALL.where(_payments.c.id == sa.bindparam("id"))
+_ADD = sa.insert(_payments)
+_SAVE = sa.update(_payments).where(_payments.c.id == sa.bindparam("key"))
 
 
 def find(session: Session, payment_id: UUID) -> Payment | None:
@@ -72,10 +75,10 @@ def find_open(session: Session, invoice_id: UUID) -> UUID | None:
     )
 
 
-def was_declined(session: Session, invoice_id: UUID) -> bool:
-    """Whether the provider has declined a payment of an invoice."""
+def find_declined(session: Session, invoice_id: UUID) -> UUID | None:
+    """A payment of an invoice that the provider has declined."""
     query = sa.select(_payments.c.id).where(_payments.c.invoice_id == invoice_id, _payments.c.status == State.DECLINED)
-    return session.scalar(query.limit(1)) is not None
+    return session.scalar(query.limit(1))
 
 
 def find_oldest_open(session: Session) -> Mapping[State, datetime]:
@@ -122,23 +125,26 @@ def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
 
 def add(session: Session, payment: Payment) -> None:
     """Save a new payment. The constraint `payments_one_open` refuses a second open one of an invoice."""
-    session.execute(
-        sa.insert(PaymentRow).values(
-            id=payment.id,
-            invoice_id=payment.invoice_id,
-            user_id=payment.user_id,
-            amount=payment.amount.minor,
-            currency=payment.amount.currency,
-            provider=payment.provider,
-            created_at=payment.created_at,
-            **_changing(payment),
-        )
-    )
+    session.execute(_ADD, row_from_payment(payment))
 
 
 def save(session: Session, payment: Payment) -> None:
     """Save what changed in a payment. The database refuses to change one that came to its end."""
-    session.execute(sa.update(PaymentRow).where(PaymentRow.id == payment.id).values(**_changing(payment)))
+    session.execute(_SAVE, {"key": payment.id, **changes_from_payment(payment)})
+
+
+def row_from_payment(payment: Payment) -> dict[str, Any]:
+    """The row of a payment."""
+    return {
+        "id": payment.id,
+        "invoice_id": payment.invoice_id,
+        "user_id": payment.user_id,
+        "amount": payment.amount.minor,
+        "currency": payment.amount.currency,
+        "provider": payment.provider,
+        "created_at": payment.created_at,
+        **changes_from_payment(payment),
+    }
 
 
 def payment_from_row(row: Any) -> Payment:
@@ -159,7 +165,8 @@ def payment_from_row(row: Any) -> Payment:
     )
 
 
-def _changing(payment: Payment) -> dict[str, Any]:
+def changes_from_payment(payment: Payment) -> dict[str, Any]:
+    """The part of a payment's row that changes."""
     return {
         "status": payment.state,
         "provider_reference": payment.provider_reference,

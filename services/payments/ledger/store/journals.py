@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from services.payments.ledger.rules.journal import Balance, Booked, Journal, Pos
 class Row(DeclarativeBase):
     """The tables of this module."""
 
+    __table__: ClassVar[sa.Table]
     type_annotation_map = {datetime: sa.DateTime(timezone=True), int: sa.BigInteger}  # noqa: RUF012
 
 
@@ -57,6 +58,10 @@ _WITH_POSTINGS = sa.select(
 ).join(PostingRow, PostingRow.journal_id == _journals.c.id)
 
 
+_ADD = insert(_journals).on_conflict_do_nothing(constraint="journals_source_unique").returning(_journals.c.id)
+_ADD_POSTINGS = sa.insert(PostingRow.__table__)
+
+
 def find_by_source(session: Session, rule: str, source_id: str) -> Journal | None:
     """The journal that a rule made of an event."""
     query = _WITH_POSTINGS.where(_journals.c.rule == rule, _journals.c.source_id == source_id)
@@ -70,33 +75,32 @@ def add(session: Session, journal: Journal, now: datetime) -> bool:
     Waits for another transaction that is saving one of the same event.
     """
     journal_id = ids.new()
-    row = {
-        "id": journal_id,
+    row = {"id": journal_id, "booked_at": now, **row_from_journal(journal)}
+    if session.execute(_ADD, row).one_or_none() is None:
+        return False
+    lines = enumerate(journal.postings, 1)
+    session.execute(
+        _ADD_POSTINGS,
+        [{"journal_id": journal_id, "line": line, **row_from_posting(posting)} for line, posting in lines],
+    )
+    return True
+
+
+def row_from_journal(journal: Journal) -> dict[str, Any]:
+    """What the row of a journal says of it alone."""
+    return {
         "rule": journal.rule,
         "source_id": journal.source_id,
         "policy_id": journal.policy_id,
         "currency": journal.currency,
         "effective_on": journal.effective_on,
-        "booked_at": now,
         "lines": len(journal.postings),
     }
-    statement = insert(JournalRow).values(row).on_conflict_do_nothing(constraint="journals_source_unique")
-    if session.execute(statement.returning(JournalRow.id)).one_or_none() is None:
-        return False
-    session.execute(
-        sa.insert(PostingRow),
-        [
-            {
-                "journal_id": journal_id,
-                "line": line,
-                "account_code": posting.account,
-                "side": posting.side,
-                "amount": posting.amount.minor,
-            }
-            for line, posting in enumerate(journal.postings, 1)
-        ],
-    )
-    return True
+
+
+def row_from_posting(posting: Posting) -> dict[str, Any]:
+    """What the row of a posting says of it alone."""
+    return {"account_code": posting.account, "side": posting.side, "amount": posting.amount.minor}
 
 
 def list_all(session: Session, policy_id: UUID | None, after: UUID | None, limit: int) -> Sequence[Booked]:
@@ -110,7 +114,7 @@ def list_all(session: Session, policy_id: UUID | None, after: UUID | None, limit
     return _booked(session.execute(query).all())
 
 
-def trial_balance(session: Session, as_of: date | None) -> tuple[list[Balance], date | None]:
+def list_balances(session: Session, as_of: date | None) -> tuple[list[Balance], date | None]:
     """The sums of every account and currency, by their codes, and the last effective day that is in them."""
     debit = PostingRow.side == Side.DEBIT
     query = (

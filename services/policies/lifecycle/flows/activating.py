@@ -13,7 +13,7 @@ from libs.errors import ResourceNotFound
 from services.policies.lifecycle import measures
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.store import policies
+from services.policies.lifecycle.store import policies, transactions
 
 
 def activate(session: Session, policy_id: UUID, payment_id: str, paid_at: datetime) -> Policy:
@@ -21,14 +21,15 @@ def activate(session: Session, policy_id: UUID, payment_id: str, paid_at: dateti
 
     `PolicyStateInvalid` when another payment put it in force before.
     """
-    pending = policies.lock_policy(session, policy_id)
+    pending = policies.lock(session, policy_id)
     if pending is None:
         raise ResourceNotFound(resource="policy")
-    stack = policies.list_transactions(session, policy_id, 0, 100)
+    stack = transactions.list_behind(session, policy_id, 0, 100)
     if any(transaction.source_id == payment_id for transaction in stack):
         return pending
     in_force, activation = policy.activate(pending, len(stack) + 1, payment_id, paid_at, transaction_id=ids.new())
-    policies.add_transaction(session, in_force, activation)
+    transactions.add(session, policy_id, activation)
+    policies.save(session, in_force)
     audit.record(
         session,
         "policy_activated",

@@ -14,7 +14,7 @@ from services.policies.lifecycle import measures
 from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, BindQuote, OpenBilling
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy, PolicyAlreadyIssued, Quote
-from services.policies.lifecycle.store import policies
+from services.policies.lifecycle.store import numbers, payment_methods, policies, transactions
 
 
 def issue(session: Session, quote: Quote, plan_code: str, payment_method: str, now: datetime) -> Policy:
@@ -23,11 +23,11 @@ def issue(session: Session, quote: Quote, plan_code: str, payment_method: str, n
     `payment_method` is the token with which the first premium is collected; empty where the policyholder pays it.
     Raises the state that keeps the policy from being issued.
     """
-    if policy_id := policies.find_policy_of_quote(session, quote.id):
+    if policy_id := policies.find_of_quote(session, quote.id):
         raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id))
     policy.check_issuable(quote, plan_code, now)
     year = day_of(now, quote.time_zone).year
-    sequence = policies.next_number(session, policy.prefix_of(quote.product_code), year)
+    sequence = numbers.add(session, policy.prefix_of(quote.product_code), year)
     contract, transaction = policy.issue(
         quote,
         plan_code,
@@ -36,9 +36,11 @@ def issue(session: Session, quote: Quote, plan_code: str, payment_method: str, n
         transaction_id=ids.new(),
         number=policy.number_for(quote.product_code, year, sequence),
     )
-    policies.add_policy(session, contract, transaction)
+    policies.add(session, contract)
+    transactions.add(session, contract.id, transaction)
+    policies.add_term(session, contract, transaction.id)
     if payment_method:
-        policies.keep_payment_method(session, contract.id, payment_method)
+        payment_methods.add(session, contract.id, payment_method)
     defer(session, BIND_QUOTE, BindQuote(contract.id))
     defer(session, OPEN_BILLING, OpenBilling(contract.id, quote.plans[plan_code]))
     audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))

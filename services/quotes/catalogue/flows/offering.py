@@ -94,7 +94,7 @@ class Catalogue:
 
 def _load(session: Session, code: str, version: int) -> Product | None:
     """A version, unless this program cannot read it: then a newer one published it, which will soon replace this."""
-    document = products.find_document(session, code, version)
+    document = products.find(session, code, version)
     try:
         return read(document) if document is not None else None
     except DefinitionError as error:

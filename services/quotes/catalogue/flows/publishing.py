@@ -32,8 +32,8 @@ def publish(session: Session, paths: Iterable[Path] | None = None) -> None:
         except DefinitionError as error:
             raise DefinitionError(f"{path.name}: {error}") from error
         # Of two processes that publish at once, one adds it, and both compare with what is there afterwards.
-        products.add_product(session, product.code, product.version, document)
-        if products.find_document(session, product.code, product.version) != document:
+        products.add(session, product.code, product.version, document)
+        if products.find(session, product.code, product.version) != document:
             raise VersionChanged(
                 f"{path.name}: version {product.version} of {product.code} is published with other content;"
                 " published versions never change, so give the change a new version"

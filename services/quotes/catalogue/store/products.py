@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 class Row(DeclarativeBase):
     """The tables of this module."""
 
+    __table__: ClassVar[sa.Table]
     type_annotation_map = {dict[str, Any]: JSONB, int: sa.BigInteger}  # noqa: RUF012
 
 
@@ -26,13 +27,15 @@ class ProductRow(Row):
     document: Mapped[dict[str, Any]]
 
 
-def add_product(session: Session, code: str, version: int, document: dict[str, Any]) -> None:
+_ADD = insert(ProductRow.__table__).on_conflict_do_nothing()
+
+
+def add(session: Session, code: str, version: int, document: dict[str, Any]) -> None:
     """Save a version of a product; one that is there already is left as it is."""
-    row = {"code": code, "version": version, "document": document}
-    session.execute(insert(ProductRow).values(row).on_conflict_do_nothing())
+    session.execute(_ADD, {"code": code, "version": version, "document": document})
 
 
-def find_document(session: Session, code: str, version: int) -> dict[str, Any] | None:
+def find(session: Session, code: str, version: int) -> dict[str, Any] | None:
     """What is published as a version of a product."""
     query = sa.select(ProductRow.document).where(ProductRow.code == code, ProductRow.version == version)
     return session.scalar(query)

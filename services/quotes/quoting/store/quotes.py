@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,7 +20,9 @@ from services.quotes.rating.rules.rating import Price, PriceStep
 
 
 class Row(DeclarativeBase):
-    """The tables of this service."""
+    """The tables of this module."""
+
+    __table__: ClassVar[sa.Table]
 
     type_annotation_map = {  # noqa: RUF012
         datetime: sa.DateTime(timezone=True),
@@ -65,15 +67,17 @@ _numbers = sa.Sequence("quote_numbers")
 _ALL = sa.select(*_quotes.c)
 _BY_ID = _ALL.where(_quotes.c.id == sa.bindparam("id"))
 _LOCKED = _BY_ID.with_for_update()
+_ADD = sa.insert(_quotes)
+_SAVE = sa.update(_quotes).where(_quotes.c.id == sa.bindparam("key"))
 
 
-def find_quote(session: Session, quote_id: UUID) -> Quote | None:
+def find(session: Session, quote_id: UUID) -> Quote | None:
     """A quote."""
     row = session.execute(_BY_ID, {"id": quote_id}).one_or_none()
     return quote_from_row(row) if row else None
 
 
-def lock_quote(session: Session, quote_id: UUID) -> Quote | None:
+def lock(session: Session, quote_id: UUID) -> Quote | None:
     """A quote, kept from other changes until the transaction ends."""
     row = session.execute(_LOCKED, {"id": quote_id}).one_or_none()
     return quote_from_row(row) if row else None
@@ -91,32 +95,22 @@ def list_of(
     return [quote_from_row(row) for row in session.execute(query)]
 
 
-def next_number(session: Session) -> int:
+def add_number(session: Session) -> int:
     """Take the next quote number."""
     return session.execute(sa.select(_numbers.next_value())).scalar_one()
 
 
-def add_quote(session: Session, quote: Quote) -> None:
+def add(session: Session, quote: Quote) -> None:
     """Save a new quote."""
-    session.add(row_from_quote(quote))
-    session.flush()
+    session.execute(_ADD, row_from_quote(quote))
 
 
-def save_state(session: Session, quote: Quote) -> None:
+def save(session: Session, quote: Quote) -> None:
     """Save what became of a quote."""
-    session.execute(
-        sa.update(QuoteRow)
-        .where(QuoteRow.id == quote.id)
-        .values(
-            state=quote.recorded_state,
-            accepted_at=quote.accepted_at,
-            policy_id=quote.policy_id,
-            version=quote.version,
-        )
-    )
+    session.execute(_SAVE, {"key": quote.id, **changes_from_quote(quote)})
 
 
-def expire_quotes(session: Session, now: datetime, limit: int) -> int:
+def save_expired(session: Session, now: datetime, limit: int) -> int:
     """Write down of at most `limit` quotes that their validity has ended; returns of how many.
 
     Their `version` stays: whoever reads them has seen them as expired since it ended. Quotes that are being changed
@@ -141,34 +135,41 @@ def _is_in(state: State, now: datetime) -> sa.ColumnElement[bool]:
     return recorded & (_quotes.c.valid_until >= now) if state in EXPIRABLE else recorded
 
 
-def row_from_quote(quote: Quote) -> QuoteRow:
+def row_from_quote(quote: Quote) -> dict[str, Any]:
     """The row of a quote."""
     price = quote.price
-    return QuoteRow(
-        id=quote.id,
-        number=quote.number,
-        user_id=quote.user_id,
-        product_code=quote.product_code,
-        product_version=quote.product_version,
-        time_zone=quote.time_zone,
-        state=quote.recorded_state,
-        starts_on=quote.starts_on,
-        ends_on=quote.ends_on,
-        answers=dict(quote.answers),
-        coverages=[list(coverage.to_minor()) for coverage in quote.coverages],
-        currency=price.currency,
-        net=price.net,
-        tax=price.tax,
-        fees=price.fees,
-        steps=[list(step) for step in price.steps],
-        reasons=[[reason.rule_code, reason.text] for reason in quote.reasons],
-        plans=[list(plan) for plan in quote.plans.items()],  # a list, because they have an order
-        valid_until=quote.valid_until,
-        created_at=quote.created_at,
-        accepted_at=quote.accepted_at,
-        policy_id=quote.policy_id,
-        version=quote.version,
-    )
+    return {
+        "id": quote.id,
+        "number": quote.number,
+        "user_id": quote.user_id,
+        "product_code": quote.product_code,
+        "product_version": quote.product_version,
+        "time_zone": quote.time_zone,
+        "starts_on": quote.starts_on,
+        "ends_on": quote.ends_on,
+        "answers": dict(quote.answers),
+        "coverages": [list(coverage.to_minor()) for coverage in quote.coverages],
+        "currency": price.currency,
+        "net": price.net,
+        "tax": price.tax,
+        "fees": price.fees,
+        "steps": [list(step) for step in price.steps],
+        "reasons": [[reason.rule_code, reason.text] for reason in quote.reasons],
+        "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
+        "valid_until": quote.valid_until,
+        "created_at": quote.created_at,
+        **changes_from_quote(quote),
+    }
+
+
+def changes_from_quote(quote: Quote) -> dict[str, Any]:
+    """The part of a quote's row that changes."""
+    return {
+        "state": quote.recorded_state,
+        "accepted_at": quote.accepted_at,
+        "policy_id": quote.policy_id,
+        "version": quote.version,
+    }
 
 
 def quote_from_row(row: Any) -> Quote:
