@@ -81,7 +81,7 @@ class Authenticator:
     def log_out(self, refresh_token: str, now: datetime) -> None:
         """End the session of a refresh token; nothing happens when there is none."""
         with self._database.transaction() as session:
-            sessions.revoke(session, digest_of(refresh_token), now)
+            sessions.save_revocation(session, digest_of(refresh_token), now)
 
     def _find_credentials(self, email: str) -> tuple[User, str] | tuple[None, None]:
         """The account of an address with its hash; nothing also for what cannot be an address."""
@@ -125,7 +125,7 @@ def _rotate(session: Session, digest: bytes, successor: str, now: datetime) -> t
         used, next_token = rules.rotate(user_session, token, now, secret=successor)
         holder.check_active()
     except RefreshTokenReused as error:
-        sessions.revoke(session, digest, now)
+        sessions.save_revocation(session, digest, now)
         _record_reuse(session, holder, user_session)
         return holder, error
     except (RefreshTokenInvalid, UserDisabled) as error:

@@ -64,7 +64,7 @@ def save_token(session: Session, token: RefreshToken) -> None:
     session.execute(_SAVE_TOKEN, {"key": token.digest, "used_at": token.used_at})
 
 
-def revoke(session: Session, digest: bytes, now: datetime) -> None:
+def save_revocation(session: Session, digest: bytes, now: datetime) -> None:
     """End the session that a token descends from; an unknown token or an ended session change nothing."""
     session.execute(_REVOKE, {"digest": digest, "revoked_at": now})
 
