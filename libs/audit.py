@@ -94,7 +94,7 @@ def record(
     for values in (before, after, details):
         _check_harmless(action, values or {})
     call = calls.answering()
-    told = {
+    fields: dict[str, object] = {
         "actor": actor or (call.caller.subject if call else SYSTEM),
         "resource": resource,
         "client_address": call.client_address if call else "",
@@ -109,35 +109,38 @@ def record(
             "after": _plain(after),
             "details": _plain(details),
             "trace_id": traces.current_trace_id(),
-            **told,
+            **fields,
         },
     )
-    told |= {name: value for name, value in details.items() if name not in told}  # type: ignore[misc]
-    sa.event.listen(session, "after_commit", lambda _: log.info(action, **told), once=True)
+    log_fields = {**details, **fields}
+    sa.event.listen(session, "after_commit", lambda _: log.info(action, **log_fields), once=True)
 
 
-def record_alone(database: Database, action: str, resource: str, **told: Any) -> None:
-    """Add an entry of something that failed, in a transaction of its own. If even that fails, the log has it."""
+def record_alone(database: Database, action: str, resource: str, **entry: Any) -> None:
+    """Add an entry of something that failed, in a transaction of its own. If even that fails, the log has it.
+
+    `entry` is what `record` takes.
+    """
     try:
         with database.transaction() as session:
-            record(session, action, resource, **told)
+            record(session, action, resource, **entry)
     except (DomainError, sa.exc.DBAPIError) as error:
         log.error("audit event not stored", action=action, resource=resource, error=type(error).__name__)
 
 
-def list_events(session: Session, wanted: Filter, after: UUID | None, limit: int) -> Sequence[Event]:
+def list_events(session: Session, criteria: Filter, after: UUID | None, limit: int) -> Sequence[Event]:
     """Entries, newest first, behind the one whose id is `after`."""
     query = sa.select(_events).order_by(_events.c.id.desc()).limit(limit)
     for column, value in (
-        (_events.c.actor, wanted.actor), (_events.c.resource, wanted.resource), (_events.c.action, wanted.action),
+        (_events.c.actor, criteria.actor), (_events.c.resource, criteria.resource), (_events.c.action, criteria.action),
     ):  # fmt: skip
         if value:
             query = query.where(column == value)
     # Ids are in the order of time: bounds on them make the search short, and the exact times decide.
-    if wanted.since is not None:
-        query = query.where(_events.c.at >= wanted.since, _events.c.id >= _first_id(wanted.since - _SLACK))
-    if wanted.until is not None:
-        query = query.where(_events.c.at < wanted.until, _events.c.id < _first_id(wanted.until + _SLACK))
+    if criteria.since is not None:
+        query = query.where(_events.c.at >= criteria.since, _events.c.id >= _first_id(criteria.since - _SLACK))
+    if criteria.until is not None:
+        query = query.where(_events.c.at < criteria.until, _events.c.id < _first_id(criteria.until + _SLACK))
     if after is not None:
         query = query.where(_events.c.id < after)
     return [Event(*row) for row in session.execute(query)]

@@ -4,7 +4,7 @@ It holds copies only: without it everything is as right, and slower. Every value
 never overwritten by an older one, so that a read which began before a change cannot bring the old value back.
 
 What a crash between the commit and `replace` leaves behind, or a change while Redis could not be reached, is old for
-as long as it is kept, and no longer. A value that could not be told to Redis is told when it answers again.
+as long as it is kept, and no longer. A value that Redis could not be given is given to it when it answers again.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class InRedis(Generic[Value]):
     def __init__(
         self, link: Link, prefix: str, encode: Callable[[Value], bytes], decode: Callable[[bytes], Value]
     ) -> None:
-        """`decode` raises `ValueError` or `KeyError` for what another program version kept; it is read anew."""
+        """`decode` raises `ValueError` or `KeyError` for what another version of the program kept; it is read anew."""
         self._link = link
         self._prefix = prefix
         self._encode = encode
@@ -87,12 +87,12 @@ class InRedis(Generic[Value]):
         self._lock = threading.Lock()  # of what is owed, when it changes
 
     def find(self, key: str) -> Value | None:
-        for owed in list(self._owed):
-            if told := self._owed.get(owed):
-                self._write(owed, *told)
+        for owed_key in list(self._owed):
+            if change := self._owed.get(owed_key):
+                self._write(owed_key, *change)
                 with self._lock:
-                    if self._owed.get(owed) is told:  # and not a newer one that came while this one was written
-                        del self._owed[owed]
+                    if self._owed.get(owed_key) is change:  # and not a newer one that came while this was written
+                        del self._owed[owed_key]
         kept: bytes | None = self._link(lambda client: client.get(self._prefix + key))
         try:
             return self._decode(kept.partition(b":")[2]) if kept else None

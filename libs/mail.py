@@ -76,14 +76,14 @@ class Mailer:
         try:
             server = self._connected()
             try:
-                refused = _hand_over(server, message)
+                refusal = _hand_over(server, message)
             finally:
                 with suppress(smtplib.SMTPException, OSError):  # whatever it says now, the letter was decided on
                     server.quit()
         except (smtplib.SMTPException, OSError) as error:
-            raise MailNotSent(f"the mail server cannot be used now: {_told(error)}") from error
-        if refused is not None:
-            raise MailRefused(f"the mail server refuses the letter: {_told(refused)}") from refused
+            raise MailNotSent(f"the mail server cannot be used now: {_words_of(error)}") from error
+        if refusal is not None:
+            raise MailRefused(f"the mail server refuses the letter: {_words_of(refusal)}") from refusal
         log.info("letter sent", letter=letter.key, message_id=message["Message-ID"])
 
     def _connected(self) -> smtplib.SMTP:
@@ -155,13 +155,13 @@ def _read(key: str, path: str) -> str:
         raise ValueError(f"mail.{key}: {path} cannot be read: {error.strerror}") from error
 
 
-def _told(error: Exception) -> str:
+def _words_of(error: Exception) -> str:
     """The server's own words, on one line. They may repeat the address that it refuses."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        told = "; ".join(f"{code} {words.decode(errors='replace')}" for code, words in error.recipients.values())
+        text = "; ".join(f"{code} {words.decode(errors='replace')}" for code, words in error.recipients.values())
     elif isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
-        told = f"{error.smtp_code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
+        text = f"{error.smtp_code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
     else:
-        told = f"{type(error).__name__}: {error}"
-    return " ".join(told.split())
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

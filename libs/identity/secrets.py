@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from operator import add
 from pathlib import Path
 from typing import Final
 
-_WORDS: Final = ("password", "secret", "token", "hash", "card", "payment_method")
+_WORDS: Final = ("password", "secret", "token", "hash", "card", "paymentmethod")
+_SECRET: Final = frozenset(word + ending for word in _WORDS for ending in ("", "s", "es"))
+_WORD_OF_NAME: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of refresh_token, refreshToken, REFRESH-TOKEN
 
 
 def write_secret(path: Path, secret: bytes) -> None:
@@ -32,5 +36,9 @@ def read_secret(path: Path) -> bytes:
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of that name must be neither shown nor kept. A name that only contains such a word counts."""
-    return any(word in name.lower() for word in _WORDS)
+    """Whether the value of that name must be neither shown nor kept: when a word of the name says so.
+
+    Two words in a row count as one too: `payment_method`. A part of a word says nothing: `scorecard`.
+    """
+    words = [word.lower() for word in _WORD_OF_NAME.findall(name)]
+    return not _SECRET.isdisjoint([*words, *map(add, words, words[1:])])

@@ -33,11 +33,11 @@ class AuditServicer:
         self, request: pb.ListAuditEventsRequest, context: grpc.ServicerContext
     ) -> pb.ListAuditEventsResponse:
         since, until = (_moment(request, name) for name in ("start_time", "end_time"))
-        wanted = Filter(request.actor, request.resource, request.action, since, until)
-        page = Page.of(request, "audit", calls.caller().subject, wanted)
+        criteria = Filter(request.actor, request.resource, request.action, since, until)
+        page = Page.of(request, "audit", calls.caller().subject, criteria)
         with self._database.reading() as session:
-            found = audit.list_events(session, wanted, page.after_as(UUID), page.fetch)
-        shown, token = page.cut(found, key=lambda item: item.id)
+            rows = audit.list_events(session, criteria, page.after_as(UUID), page.fetch)
+        shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListAuditEventsResponse(events=[event_to_proto(item) for item in shown], next_page_token=token)
 
 
@@ -76,16 +76,16 @@ def event_to_proto(event: Event) -> pb.AuditEvent:
 
 
 def _moment(request: pb.ListAuditEventsRequest, name: str) -> Any:
-    found = values.optional(request, name)
+    moment = values.optional(request, name)
     try:
-        return values.time_from_proto(found) if found is not None else None
+        return values.time_from_proto(moment) if moment is not None else None
     except (ValueError, OverflowError) as error:
         raise FieldInvalid(violations={name: "is not a moment"}) from error
 
 
-def _struct(found: dict[str, Any] | None) -> struct_pb2.Struct | None:
-    if found is None:
+def _struct(fields: dict[str, Any] | None) -> struct_pb2.Struct | None:
+    if fields is None:
         return None
     struct = struct_pb2.Struct()
-    struct.update(found)
+    struct.update(fields)
     return struct

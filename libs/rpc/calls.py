@@ -51,9 +51,9 @@ class Call:
     @property
     def client_address(self) -> str:
         """Where the caller is: what the gateway says, if it is the gateway that says so, or the connection's end."""
-        told, proof = self.metadata.get("x-forwarded-for", ""), self.metadata.get("x-forwarded-by", "")
-        if told and proof and self.verifier and self.verifier.is_service(proof, GATEWAY):
-            return told
+        address, proof = self.metadata.get("x-forwarded-for", ""), self.metadata.get("x-forwarded-by", "")
+        if address and proof and self.verifier and self.verifier.is_service(proof, GATEWAY):
+            return address
         return _address_of(self.context.peer())
 
     def check_etag(self, etag: str) -> None:
@@ -63,8 +63,8 @@ class Call:
         """
         if not self.method.if_match:
             raise ContractError(f"{self.method.full_name} does not declare option if_match")
-        wanted = self.metadata.get("if-match", "")
-        if wanted and wanted != "*" and etag not in [tag.strip().strip('"') for tag in wanted.split(",")]:
+        if_match = self.metadata.get("if-match", "")
+        if if_match and if_match != "*" and etag not in [tag.strip().strip('"') for tag in if_match.split(",")]:
             raise ConcurrentChange
 
 

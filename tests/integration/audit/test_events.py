@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bazaruto.common.v1 import audit_pb2
 from bazaruto.policies.v1 import policy_pb2
 from bazaruto.users.v1 import user_pb2
-from libs import ids
+from libs import audit, ids
 from libs.rpc import values
 from tests.integration.audit.reading import LoggedServer
 from tests.integration.users.house import PASSWORD, bearer
@@ -198,6 +198,14 @@ def test_entries_hold_no_secret(logged: Logged) -> None:
     kept = str(server.sql("SELECT e::text FROM audit_events e"))
     for secret in (PASSWORD, "argon2", tokens.refresh_token, tokens.access_token, authorization.split(".")[-1]):
         assert secret not in kept
+
+
+def test_name_that_only_contains_such_a_word_is_no_secret(logged: Logged) -> None:
+    server = logged("policies")
+    with server.house.database.transaction() as session:
+        audit.record(session, "claim_scored", "clm_1", after={"scorecard": "B"}, discard_reason="stale")
+    [event] = server.events()
+    assert (held(event, "after"), held(event, "details")) == ({"scorecard": "B"}, {"discard_reason": "stale"})
 
 
 def test_entry_carries_the_address_that_the_gateway_tells_and_nobody_else_is_believed(

@@ -9,7 +9,7 @@ from email.headerregistry import Address
 import pytest
 
 from libs.config import MailSettings
-from libs.mail import Letter, Mailer, MailRefused, _told, compose
+from libs.mail import Letter, Mailer, MailRefused, _words_of, compose
 from tests.support.sections import section
 
 SENDER = Address("Bazaruto", addr_spec="no-reply@bazaruto.com")
@@ -40,7 +40,7 @@ def test_name_that_looks_like_addresses_stays_a_name() -> None:
 
 
 def test_what_the_server_says_is_told_on_one_line() -> None:
-    assert _told(smtplib.SMTPResponseException(550, b"no such\nuser here")) == "550 no such user here"
+    assert _words_of(smtplib.SMTPResponseException(550, b"no such\nuser here")) == "550 no such user here"
 
 
 def test_letters_body_cannot_end_it_early() -> None:

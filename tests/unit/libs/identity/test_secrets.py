@@ -12,8 +12,21 @@ from libs import audit
 from libs.identity.secrets import is_secret, read_secret, write_secret
 from libs.jobs.operating import JobRow
 
-SECRET = ["password", "client_secret", "refresh_token", "password_hash", "card_number", "payment_method", "Token"]
-HARMLESS = ["email", "user_id", "policy_id", "reason", "amount", "decline_code"]
+SECRET = """
+    password PASSWORD new_password passwordHash password_hash db-password PassWord password2 smtp.password
+    password_changed_at
+    secret client_secret clientSecret secrets API_SECRET
+    token Token refresh_token refreshToken APIToken token_id tokens pushTokens2
+    hash hashes content_hash
+    card cards card_number cardToken CardNumber card_last4 credit_card scoreCard
+    payment_method paymentMethod payment_methods PAYMENT_METHOD paymentMethodId paymentmethod
+""".split()
+HARMLESS = """
+    email user_id policy_id reason amount decline_code
+    scorecard discard_reason discarded cardinality cardiology_report cardiff
+    tokenised_at tokenized secretary secretariat hashtag hashed_at rehash_needed
+    payment method payment_id method_of_payment payment_schedule_method
+""".split()
 
 
 @pytest.mark.parametrize("name", SECRET)
