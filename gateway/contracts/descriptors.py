@@ -51,8 +51,8 @@ def _add_json_names(messages: list[DescriptorProto]) -> None:
 
 def services(contracts: Registry) -> list[DescService]:
     """Every service, in the order of their names."""
-    found = [item for item in contracts if isinstance(item, DescService)]
-    return sorted(found, key=lambda service: service.type_name)
+    declared = [item for item in contracts if isinstance(item, DescService)]
+    return sorted(declared, key=lambda service: service.type_name)
 
 
 def owner(method: DescMethod) -> str:

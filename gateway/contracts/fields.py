@@ -95,22 +95,22 @@ def by_name(message: DescMessage) -> dict[str, DescField]:
 
 def resolve(message: DescMessage, name: str) -> Field:
     """Find the field that a query parameter such as `risk.score`, `tags` or `labels[color]` names."""
-    told, map_key = name, None
+    parameter, map_key = name, None
     if name.endswith("]") and "[" in name:
         name, _, map_key = name[:-1].partition("[")
     names, keys = [], []
     parts = name.split(".")
     for index, part in enumerate(parts):
-        found = find(message, part)
-        if found is None:
-            raise FieldError(told, "is not a field of the request")
-        field = found
+        named = find(message, part)
+        if named is None:
+            raise FieldError(parameter, "is not a field of the request")
+        field = named
         names.append(field.name)
         keys.append(field.json_name)
         if index < len(parts) - 1:
             inner = field.value.message if isinstance(field.value, DescFieldValueMessage) else None
             if inner is None or inner.type_name in WELL_KNOWN:
-                raise FieldError(told, "is not a field of the request")
+                raise FieldError(parameter, "is not a field of the request")
             message = inner
     path = ".".join(names)
     match field.value:
@@ -119,7 +119,7 @@ def resolve(message: DescMessage, name: str) -> Field:
                 raise FieldError(path, "is a map: name one key, as in labels[color]=red")
             return Field(f"{path}[{map_key}]", tuple(keys), _converter(path, value), False, map_key)
         case _ if map_key is not None:
-            raise FieldError(told, "is not a map")
+            raise FieldError(parameter, "is not a map")
         case DescFieldValueList(element=element):
             return Field(path, tuple(keys), _converter(path, element), True)
         case _:
@@ -197,4 +197,4 @@ def _field_mask(text: str) -> str:
 
 def camel(path: str) -> str:
     """`full_name` as `fullName`, which is how the JSON form of a field mask writes it."""
-    return re.sub(r"_([a-z0-9])", lambda found: found.group(1).upper(), path)
+    return re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), path)

@@ -111,9 +111,9 @@ class RouteTable:
         head, colon, verb = raw[-1].rpartition(":")
         if colon and verb and (tree := self._trees.get(verb)) is not None:
             last = decoded[-1][: -len(verb) - 1]
-            found = list(_walk(tree, [*decoded[:-1], last], 0))
-            if found:  # a verb that is known here is never part of a variable, whatever the method
-                yield from ((node, [*raw[:-1], head]) for node in found)
+            matches = list(_walk(tree, [*decoded[:-1], last], 0))
+            if matches:  # a verb that is known here is never part of a variable, whatever the method
+                yield from ((node, [*raw[:-1], head]) for node in matches)
                 return
         if (tree := self._trees.get("")) is not None:
             for node in _walk(tree, decoded, 0):

@@ -95,7 +95,7 @@ def _pattern(rule: Any) -> tuple[str, str]:
 
 
 def _top_level(message: DescMessage, name: str, refuse: Any, what: str) -> DescField:
-    found = find(message, name)
-    if found is None:
+    field = find(message, name)
+    if field is None:
         raise refuse(f"{what} names {name!r}, which is no field of {message.name}")
-    return found
+    return field

@@ -36,8 +36,8 @@ def is_fresh(if_none_match: str, tag: str) -> bool:
     """Whether the caller has this version already: the weak comparison of RFC 9110."""
     if if_none_match.strip() == "*":
         return True
-    found = _TAG.fullmatch(tag)
-    return found is not None and found.group(1) in _TAG.findall(if_none_match)
+    match = _TAG.fullmatch(tag)
+    return match is not None and match.group(1) in _TAG.findall(if_none_match)
 
 
 def if_match(header: str) -> str:

@@ -99,7 +99,7 @@ class Request:
         return given if given and _REQUEST_ID.fullmatch(given) else otherwise
 
     def client_address(self, proxies: Networks) -> str:
-        """Who sent it: the nearest address that is no trusted proxy. `X-Forwarded-For` counts behind one."""
+        """The address of the sender: the nearest that is no trusted proxy. `X-Forwarded-For` counts behind one."""
         if not proxies or not _within(self.peer, proxies):
             return self.peer
         hops = [hop.strip() for hop in self.get("x-forwarded-for").split(",") if hop.strip()]

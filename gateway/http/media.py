@@ -18,7 +18,7 @@ _BROTLI_QUALITY = 4
 @lru_cache(maxsize=256)
 def _ranges(header: str) -> tuple[tuple[str, float], ...]:
     """The names in an `Accept` or `Accept-Encoding` header and their weights, less those with a bad one."""
-    found = []
+    ranges = []
     for item in header.lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))
         weight = 1.0
@@ -30,8 +30,8 @@ def _ranges(header: str) -> tuple[tuple[str, float], ...]:
                 except ValueError:
                     weight = -1.0
         if name and 0 <= weight <= 1:
-            found.append((name, weight))
-    return tuple(found)
+            ranges.append((name, weight))
+    return tuple(ranges)
 
 
 @lru_cache(maxsize=256)

@@ -45,10 +45,10 @@ log = structlog.get_logger("gateway.access")
 class Watch:
     """A request that is being answered. `token_checked` says that whoever answers it refuses a bad token."""
 
-    __slots__ = ("begun", "method", "path", "request", "span", "span_id", "token_checked", "trace_id", "traceparent")
+    __slots__ = ("method", "path", "request", "span", "span_id", "started", "token_checked", "trace_id", "traceparent")
 
     def __init__(self, request: Request, path: str, *, token_checked: bool) -> None:
-        self.begun = time.perf_counter()
+        self.started = time.perf_counter()
         self.request = request
         self.path = path
         self.token_checked = token_checked
@@ -86,15 +86,15 @@ class Observer:
         self._durations: dict[tuple[str, str], Histogram] = {}
 
     def end(self, watch: Watch, status: int) -> None:
-        """The request is answered."""
-        seconds = time.perf_counter() - watch.begun
+        """Count, time and log a request that is answered with this status."""
+        seconds = time.perf_counter() - watch.started
         key = (watch.method, watch.path, status)
-        found = self._by_status.get(key)
-        if found is None:
+        metrics = self._by_status.get(key)
+        if metrics is None:
             labels = (watch.method, watch.path, str(status))
-            found = self._by_status[key] = requests_total.labels(*labels), server_duration.labels(*labels)
-        found[0].inc()
-        found[1].observe(seconds)
+            metrics = self._by_status[key] = requests_total.labels(*labels), server_duration.labels(*labels)
+        metrics[0].inc()
+        metrics[1].observe(seconds)
         duration = self._durations.get(key[:2])
         if duration is None:
             duration = self._durations[key[:2]] = request_duration.labels(*key[:2])
@@ -104,7 +104,7 @@ class Observer:
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         span.end()
-        told: dict[str, object] = {
+        log_fields: dict[str, object] = {
             "method": watch.method,
             "path": watch.path,
             "status": status,
@@ -115,8 +115,8 @@ class Observer:
         if watch.token_checked and status < 400:
             token = watch.request.headers.get("authorization")
             if token and (user := subject(token)):
-                told["user_id"] = user
-        log.info("request", **told)
+                log_fields["user_id"] = user
+        log.info("request", **log_fields)
 
 
 @lru_cache(maxsize=4096)

@@ -111,9 +111,9 @@ def made(
 def invalid(violations: list[tuple[str, str]]) -> Problem:
     """400: each wrong field with what is wrong about it."""
     listed = [{"field": path, "description": text} for path, text in violations]
-    told = "; ".join(f"{path} {text}" for path, text in violations[:3])
+    summary = "; ".join(f"{path} {text}" for path, text in violations[:3])
     bad_request = {"@type": _type("BadRequest"), "fieldViolations": listed}
-    return made(400, "INVALID_ARGUMENT", "INVALID_FIELD", f"The request is invalid: {told}.", bad_request)
+    return made(400, "INVALID_ARGUMENT", "INVALID_FIELD", f"The request is invalid: {summary}.", bad_request)
 
 
 def unknown_path() -> Problem:
@@ -224,15 +224,15 @@ def _details(registry: Registry, raw: bytes | None) -> list[dict[str, Any]]:
         status: Any = kind.type.from_binary(raw)
     except ValueError:
         return []
-    found = []
+    details = []
     for packed in status.details:
         try:
             value = message_to_json_value(packed, registry=registry)
         except (ValueError, TypeError, KeyError):
             continue
         if isinstance(value, dict):
-            found.append(dict(value))
-    return found
+            details.append(dict(value))
+    return details
 
 
 def _error_info(reason: str) -> dict[str, Any]:

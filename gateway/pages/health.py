@@ -131,14 +131,14 @@ class Health:
         """Whether Redis answers. Without one, nothing is missing."""
         if self._redis is None:
             return {"status": "healthy", "response_time": "0ms"}
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(_REDIS_SECONDS):
                 await self._redis.ping()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("health check failed", target="redis", error=_reason(error))
-            return {"status": "unhealthy", "response_time": _milliseconds(time.perf_counter() - begun)}
-        return {"status": "healthy", "response_time": _milliseconds(time.perf_counter() - begun)}
+            return {"status": "unhealthy", "response_time": _milliseconds(time.perf_counter() - started)}
+        return {"status": "healthy", "response_time": _milliseconds(time.perf_counter() - started)}
 
 
 def _word(is_healthy: bool) -> str:

@@ -63,12 +63,12 @@ def _fixed(body: bytes, content_type: str, headers: Headers) -> Page:
 
 def _only_from_inside(request: Request, proxies: Networks) -> None:
     """Metrics are for the machine and its network: to a caller from outside they do not exist."""
-    told = request.client_address(proxies)
+    client_address = request.client_address(proxies)
     try:
-        address = ip_address(told)
+        address = ip_address(client_address)
     except ValueError:
         raise problems.unknown_path() from None
-    through_a_stranger = bool(request.get("x-forwarded-for")) and told == request.peer
+    through_a_stranger = bool(request.get("x-forwarded-for")) and client_address == request.peer
     if through_a_stranger or not (address.is_loopback or address.is_private):
         raise problems.unknown_path()
 

@@ -18,15 +18,15 @@ _METHOD, _VALUE = 2, 2
 @cache
 def of(registry: Registry) -> dict[str, str]:
     """The comment of every message, field, enum, value, service and method that has one."""
-    found: dict[str, str] = {}
+    comments: dict[str, str] = {}
     for item in registry:
         if isinstance(item, DescFile) and item.proto.source_code_info is not None:
             names = dict(_names(item.proto))
             for location in item.proto.source_code_info.location:
                 name = names.get(tuple(location.path))
                 if name and location.leading_comments:
-                    found[name] = _clean(location.leading_comments)
-    return found
+                    comments[name] = _clean(location.leading_comments)
+    return comments
 
 
 def paragraphs(text: str) -> list[str]:
@@ -36,8 +36,8 @@ def paragraphs(text: str) -> list[str]:
 
 def reasons(text: str) -> list[str]:
     """The reasons that an RPC's comment lists after `Errors:`."""
-    _, found, listed = text.partition("Errors:")
-    return list(dict.fromkeys(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", listed))) if found else []
+    _, marker, listed = text.partition("Errors:")
+    return list(dict.fromkeys(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", listed))) if marker else []
 
 
 def _clean(text: str) -> str:

@@ -155,16 +155,16 @@ def _query_fields(
     message: DescMessage, skipped: set[str], path: str = "", name: str = "", depth: int = 1
 ) -> Iterator[tuple[str, DescField]]:
     for field in message.fields:
-        here, told = f"{path}{field.name}", f"{name}{field.json_name}"
+        here, parameter = f"{path}{field.name}", f"{name}{field.json_name}"
         if here in skipped or isinstance(field.value, DescFieldValueMap):
             continue
         if isinstance(field.value, DescFieldValueMessage):
             inner = field.value.message
             if inner.type_name not in WELL_KNOWN:
                 if depth < _QUERY_DEPTH:
-                    yield from _query_fields(inner, skipped, f"{here}.", f"{told}.", depth + 1)
+                    yield from _query_fields(inner, skipped, f"{here}.", f"{parameter}.", depth + 1)
                 continue
-        yield told, field
+        yield parameter, field
 
 
 def _at(message: DescMessage, path: str) -> DescField:
@@ -223,10 +223,10 @@ def _listed(reasons: list[str]) -> str:
 
 def _example(schemas: Schemas, reason: str) -> dict[str, Any]:
     text = schemas.comment(f"bazaruto.common.v1.ErrorReason.{reason}")
-    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": problems.DOMAIN}
+    error_info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": problems.DOMAIN}
     known = next((code for code in problems.CODES.values() if code[2] == reason), None)
     error: dict[str, Any] = {"code": known[1], "status": known[0]} if known else {}
-    error = {**error, "message": text, "details": [info]}
+    error = {**error, "message": text, "details": [error_info]}
     return {"summary": text or reason, "value": {"error": error}}
 
 

@@ -66,11 +66,11 @@ class Schemas:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._comments = comments.of(registry)
-        self._found: dict[str, Schema] = {}
+        self._described: dict[str, Schema] = {}
 
     def collected(self) -> dict[str, Schema]:
         """All schemas that were referred to, in the order of their names."""
-        return dict(sorted(self._found.items()))
+        return dict(sorted(self._described.items()))
 
     def comment(self, name: str) -> str:
         """The comment in the contracts."""
@@ -83,12 +83,12 @@ class Schemas:
         if isinstance(kind, DescMessage) and (known := self._well_known(kind)) is not None:
             return known
         name = kind.type_name + (".Change" if partial else "")
-        if name not in self._found:
-            self._found[name] = {}  # stands in while a message that holds itself is described
+        if name not in self._described:
+            self._described[name] = {}  # stands in while a message that holds itself is described
             if isinstance(kind, DescEnum):
-                self._found[name] = self._enum(kind)
+                self._described[name] = self._enum(kind)
             else:
-                self._found[name] = self.message(kind, partial=partial)
+                self._described[name] = self.message(kind, partial=partial)
         return {"$ref": f"#/components/schemas/{name}"}
 
     def message(self, message: DescMessage, *, without: frozenset[str] = frozenset(), partial: bool = False) -> Schema:
@@ -123,8 +123,8 @@ class Schemas:
         if text:
             schema["description"] = text
         self._add_rules(schema, field)
-        if (found := _EXAMPLE.search(text)) and schema.get("type") == "string":
-            schema["examples"] = [found.group(1)]
+        if (example := _EXAMPLE.search(text)) and schema.get("type") == "string":
+            schema["examples"] = [example.group(1)]
         behaviors = self.behaviors(field)
         if _OUTPUT_ONLY in behaviors:
             schema["readOnly"] = True

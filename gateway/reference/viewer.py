@@ -39,7 +39,7 @@ def policy() -> str:
 
 def render(document: dict[str, Any]) -> bytes:
     """The page, as bytes."""
-    info = document["info"]
+    about = document["info"]
     operations = [
         (path, method.removeprefix("x-"), operation)
         for path, methods in document["paths"].items()
@@ -58,13 +58,13 @@ def render(document: dict[str, Any]) -> bytes:
     for name, schema in document["components"]["schemas"].items():
         menu.append(f'<a href="#{escape(name)}">{escape(name)}</a>')
         content.append(f'<section><h3 id="{escape(name)}">{escape(name)}</h3>{_schema(schema)}</section>')
-    title = f"{escape(info['title'])} {escape(info['version'])}"
+    title = f"{escape(about['title'])} {escape(about['version'])}"
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<nav aria-label="Contents"><strong>{title}</strong>'
         f'<a href="/openapi.json">OpenAPI document</a>{"".join(menu)}</nav>'
-        f"<main><h1>{title}</h1>{_text(info['description'])}{''.join(content)}</main></body></html>\n"
+        f"<main><h1>{title}</h1>{_text(about['description'])}{''.join(content)}</main></body></html>\n"
     )
     return page.encode()
 
@@ -120,8 +120,8 @@ def _type(schema: dict[str, Any]) -> str:
         return f"list of {_type(schema['items'])}"
     if isinstance(schema.get("additionalProperties"), dict):
         return f"map of {_type(schema['additionalProperties'])}"
-    told = schema.get("format") or schema.get("type") or "any JSON"
-    return escape(str(told))
+    type_name = schema.get("format") or schema.get("type") or "any JSON"
+    return escape(str(type_name))
 
 
 def _note(one: dict[str, Any]) -> str:

@@ -19,14 +19,14 @@ def mask(kind: DescMessage, body: Any, bound: frozenset[str] = frozenset()) -> l
 
 
 def _paths(kind: DescMessage, body: Any, prefix: str) -> list[str]:
-    found: dict[int, list[str]] = {}
+    paths: dict[int, list[str]] = {}
     fields = by_name(kind)
     for key, value in body.items():
         field = fields[key]
         path = prefix + field.name
         inner = field.value.message if isinstance(field.value, DescFieldValueMessage) else None
         if inner is not None and inner.type_name not in WELL_KNOWN and isinstance(value, dict) and value:
-            found[field.number] = _paths(inner, value, f"{path}.")
+            paths[field.number] = _paths(inner, value, f"{path}.")
         else:
-            found[field.number] = [path]
-    return [path for number in sorted(found) for path in found[number]]
+            paths[field.number] = [path]
+    return [path for number in sorted(paths) for path in paths[number]]

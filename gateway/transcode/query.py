@@ -15,8 +15,8 @@ LIMIT = 200  # parameters of one request
 
 
 def pairs(raw: str) -> list[tuple[str, str]]:
-    """Split a query string, then decode. Anything that is not proper UTF-8 raises `FieldError`."""
-    found = []
+    """The parameters of a query string, split and then decoded. `FieldError` for anything that is not proper UTF-8."""
+    parameters = []
     for piece in raw.split("&"):
         if not piece:
             continue
@@ -26,12 +26,12 @@ def pairs(raw: str) -> list[tuple[str, str]]:
         except PathError as error:
             raise FieldError("query", f"a name {error}") from None
         try:
-            found.append((name, decode(value.replace("+", " "))))
+            parameters.append((name, decode(value.replace("+", " "))))
         except PathError as error:
             raise FieldError(name, str(error)) from None
-    if len(found) > LIMIT:
+    if len(parameters) > LIMIT:
         raise FieldError("query", f"has more than {LIMIT} parameters")
-    return found
+    return parameters
 
 
 class Query:

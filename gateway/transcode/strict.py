@@ -29,7 +29,7 @@ from gateway.contracts.fields import OPAQUE, WELL_KNOWN, by_name, kind_of
 DEPTH = 100
 # A level of google.protobuf.Struct is three levels of messages, and the services read a hundred of those.
 OPAQUE_DEPTH = 30
-_TOLD = 20  # wrong fields that one answer names
+_MOST_VIOLATIONS = 20  # wrong fields that one answer names
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, AttributeError)
 
 
@@ -42,9 +42,9 @@ class _Twice(dict[str, Any]):
 class ViolationError(ValueError):
     """A body is not what the contract says: each wrong field with what is wrong about it."""
 
-    def __init__(self, found: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path}: {text}" for path, text in found))
-        self.found = found
+    def __init__(self, violations: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {text}" for path, text in violations))
+        self.violations = violations
 
 
 def parse(raw: bytes, root: str = "body") -> tuple[Any, bool]:
@@ -95,13 +95,13 @@ def merge(
     whole = {key: value} if key else value
     if not isinstance(whole, dict):
         raise ViolationError([("body", "must be an object")])
-    if doubtful and (found := list(walk(kind, whole, registry))):
-        raise ViolationError(found[:_TOLD])
+    if doubtful and (violations := list(walk(kind, whole, registry))):
+        raise ViolationError(violations[:_MOST_VIOLATIONS])
     try:
         merge_from_json(message, b'{"%b":%b}' % (key.encode(), raw) if key else raw, registry=registry)
     except _FAILURES as error:
-        found = list(walk(kind, whole, registry)) or [(field or "body", str(error))]
-        raise ViolationError(found[:_TOLD]) from None
+        violations = list(walk(kind, whole, registry)) or [(field or "body", str(error))]
+        raise ViolationError(violations[:_MOST_VIOLATIONS]) from None
     return value
 
 
@@ -247,5 +247,5 @@ def merge_parameters(message: Message, kind: DescMessage, value: dict[str, Any],
     try:
         merge_from_json(message, json.dumps(value), registry=registry)
     except _FAILURES as error:
-        found = list(walk(kind, value, registry)) or [("query", str(error))]
-        raise ViolationError(found[:_TOLD]) from None
+        violations = list(walk(kind, value, registry)) or [("query", str(error))]
+        raise ViolationError(violations[:_MOST_VIOLATIONS]) from None

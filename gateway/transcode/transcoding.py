@@ -61,7 +61,7 @@ class Transcoder:
             given = self._take_body(message, body, content_type) if body and self._route.body else None
             self._take_parameters(message, segments, query)
         except strict.ViolationError as error:
-            raise problems.invalid(error.found) from None
+            raise problems.invalid(error.violations) from None
         if self._mask is not None and isinstance(given, dict) and self._body_kind is not None:
             self._fill_mask(message, self._mask, self._body_kind, given)
         return message.to_binary()

@@ -37,12 +37,12 @@ class Alerts:
                     body += part
                     if len(body) > _MOST_BYTES:
                         raise TooLong
-            found = list(parse(httpx.Response(200, content=body).json()))
+            alerts = list(parse(httpx.Response(200, content=body).json()))
         except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError, AttributeError, TooLong) as error:
             return {"configured": True, "error": f"no list of alerts there: {type(error).__name__}", "alerts": []}
-        found.sort(key=lambda alert: alert["since"], reverse=True)
-        found.sort(key=lambda alert: _ORDER.get(alert["severity"], len(_ORDER)))
-        return {"configured": True, "error": "", "alerts": found[:_MOST]}
+        alerts.sort(key=lambda alert: alert["since"], reverse=True)
+        alerts.sort(key=lambda alert: _ORDER.get(alert["severity"], len(_ORDER)))
+        return {"configured": True, "error": "", "alerts": alerts[:_MOST]}
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -70,10 +70,10 @@ class Collector:
             asyncio.to_thread(recent_page.of_all_copies, self._tokens, (), _LATEST_SPANS),
             asyncio.to_thread(lambda: list(metrics.registry().collect())),
         )
-        wanted = traces.choose(own["spans"], OWN_PATHS)
+        trace_ids = traces.choose(own["spans"], OWN_PATHS)
         reports, remembered, redis, alerts = await asyncio.gather(
-            asyncio.gather(*(self._ask(name, wanted) for name in self._services)),
-            self._workers.ask(wanted),
+            asyncio.gather(*(self._ask(name, trace_ids) for name in self._services)),
+            self._workers.ask(trace_ids),
             self._health.ping_redis(),
             self._alerts.read(),
         )
@@ -93,7 +93,7 @@ class Collector:
             "queues": [queue for name, report in services.items() for queue in processes.queues(name, report)],
             "alerts": alerts,
             "errors": merged["errors"],
-            "traces": traces.waterfalls(wanted, merged["spans"]),
+            "traces": traces.waterfalls(trace_ids, merged["spans"]),
         }
 
     async def _ask(self, name: str, trace_ids: list[str]) -> pb.ServiceReport | str:
@@ -125,9 +125,9 @@ def merge(
         if not isinstance(report, str):
             errors += [processes.as_dict(line) for line in report.errors]
             spans += [processes.as_dict(span) for span in report.spans]
-    for found in workers.values():
-        if not isinstance(found, str):
-            errors += found["errors"]
-            spans += found["spans"]
+    for memory in workers.values():
+        if not isinstance(memory, str):
+            errors += memory["errors"]
+            spans += memory["spans"]
     errors.sort(key=lambda line: line["timestamp"], reverse=True)
     return {"errors": errors[:_MOST_ERRORS], "spans": spans}

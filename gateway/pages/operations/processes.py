@@ -33,7 +33,7 @@ def service(name: str, report: pb.ServiceReport | str) -> dict[str, Any]:
     if isinstance(report, str):
         state, note = _WHY.get(report, (UNHEALTHY, f"answers {report}"))
         return _process(name, state, note)
-    found = _process(
+    process = _process(
         name,
         UNHEALTHY if report.database_error else HEALTHY,
         f"database: {report.database_error}" if report.database_error else "",
@@ -41,9 +41,9 @@ def service(name: str, report: pb.ServiceReport | str) -> dict[str, Any]:
         report.start_time.ToJsonString() if report.HasField("start_time") else "",
     )
     if report.HasField("database_response_time"):
-        found["database_ms"] = report.database_response_time.ToMicroseconds() / 1000
-    found["pool"] = as_dict(report.pool)
-    return found
+        process["database_ms"] = report.database_response_time.ToMicroseconds() / 1000
+    process["pool"] = as_dict(report.pool)
+    return process
 
 
 def worker(
@@ -56,18 +56,18 @@ def worker(
     """
     beats = [] if isinstance(report, str) else [one.silence.ToMicroseconds() / 1e6 for one in report.workers]
     alive = sum(beat <= stalled_after for beat in beats)
-    told = f"heard of {min(beats):.0f} s ago" if beats else ""
+    heartbeats = f"heard of {min(beats):.0f} s ago" if beats else ""
     if alive > 1:
-        told = f"{alive} workers, {told}"
+        heartbeats = f"{alive} workers, {heartbeats}"
     if not isinstance(remembered, str):
-        return _process(f"{name}-worker", HEALTHY, told)
+        return _process(f"{name}-worker", HEALTHY, heartbeats)
     if isinstance(report, str) or report.database_error:
         state = DOWN if remembered == workers.SILENT else UNKNOWN
         return _process(f"{name}-worker", state, "nobody answers, and no heartbeat can be read")
     if not alive:
-        return _process(f"{name}-worker", DOWN, told or "never heard of")
+        return _process(f"{name}-worker", DOWN, heartbeats or "never heard of")
     state = HEALTHY if remembered == workers.NOWHERE else UNKNOWN
-    return _process(f"{name}-worker", state, f"{told}; its page cannot be read from here")
+    return _process(f"{name}-worker", state, f"{heartbeats}; its page cannot be read from here")
 
 
 def redis(check: dict[str, Any]) -> dict[str, Any]:

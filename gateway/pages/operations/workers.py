@@ -30,8 +30,8 @@ class Workers:
     async def ask(self, trace_ids: list[str]) -> dict[str, Remembered | str]:
         """By service: errors and spans of its worker, or one of the words above."""
         names = list(self._addresses)
-        found = await asyncio.gather(*(self._ask(self._addresses[name], trace_ids) for name in names))
-        return dict(zip(names, found, strict=True))
+        answers = await asyncio.gather(*(self._ask(self._addresses[name], trace_ids) for name in names))
+        return dict(zip(names, answers, strict=True))
 
     async def close(self) -> None:
         """Let go of connections."""
