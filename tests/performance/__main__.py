@@ -24,13 +24,13 @@ from tests.performance.table import Figure, show
 # In the order of the table. A module is imported when its turn comes, so that one that cannot be imported
 # does not keep the others from being measured.
 FIGURES = {
-    "monolith": "against_monolith",
-    "envoy": "against_envoy",
-    "bare": "against_bare",
+    "monolith": "reading",
+    "envoy": "gateway",
+    "bare": "chain",
     "rating": "rating",
     "purchases": "purchases",
     "starting": "starting",
-    "silence": "against_silence",
+    "silence": "telemetry",
     "recovery": "recovery",
     "restarting": "restarting",
 }
@@ -62,7 +62,7 @@ def _measure(name: str, effort: Effort) -> list[Figure]:
     """The figures of one module; one line that says why where they cannot be measured."""
     try:
         measure: Callable[[Effort], list[Figure]] = importlib.import_module(
-            f"tests.performance.{FIGURES[name]}"
+            f"tests.performance.rows.{FIGURES[name]}"
         ).measure
         return measure(effort)
     except CannotMeasure as error:

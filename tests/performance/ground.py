@@ -34,7 +34,8 @@ from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.store import policies, transactions
 from services.users.accounts.adapters.signing import SigningKeys
-from tests.performance import machine, telemetry_off
+from tests.performance import machine
+from tests.performance.contenders import telemetry_off
 from tests.performance.load import CannotMeasure
 from tests.support.servers import free_address
 

@@ -1,4 +1,4 @@
-"""A page of metrics on which every series of a service is: `python -m tests.performance.every_series ADDRESS`.
+"""A page of metrics on which every series of a service is: `python -m …contenders.every_series ADDRESS`.
 
 Every method of payments, the service with the most of them, has been answered with every code that the contracts know,
 and so has what it calls; every job has had every outcome. A real process comes to that in months, if ever.

@@ -22,8 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_
 
 from libs import ids
 from libs.db import spans
-from tests.performance.monolith import ROUTE, Observed, PolicyId, Signed, begin
-from tests.performance.monolith_answer import policy_of
+from tests.performance.contenders.monolith import ROUTE, Observed, PolicyId, Signed, begin
+from tests.performance.contenders.monolith_answer import policy_of
 
 
 class Row(DeclarativeBase):

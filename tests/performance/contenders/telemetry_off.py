@@ -1,4 +1,4 @@
-"""A process of the platform that logs, counts and traces nothing: `python -m tests.performance.telemetry_off MODULE`.
+"""A process of the platform that logs, counts and traces nothing: `python -m …contenders.telemetry_off MODULE`.
 
 The platform has no switch for this, as nobody runs it blind. What a main starts is taken away before it begins: the
 library's tracer records nothing without a provider, loggers are made that drop every line, and counters do not count.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from tests.performance import ground, load, monolith, monolith_orm
+from tests.performance import ground, load
+from tests.performance.contenders import monolith, monolith_orm
 from tests.performance.load import CannotMeasure, Load
 from tests.performance.rounds import Effort, take_turns
 from tests.performance.table import Figure, Target

@@ -11,7 +11,8 @@ from functools import partial
 
 import httpx
 
-from tests.performance import every_series, ground, load, machine
+from tests.performance import ground, load, machine
+from tests.performance.contenders import every_series
 from tests.performance.ground import Ground, Platform
 from tests.performance.load import CannotMeasure
 from tests.performance.rounds import Effort, take_turns

@@ -36,7 +36,7 @@ from libs.identity.verification import TokenVerifier
 from libs.telemetry import traces
 from libs.telemetry.metrics import DURATION_BUCKETS
 from services.users.accounts.adapters.signing import SigningKeys
-from tests.performance.monolith_answer import policy_of
+from tests.performance.contenders.monolith_answer import policy_of
 
 ROUTE = "/v1/policies/{policy_id}"
 

@@ -10,7 +10,8 @@ from functools import partial
 import grpc
 
 from bazaruto.policies.v1 import policy_pb2 as pb
-from tests.performance import ground, load, machine, reading_server
+from tests.performance import ground, load, machine
+from tests.performance.contenders import bare
 from tests.performance.ground import Ground
 from tests.performance.load import CannotMeasure, UnaryCall
 from tests.performance.rounds import Effort, take_turns
@@ -29,7 +30,7 @@ def measure(effort: Effort) -> list[Figure]:
         contenders = []
         for kind in ("chain", "bare"):
             address = free_address()
-            arguments = [reading_server.__name__, kind, address]
+            arguments = [bare.__name__, kind, address]
             pid = running.enter_context(ground.running_server(shared, kind, arguments))
             contenders.append(partial(_cost, pid, _call(shared, kind, address)))
         own, other = take_turns(effort, contenders)
@@ -51,14 +52,14 @@ def _call(shared: Ground, kind: str, address: str) -> UnaryCall:
         raise CannotMeasure(f"the {kind} server told another policy: {found}")
     file = shared.folder / "request.bin"
     file.write_bytes(load.frame(request))
-    url = f"http://{address}{reading_server.METHOD}"
+    url = f"http://{address}{bare.METHOD}"
     return UnaryCall(url, shared.authorization, file, len(load.frame(reply)))
 
 
 def _first_reply(shared: Ground, kind: str, address: str, request: bytes) -> bytes:
     deadline = time.monotonic() + _START_SECONDS
     with grpc.insecure_channel(address) as channel:
-        call: Callable[..., bytes] = channel.unary_unary(reading_server.METHOD)
+        call: Callable[..., bytes] = channel.unary_unary(bare.METHOD)
         while True:
             try:
                 reply = call(request, metadata=(("authorization", shared.authorization),), timeout=5)

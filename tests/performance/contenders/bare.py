@@ -1,4 +1,4 @@
-"""One process that serves the read RPC: `python -m tests.performance.reading_server chain|bare ADDRESS`.
+"""One process that serves the read RPC: `python -m tests.performance.contenders.bare chain|bare ADDRESS`.
 
 Both serve the same servicer from the same database with as many threads. `chain` is what the service runs: telemetry,
 errors, deadline, caller, access, validation. `bare` is the library alone: nothing is logged, counted, traced or asked.
