@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
-.PHONY: help run test test-unit test-deploy test-ops lint format protos bench demo scan lock clean
+.PHONY: help run test test-unit test-deploy test-ops lint format protos bench bench-growth demo scan lock clean
 
 help: ## Print every target with one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -70,8 +70,13 @@ lint: protos/gen/.typed ## Check format, style, types, imports, contracts and sh
 format: .venv/.dev ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-bench: .venv/.bench protos/gen/.typed ## Run the benchmarks side by side and print their table
-	@$(BIN)/python -m tests.performance
+BENCH := $(BIN)/python -m tests.performance $(if $(BASE),--base $(BASE)) $(if $(JSON),--json $(JSON))
+
+bench: .venv/.bench protos/gen/.typed ## Run the benchmarks and print their table; BASE=<commit> compares with that commit
+	@$(BENCH) $(if $(ROWS),--rows $(ROWS))
+
+bench-growth: .venv/.bench protos/gen/.typed ## Measure reads and lists with a million policies against a thousand
+	@$(BENCH) --rows growth
 
 scan: .venv/.security ## List what is shipped, and look for known weaknesses and for secrets
 	@deploy/security/scan.sh

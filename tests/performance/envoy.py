@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import files
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
-from tests.performance import ground
-from tests.performance.ground import Ground
+from tests.performance.bench import Bench
 from tests.performance.load import CannotMeasure
-from tests.support.servers import free_address
+from tests.performance.platform import free_address
+from tests.performance.readers import Reader, await_policy, settings_of, started
 
 _SERVICE = "bazaruto.policies.v1.PolicyService"
 _HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -25,25 +22,25 @@ _TRANSCODER = "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTra
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
 
-@contextmanager
-def running(shared: Ground) -> Iterator[tuple[str, int]]:
-    """Serve within, one worker thread on the measured core; gives the URL of the read and the process id."""
+def reader(bench: Bench, running: ExitStack) -> Reader:
+    """Envoy in front of the policies service of this tree, with one worker thread on the measured core."""
     if importlib.util.find_spec("envoy") is None:
         raise CannotMeasure("Envoy is missing: make .venv/.bench")
-    address = free_address()
-    file = shared.folder / "envoy.json"
-    file.write_text(json.dumps(_configuration(address, shared.settings.services["policies"].target)))
+    site, address = bench.site(bench.head), free_address()
+    target = settings_of(site.platform, "policies")["BAZARUTO_SERVICES__POLICIES__LISTEN"]
+    descriptors = bench.head.folder / "protos/gen/bazaruto/descriptors.binpb"
+    file = bench.folder / "envoy.json"
+    file.write_text(json.dumps(_configuration(address, target, str(descriptors))))
     arguments = ["envoy._main", "--config-path", str(file), "--concurrency", "1", "--log-level", "error"]
-    arguments += ["--use-dynamic-base-id"]
-    url = f"http://{address}{shared.path}"
-    with ground.running_server(shared, "envoy", arguments, url) as pid:
-        yield url, pid
+    pid = running.enter_context(started(bench, "envoy", [*arguments, "--use-dynamic-base-id"], {}))
+    await_policy(bench, "envoy", address, site.callers)
+    return Reader(address, bench.generator.file(site.callers.reads()), lambda: {"front": pid})
 
 
-def _configuration(listen: str, target: str) -> dict[str, Any]:
+def _configuration(listen: str, target: str, descriptors: str) -> dict[str, Any]:
     transcoder = {
         "@type": f"type.googleapis.com/{_TRANSCODER}",
-        "proto_descriptor": str(Path(str(files("bazaruto").joinpath("descriptors.binpb")))),
+        "proto_descriptor": descriptors,
         "services": [_SERVICE],
         "print_options": {"always_print_primitive_fields": False},
     }

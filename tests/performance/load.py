@@ -1,98 +1,121 @@
-"""The load generators: wrk for HTTP/1.1 and h2load for gRPC, each on the driving core, each bounded in time."""
+"""The driver's side of the load generator: it gives the orders, and sees what they cost the processes measured."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
+import select
 import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.performance import machine
+from tests.performance import accounting, machine
 
-CONNECTIONS = 16
+CALLERS = 16
 """Requests under way at a time: more than the threads of a service, so that nobody waits for the generator."""
-_PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client"}
-_SPARE = 20.0  # seconds a generator may take on top of its load
-_REPORT = Path(__file__).with_name("report.lua")
+_SPARE = 90.0  # seconds that an order may take on top of its load
+
+Named = Callable[[], Mapping[str, int]]
+"""The processes that are paid for, by name: asked for at each burst, as they may have been replaced."""
 
 
 class CannotMeasure(Exception):
-    """A figure cannot be measured here; the message says why, and what to do about it."""
+    """A row cannot be measured here; the message says why, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What one burst of requests was answered with. Latencies in milliseconds."""
+class Burst:
+    """A burst of requests: how they were answered, latencies in milliseconds, and CPU seconds by process."""
 
     requests: int
-    per_second: float
-    p50: float = 0.0
-    p99: float = 0.0
+    seconds: float
+    p50: float
+    p99: float
+    failures: Mapping[str, int]
+    cpu: Mapping[str, float]
+
+    @property
+    def per_second(self) -> float:
+        """Requests that succeeded in a second."""
+        return self.requests / self.seconds
+
+    def cpu_microseconds(self, *names: str) -> float:
+        """CPU time for each request: of these processes, or of all when none is named."""
+        return sum(self.cpu[name] for name in names or self.cpu) / self.requests * 1e6
 
 
-def require(program: str) -> None:
-    """Make sure that a generator is there; root on Debian installs it."""
-    if shutil.which(program):
-        return
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", _PACKAGES[program]]
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        try:
-            subprocess.run(["apt-get", "update", "-qq"], capture_output=True, timeout=120, check=False)
-            subprocess.run(install, capture_output=True, timeout=240, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise CannotMeasure(f"{program} could not be installed in time") from error
-    if not shutil.which(program):
-        raise CannotMeasure(f"{program} is missing: apt-get install {_PACKAGES[program]}")
+def cpu(bursts: Sequence[Burst], *names: str) -> list[float]:
+    """Microseconds for each request of each burst: of these processes, or of all when none is named."""
+    return [burst.cpu_microseconds(*names) for burst in bursts]
 
 
-def http(url: str, authorization: str, seconds: float) -> Load:
-    """Read `url` over HTTP/1.1 for a while. `CannotMeasure` when an answer was not a success."""
-    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{max(1, round(seconds))}s"]
-    command += ["--script", str(_REPORT), "--header", f"authorization: {authorization}", url]
-    done = machine.run_bounded(command, seconds + _SPARE)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        raise CannotMeasure(f"wrk failed: {(done.stderr or done.stdout).strip()}")
-    found = json.loads(lines[-1])
-    if found["failed"] or not found["requests"]:
-        raise CannotMeasure(f"{found['failed']} of {found['requests']} requests failed at {url}")
-    return Load(found["requests"], found["requests"] / found["seconds"], found["p50"], found["p99"])
+def rates(bursts: Sequence[Burst]) -> list[float]:
+    """Requests a second of each burst."""
+    return [burst.per_second for burst in bursts]
 
 
-@dataclass(frozen=True, slots=True)
-class UnaryCall:
-    """A gRPC call as h2load sends it: the framed request in a file, and the size of the framed reply."""
-
-    url: str
-    authorization: str
-    request: Path
-    reply_bytes: int
+def tails(bursts: Sequence[Burst]) -> list[float]:
+    """The milliseconds within which 99 of 100 requests of each burst were answered."""
+    return [burst.p99 for burst in bursts]
 
 
-def frame(message: bytes) -> bytes:
-    """A message as gRPC puts it on the wire: not compressed, its length before it."""
-    return b"\0" + len(message).to_bytes(4, "big") + message
+class Generator:
+    """The load generator, on the driving core until it is closed. One that fails is replaced for the next order."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = 0
+        self._process: subprocess.Popen[str] | None = None
 
-def grpc(call: UnaryCall, seconds: float) -> Load:
-    """Repeat a unary call for a while.
+    def file(self, descriptions: list[dict[str, Any]]) -> str:
+        """Write requests down for orders that refer to them."""
+        self._files += 1
+        path = self._folder / f"requests-{self._files}.json"
+        path.write_text(json.dumps(descriptions))
+        return str(path)
 
-    To h2load a gRPC error is a success too. It has no message though, so the bytes that came back tell them apart.
-    """
-    command = ["h2load", "-t1", "-c1", f"-m{CONNECTIONS}", f"-D{max(1, round(seconds))}", "-d", str(call.request)]
-    for header in ("content-type: application/grpc", "te: trailers", f"authorization: {call.authorization}"):
-        command += ["-H", header]
-    out = machine.run_bounded([*command, call.url], seconds + _SPARE).stdout
-    counts = re.search(r"requests: (\d+) total, .* (\d+) succeeded, (\d+) failed", out)
-    data = re.search(r"\((\d+)\) data", out)
-    rate = re.search(r"([\d.]+) req/s", out)
-    if not (counts and data and rate and int(counts[2])):
-        raise CannotMeasure(f"h2load failed: {out.strip()[-500:]}")
-    requests = int(counts[2])
-    # The count includes what was under way at the end, with its reply cut off.
-    if int(data[1]) < (requests - CONNECTIONS) * call.reply_bytes:
-        raise CannotMeasure(f"calls were answered with errors: {requests} calls, {data[1]} bytes")
-    return Load(requests, float(rate[1]))
+    def burst(self, named: Named, *, tolerant: bool = False, **order: Any) -> Burst:
+        """Carry out an order. `CannotMeasure` when a request failed, unless failures are what is measured."""
+        self._process = self._process or self._start()
+        measured = named()
+        before = accounting.cpu_seconds(measured)
+        report = self._carry_out(self._process, order)
+        after = accounting.cpu_seconds(measured)
+        if "error" in report:
+            raise CannotMeasure(report["error"])
+        if not report["requests"] or (report["failures"] and not tolerant):
+            raise CannotMeasure(f"beside {report['requests']} requests, these failed: {report['failures']}")
+        return Burst(**report, cpu={name: after[name] - before[name] for name in measured})
+
+    def close(self) -> None:
+        """End the generator."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        with machine.on_cores(machine.DRIVING):
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.performance.generator"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C is the driver's business
+            )
+
+    def _carry_out(self, process: subprocess.Popen[str], order: Mapping[str, Any]) -> dict[str, Any]:
+        assert process.stdin
+        assert process.stdout
+        print(json.dumps(order), file=process.stdin, flush=True)
+        seconds = order.get("seconds", 0) + _SPARE
+        line = ""
+        if select.select([process.stdout], [], [], seconds)[0]:
+            line = process.stdout.readline()
+        if not line:
+            self.close()
+            raise CannotMeasure(f"the load generator died, or was not done after {seconds:.0f} s")
+        report: dict[str, Any] = json.loads(line)
+        return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,28 +16,36 @@ class Effort:
     rounds: int = 5
     seconds: float = 4.0
     warm_up: float = 2.0
-    purchases: int = 80
+    purchases: int = 32
+    jobs: int = 600
     starts: int = 5
-    rows: int = 1_000_000  # to lose and get back
-    restarts: int = 3  # of every process
-    left_alone: int = 1000  # requests
+    rows: int = 300_000  # to lose and get back
+    restarts: int = 2  # of every process
+    left_alone: float = 10.0  # seconds
+    many: int = 1_000_000  # policies to have grown to
 
     @classmethod
     def quick(cls) -> Effort:
         """Enough to see that everything runs; the figures mean little."""
-        return cls(rounds=2, seconds=1.0, warm_up=1.0, purchases=8, starts=2, rows=10_000, restarts=1, left_alone=200)
+        return cls(
+            rounds=2, seconds=1.0, warm_up=0.5, purchases=8, jobs=60, starts=2, rows=10_000, restarts=1,
+            left_alone=2.0, many=20_000,
+        )  # fmt: skip
 
 
-def take_turns(effort: Effort, contenders: Sequence[Callable[[float], T]]) -> list[list[T]]:
+def take_turns(
+    effort: Effort, contenders: Mapping[str, Callable[[float], T]], *, warm_up: bool = True
+) -> dict[str, list[T]]:
     """Let each contender run for a while, in turn; gives what each measured, one value a round.
 
     Every other round goes backwards, so that none is always the one that comes after another.
     """
-    for contender in contenders:
-        contender(effort.warm_up)
-    measured: list[list[T]] = [[] for _ in contenders]
+    if warm_up:
+        for contender in contenders.values():
+            contender(effort.warm_up)
+    measured: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(effort.rounds):
-        order = list(enumerate(contenders))
-        for index, contender in reversed(order) if number % 2 else order:
-            measured[index].append(contender(effort.seconds))
+        order = list(contenders.items())
+        for name, contender in reversed(order) if number % 2 else order:
+            measured[name].append(contender(effort.seconds))
     return measured

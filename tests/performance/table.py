@@ -1,110 +1,75 @@
-"""The result of a run: figures with their targets, as a table and as JSON."""
+"""The table: what each row measures, its figures with their spread over the rounds, and what came of the targets."""
 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from tests.performance.figures import Figure, Row
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A bound: on the ratio of ours to the other where there is another, on the figure itself where there is none."""
-
-    bound: float
-    at_least: bool = False
-
-    def is_met(self, value: float) -> bool:
-        """Whether the value is on the right side of the bound."""
-        return value >= self.bound if self.at_least else value <= self.bound
-
-    def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:,g}"
+_COLOURS = {"met": "green", "better": "green", "MISSED": "bold red", "WORSE": "bold red"}
+_WIDTHS = {"": 42, "ours": 26, "other": 50, "ratio": 20, "target": 8, " ": 7, "a second": 17}
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table. `ours` and `other` hold one value a round, side by side.
-
-    The machine drifts between rounds, so that the ratio is the median of the rounds' ratios.
-    """
-
-    name: str
-    unit: str
-    ours: Sequence[float] = ()
-    other: Sequence[float] = ()
-    against: str = ""
-    target: Target | None = None
-    not_run: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours for one of the other; None where there is no other."""
-        return statistics.median(self.ratios) if self.other else None
-
-    @property
-    def ratios(self) -> list[float]:
-        """The ratio of each round."""
-        return [ours / other for ours, other in zip(self.ours, self.other, strict=True)] if self.other else []
-
-    @property
-    def verdict(self) -> str:
-        """What came of the target."""
-        if self.not_run:
-            return "not run"
-        if self.target is None:
-            return ""
-        value = statistics.median(self.ours) if self.ratio is None else self.ratio
-        return "met" if self.target.is_met(value) else "MISSED"
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything that was measured."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "ours": list(self.ours),
-            "other": list(self.other),
-            "against": self.against,
-            "ratio": self.ratio,
-            "target": str(self.target) if self.target else "",
-            "verdict": self.verdict,
-            "not_run": self.not_run,
-        }
+def show(console: Console, rows: Sequence[Row]) -> None:
+    """Print every row, and how many targets were met and missed."""
+    console.print(
+        "\nmedian [lowest – highest] of the rounds; held against a target is the ratio, or else the figure itself",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    verdicts: Counter[str] = Counter()
+    for row in rows:
+        console.print(f"\n[bold]{row.name}[/] [dim]{escape(row.measures)}[/]", soft_wrap=True, highlight=False)
+        if row.not_run:
+            verdicts["not run"] += 1
+            console.print(f"  [yellow]not run:[/] {escape(row.not_run)}", soft_wrap=True, highlight=False)
+        if row.figures:
+            console.print(_table(row.figures))
+            verdicts.update(figure.verdict for figure in row.figures if figure.verdict)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    console.print(f"\n{summary or 'no targets'}", highlight=False)
 
 
-_COLOURS = {"met": "green", "MISSED": "bold red", "not run": "yellow"}
-
-
-def show(console: Console, figures: Sequence[Figure]) -> None:
-    """Print the table, and below it why a line is missing."""
-    table = Table("figure", "ours", "other", "ratio", "target", "", title="median \\[lowest – highest] of the rounds")
+def _table(figures: Sequence[Figure]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title, width in _WIDTHS.items():
+        table.add_column(title, min_width=width, overflow="fold")
     for figure in figures:
         verdict = figure.verdict
-        colour = _COLOURS.get(verdict, "default")
         table.add_row(
-            f"{figure.name} [dim]({figure.unit})[/]",
-            _spread(figure.ours),
-            f"{_spread(figure.other)} [dim]{figure.against}[/]" if figure.other else "",
-            _spread(figure.ratios),
+            f"  {escape(figure.name)} [dim]({escape(figure.unit)})[/]",
+            spread(figure.ours),
+            f"{spread(figure.other)} [dim]{escape(figure.against)}[/]" if figure.other else "",
+            spread(figure.ratios),
             str(figure.target or ""),
-            f"[{colour}]{verdict}[/]",
+            f"[{_COLOURS.get(verdict, 'default')}]{verdict}[/]",
+            _rates(figure),
         )
-    console.print(table)
-    for figure in figures:
-        if figure.not_run:
-            console.print(f"[yellow]not run:[/] {figure.name}: {figure.not_run}", highlight=False, soft_wrap=True)
+    return table
 
 
-def _spread(values: Sequence[float]) -> str:
+def _rates(figure: Figure) -> str:
+    if not figure.rates:
+        return ""
+    ours = number(statistics.median(figure.rates))
+    return f"{ours} / {number(statistics.median(figure.other_rates))}" if figure.other_rates else ours
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median of the rounds, with the lowest and the highest."""
     if not values:
         return ""
-    middle = _number(statistics.median(values))
-    return middle if len(values) == 1 else f"{middle} [dim]\\[{_number(min(values))} – {_number(max(values))}][/]"
+    middle = number(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} [dim]\\[{number(min(values))} – {number(max(values))}][/]"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With as many places as say something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -10,21 +10,16 @@ import gc
 import signal
 import sys
 
-import services.payments.main  # noqa: F401 - makes the metrics of the service
-from bazaruto.payments.v1 import audit_pb2, invoice_pb2, ledger_pb2, payment_pb2
-from libs.jobs.kinds import QUEUES
-from libs.rpc import methods
-from libs.telemetry import metrics, pages
+from tests.performance.contenders.platform_code import QUEUES, methods, metrics, pages, payments_contracts
 
 _CODES = ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED", "FAILED_PRECONDITION",
           "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "INTERNAL")  # fmt: skip
-_SERVED = (invoice_pb2, payment_pb2, ledger_pb2, audit_pb2)
 _CALLED = "bazaruto.users.v1.AuthService/ListPublicKeys"
 
 
 def main(address: str) -> None:
     """Show the page until SIGTERM."""
-    for contract in _SERVED:
+    for contract in payments_contracts():
         for service in contract.DESCRIPTOR.services_by_name.values():
             for method in methods.of_service(service).values():
                 for code in _CODES:

@@ -28,15 +28,19 @@ from prometheus_client import Counter, Histogram
 from pydantic_core import to_json
 from sqlalchemy.pool import NullPool
 
-from libs import ids, telemetry
-from libs.config import Settings, load
-from libs.db import spans
-from libs.identity.callers import Caller, TokenInvalid
-from libs.identity.verification import TokenVerifier
-from libs.telemetry import traces
-from libs.telemetry.metrics import DURATION_BUCKETS
-from services.users.accounts.adapters.signing import SigningKeys
 from tests.performance.contenders.monolith_answer import policy_of
+from tests.performance.contenders.platform_code import (
+    DURATION_BUCKETS,
+    Caller,
+    Settings,
+    TokenInvalid,
+    ids,
+    load,
+    own_verifier,
+    spans,
+    telemetry,
+    traces,
+)
 
 ROUTE = "/v1/policies/{policy_id}"
 
@@ -69,7 +73,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
+        started = time.perf_counter()
         status = 500
 
         async def observe(message: Any) -> None:
@@ -84,7 +88,7 @@ class Observed:
             f"GET {ROUTE}", traces.extract(carrier), SpanKind.SERVER, attributes
         ) as span:
             await self._app(scope, receive, observe)
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             self._duration.observe(seconds)
             (self._count if status == 200 else _requests.labels("GET", ROUTE, str(status))).inc()
             span.set_attribute("http.response.status_code", status)
@@ -97,11 +101,11 @@ class Observed:
 async def who(request: Request) -> Caller:
     """Who asks. Asynchronous, because FastAPI hands a plain dependency to another thread."""
     try:
-        found: Caller = request.app.state.verifier.verify(request.headers.get("authorization", ""))
+        caller: Caller = request.app.state.verifier.verify(request.headers.get("authorization", ""))
     except TokenInvalid as error:
         raise HTTPException(401) from error
-    request.state.user_id = found.subject
-    return found
+    request.state.user_id = caller.subject
+    return caller
 
 
 Signed = Annotated[Caller, Depends(who)]
@@ -112,9 +116,8 @@ def begin(component: str) -> tuple[FastAPI, Settings]:
     """Begin to log and to trace, and make an application that knows whom to trust."""
     settings = load()
     telemetry.start(settings, component)
-    keys = SigningKeys.load(settings.auth.key_folder)
     app = FastAPI(openapi_url=None)
-    app.state.verifier = TokenVerifier(settings.auth, lambda: keys.public)
+    app.state.verifier = own_verifier(settings)
     return app, settings
 
 
@@ -148,10 +151,3 @@ def application() -> Any:
         return Response(to_json(shown), media_type="application/json")
 
     return Observed(app)
-
-
-def command(address: str, module: str = __name__) -> list[str]:
-    """How to serve a form of it at an address: one worker, no log but its own."""
-    host, _, port = address.rpartition(":")
-    options = ["--interface", "asgi", "--loop", "uvloop", "--workers", "1", "--no-ws", "--log-level", "warning"]
-    return ["granian", *options, "--host", host, "--port", port, "--factory", f"{module}:application"]

@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from libs import ids
-from libs.money import Money
+from tests.performance.contenders.platform_code import Money, ids
 
 
 def policy_of(policy: Any, term: tuple[int, date, date], segments: Sequence[Any], now: datetime) -> dict[str, Any]:

@@ -20,10 +20,9 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship, sessionmaker
 
-from libs import ids
-from libs.db import spans
 from tests.performance.contenders.monolith import ROUTE, Observed, PolicyId, Signed, begin
 from tests.performance.contenders.monolith_answer import policy_of
+from tests.performance.contenders.platform_code import ids, spans
 
 
 class Row(DeclarativeBase):
@@ -174,11 +173,11 @@ def application() -> Any:
 
     @app.get(ROUTE, response_model_exclude_none=True)
     def read_policy(policy_id: PolicyId, caller: Signed, session: InRequest) -> PolicyShown:
-        found = session.get(Policy, ids.decode("pol", policy_id), options=[current_term])
-        if found is None or not caller.scope.covers(found.user_id):
+        policy = session.get(Policy, ids.decode("pol", policy_id), options=[current_term])
+        if policy is None or not caller.scope.covers(policy.user_id):
             raise HTTPException(404)
-        term = found.terms[-1]
-        shown = policy_of(found, (term.number, term.starts_on, term.ends_on), term.segments, datetime.now(UTC))
+        term = policy.terms[-1]
+        shown = policy_of(policy, (term.number, term.starts_on, term.ends_on), term.segments, datetime.now(UTC))
         return PolicyShown.model_validate(shown)
 
     return Observed(app)

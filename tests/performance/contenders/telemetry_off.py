@@ -13,8 +13,7 @@ import sys
 import prometheus_client
 import structlog
 
-from libs import telemetry
-from libs.config import Settings
+from tests.performance.contenders.platform_code import Settings, telemetry
 
 
 def take_away() -> None:

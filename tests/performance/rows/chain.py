@@ -1,72 +1,84 @@
-"""Figure 3: what everything around a servicer costs, against the same servicer on the library alone."""
+"""What everything around a servicer costs, against the same servicer on the library alone."""
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import grpc
 
-from bazaruto.policies.v1 import policy_pb2 as pb
-from tests.performance import ground, load, machine
-from tests.performance.contenders import bare
-from tests.performance.ground import Ground
-from tests.performance.load import CannotMeasure, UnaryCall
-from tests.performance.rounds import Effort, take_turns
-from tests.performance.table import Figure, Target
-from tests.support.servers import free_address
+from tests.performance.bench import Bench
+from tests.performance.callers import Callers
+from tests.performance.contenders import CONTENDERS
+from tests.performance.figures import Figure, Target
+from tests.performance.load import CALLERS, CannotMeasure, cpu, rates
+from tests.performance.platform import free_address
+from tests.performance.readers import settings_of, started
+from tests.performance.rounds import take_turns
 
-NAME = "read RPC with the whole chain"
+METHOD = "/bazaruto.policies.v1.PolicyService/GetPolicy"
+NAME = "CPU of the service"
+_BARE = "bare grpc.server"
 _START_SECONDS = 30.0
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """CPU time of the server for each call."""
-    load.require("h2load")
+def measure(bench: Bench) -> list[Figure]:
+    """CPU time of the process that serves, for each call; PostgreSQL has the same to do for both."""
     with ExitStack() as running:
-        shared = running.enter_context(ground.prepared())
-        contenders = []
-        for kind in ("chain", "bare"):
-            address = free_address()
-            arguments = [bare.__name__, kind, address]
-            pid = running.enter_context(ground.running_server(shared, kind, arguments))
-            contenders.append(partial(_cost, pid, _call(shared, kind, address)))
-        own, other = take_turns(effort, contenders)
-    return [Figure(NAME, "µs CPU", own, other, "bare grpc.server", Target(1.4))]
+        contenders = {}
+        for tree in bench.trees:
+            site = bench.site(tree)
+            site.platform.place("policies")
+            pid = site.platform.processes()["policies"]
+            address = settings_of(site.platform, "policies")["BAZARUTO_SERVICES__POLICIES__LISTEN"]
+            contenders[tree.name] = partial(_burst, bench, pid, _order(bench, site.callers, address))
+        site, address = bench.site(bench.head), free_address()
+        arguments = [f"{CONTENDERS}.bare", address]
+        settings = settings_of(site.platform, "policies")
+        pid = running.enter_context(started(bench, "bare", arguments, settings))
+        contenders[_BARE] = partial(_burst, bench, pid, _order(bench, site.callers, address))
+        bursts = take_turns(bench.effort, contenders)
+    own, bare = bursts["HEAD"], bursts[_BARE]
+    return [
+        Figure(NAME, "µs", cpu(own), cpu(bare), _BARE, Target(1.25), rates=rates(own), other_rates=rates(bare)),
+        bench.cpu_versus_base(NAME, bursts),
+    ]
 
 
-def _cost(pid: int, call: UnaryCall, seconds: float) -> float:
-    before = machine.cpu_seconds(pid)
-    burst = load.grpc(call, seconds)
-    return (machine.cpu_seconds(pid) - before) / burst.requests * 1e6
+def _burst(bench: Bench, pid: int, order: dict[str, Any], seconds: float) -> Any:
+    return bench.generator.burst(lambda: {"server": pid}, seconds=seconds, **order)
 
 
-def _call(shared: Ground, kind: str, address: str) -> UnaryCall:
-    """The call as the load generator repeats it, once a server has answered it in earnest."""
-    request = pb.GetPolicyRequest(policy_id=shared.policy_id).SerializeToString()
-    reply = _first_reply(shared, kind, address, request)
-    found = pb.Policy.FromString(reply)
-    if found.policy_id != shared.policy_id or found.user_id != shared.owner_id:
-        raise CannotMeasure(f"the {kind} server told another policy: {found}")
-    file = shared.folder / "request.bin"
-    file.write_bytes(load.frame(request))
-    url = f"http://{address}{bare.METHOD}"
-    return UnaryCall(url, shared.authorization, file, len(load.frame(reply)))
+def _order(bench: Bench, callers: Callers, address: str) -> dict[str, Any]:
+    """The calls, once the server has answered one of them in earnest."""
+    numbers = range(1, callers.policies)
+    calls = [(_request(callers.policy_id(number)), callers.owner(number).token) for number in numbers]
+    _await_reply(address, *calls[0])
+    file = bench.generator.file(
+        [{"request": base64.b64encode(message).decode(), "token": token} for message, token in calls]
+    )
+    return {"kind": "grpc", "address": address, "method": METHOD, "requests": file, "callers": CALLERS}
 
 
-def _first_reply(shared: Ground, kind: str, address: str, request: bytes) -> bytes:
+def _request(policy_id: str) -> bytes:
+    """`GetPolicyRequest` as it is on the wire: its first field is the id."""
+    return b"\x0a" + bytes([len(policy_id)]) + policy_id.encode()
+
+
+def _await_reply(address: str, message: bytes, token: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     with grpc.insecure_channel(address) as channel:
-        call: Callable[..., bytes] = channel.unary_unary(bare.METHOD)
+        call: Callable[..., bytes] = channel.unary_unary(METHOD)
         while True:
             try:
-                reply = call(request, metadata=(("authorization", shared.authorization),), timeout=5)
+                call(message, metadata=(("authorization", f"Bearer {token}"),), timeout=5)
             except grpc.RpcError as error:
                 if time.monotonic() > deadline:
-                    log = (shared.folder / f"{kind}.log").read_text(errors="replace")
-                    raise CannotMeasure(f"the {kind} server did not answer: {log[-2000:]}") from error
+                    raise CannotMeasure(f"nobody answers calls at {address}: {error}") from error
                 time.sleep(0.1)
             else:
-                return reply
+                return

@@ -1,30 +1,31 @@
-"""Figure 2: what the gateway costs against Envoy's transcoder in front of the same service."""
+"""What the gateway costs, against Envoy's transcoder in front of the same service."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 
-from tests.performance import envoy, ground, load, machine
-from tests.performance.rounds import Effort, take_turns
-from tests.performance.table import Figure, Target
+from tests.performance import envoy
+from tests.performance.bench import Bench
+from tests.performance.figures import Figure, Target
+from tests.performance.load import cpu, rates
+from tests.performance.readers import closed, platform_reader
+from tests.performance.rounds import take_turns
+from tests.performance.rows.reading import MEASURED
 
-NAME = "gateway CPU per request"
+NAME = "CPU of the front"
+_ENVOY = "Envoy's transcoder"
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """CPU time of the front alone, however many requests the service behind it lets through."""
-    load.require("wrk")
+def measure(bench: Bench) -> list[Figure]:
+    """CPU time of the front alone for each request."""
     with ExitStack() as running:
-        shared = running.enter_context(ground.prepared())
-        platform = running.enter_context(ground.running_platform(shared))
-        url, pid = running.enter_context(envoy.running(shared))
-
-        def cost(front: int, target: str, seconds: float) -> float:
-            before = machine.cpu_seconds(front)
-            burst = load.http(target, shared.authorization, seconds)
-            return (machine.cpu_seconds(front) - before) / burst.requests * 1e6
-
-        contenders = [partial(cost, platform.gateway, platform.url), partial(cost, pid, url)]
-        own, other = take_turns(effort, contenders)
-    return [Figure(NAME, "µs", own, other, "Envoy", Target(2.5))]
+        readers = {tree.name: platform_reader(bench, tree, *MEASURED) for tree in bench.trees}
+        readers[_ENVOY] = envoy.reader(bench, running)
+        bursts = take_turns(bench.effort, {name: closed(bench, reader) for name, reader in readers.items()})
+    own, other = bursts["HEAD"], bursts[_ENVOY]
+    return [
+        Figure(
+            NAME, "µs", cpu(own, "gateway"), cpu(other), _ENVOY, Target(1.5), rates=rates(own), other_rates=rates(other)
+        ),
+        bench.cpu_versus_base(NAME, bursts, "gateway"),
+    ]

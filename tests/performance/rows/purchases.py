@@ -1,90 +1,68 @@
-"""Figure 5: purchases from end to end on the whole platform, and the memory of its processes afterwards."""
+"""Purchases from end to end on the whole platform, on all cores, as `bazarutod up` runs it and the buyers of the README
+buy: with PostgreSQL waiting for the disk, and as the tests have it.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 
-import httpx
+from tests.performance.bench import Bench, Site
+from tests.performance.figures import Figure
+from tests.performance.load import Burst
+from tests.performance.platform import PROCESSES
+from tests.performance.rounds import take_turns
 
-from bazarutod.stack import PROCESSES, SERVICES
-from tests.performance import machine
-from tests.performance.load import CannotMeasure
-from tests.performance.rounds import Effort
-from tests.performance.table import Figure, Target
-from tests.support.buyer import Buyer
-from tests.support.platform import Platform, running_platform
-
-NAME = "purchases"
 _BUYERS = 4  # customers who buy at the same time
-_METHOD = "pm_card_ok"
-_IN_FORCE = "STATE_IN_FORCE"
-_LOOK_EVERY = 0.02  # seconds; what is measured cannot be told more exactly
-_PATIENCE = 30.0  # seconds
-_SERVICE_MEMORY = Target(110)
+# Name, whether PostgreSQL waits for the disk, and whether the first invoice is paid apart.
+_KINDS = (
+    ("paid when issued, fsync on", True, False),
+    ("paid when issued, fsync off", False, False),
+    ("paid by invoice, fsync on", True, True),
+)
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """From the first call of a quote to the policy being in force; then the memory of each process.
-
-    The whole machine takes part: nine processes and PostgreSQL on all cores, as `bazarutod up` runs them.
-    """
-    with running_platform(BAZARUTO_TELEMETRY__SAMPLING="0.1") as platform:
-        rates: list[float] = []
-        middles: list[float] = []
-        tails: list[float] = []
-        with ThreadPoolExecutor(_BUYERS) as threads:
-            clients = [httpx.Client(base_url=platform.url, timeout=30) for _ in range(_BUYERS)]
-            buyers = list(threads.map(_customer, clients))
-            list(threads.map(_buy, buyers, [2] * _BUYERS))  # warm-up
-            for _ in range(effort.rounds):
-                each = max(1, effort.purchases // _BUYERS)
-                begun = time.perf_counter()
-                spent = [seconds for found in threads.map(_buy, buyers, [each] * _BUYERS) for seconds in found]
-                rates.append(len(spent) / (time.perf_counter() - begun))
-                cuts = statistics.quantiles(spent, n=100, method="inclusive")
-                middles.append(cuts[49] * 1000)
-                tails.append(cuts[98] * 1000)
-            for client in clients:
-                client.close()
-        memory = _memory(platform)
-    told = f"{_BUYERS} at a time, until in force"
-    return [
-        Figure(f"{NAME}, {told}", "a second", rates),
-        Figure("p50 of a purchase", "ms", middles),
-        Figure("p99 of a purchase", "ms", tails),
-        *memory,
-    ]
+def measure(bench: Bench) -> list[Figure]:
+    """CPU time of all processes for each purchase, purchases a second, and how long each takes until it is in force."""
+    sites = {tree.name: bench.site(tree) for tree in bench.trees}
+    contenders: dict[str, Callable[[float], Burst]] = {}
+    for tree, site in sites.items():
+        site.platform.place()
+        for kind, is_durable, by_invoice in _KINDS:
+            contenders[f"{tree} {kind}"] = partial(_burst, bench, site, is_durable, by_invoice)
+    try:
+        bursts = take_turns(bench.effort, contenders)
+    finally:
+        for site in sites.values():
+            site.platform.write_through(True)
+    figures = []
+    for kind, _, _ in _KINDS:
+        own, base = bursts[f"HEAD {kind}"], bursts.get(f"BASE {kind}", [])
+        figure = Figure(f"CPU, {kind}", "ms", _cpu(own), rates=[burst.per_second for burst in own])
+        figures.append(bench.versus_base(figure, _cpu(base), [burst.per_second for burst in base]))
+        if kind == _KINDS[0][0]:
+            figures += bench.shares({"HEAD": own, "BASE": base}, *PROCESSES, "postgres")
+        figures.append(bench.versus_base(_figure("p50", kind, own), [burst.p50 for burst in base]))
+        figures.append(bench.versus_base(_figure("p99", kind, own), [burst.p99 for burst in base]))
+    return figures
 
 
-def _customer(http: httpx.Client) -> Buyer:
-    buyer = Buyer(http)
-    buyer.sign_up()
-    return buyer
+def _burst(bench: Bench, site: Site, is_durable: bool, by_invoice: bool, seconds: float) -> Burst:
+    site.platform.write_through(is_durable)
+    share = 1 if seconds >= bench.effort.seconds else seconds / bench.effort.seconds  # less to warm up
+    return bench.generator.burst(
+        site.platform.processes,
+        kind="purchases",
+        address=site.platform.gateway,
+        tokens=[customer.token for customer in site.callers.customers[:_BUYERS]],
+        each=max(1, round(bench.effort.purchases * share / _BUYERS)),
+        by_invoice=by_invoice,
+    )
 
 
-def _buy(buyer: Buyer, count: int) -> list[float]:
-    """Buy policies one after the other; gives the seconds of each."""
-    spent = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        path = f"/v1/policies/{buyer.issue(paymentMethod=_METHOD)['policyId']}"
-        while buyer.call("GET", path)["state"] != _IN_FORCE:
-            if time.perf_counter() - begun > _PATIENCE:
-                raise CannotMeasure(f"a purchase took longer than {_PATIENCE:.0f} s")
-            time.sleep(_LOOK_EVERY)
-        spent.append(time.perf_counter() - begun)
-    return spent
+def _figure(name: str, kind: str, bursts: Sequence[Burst]) -> Figure:
+    return Figure(f"{name}, {kind}", "ms", [burst.p50 if name == "p50" else burst.p99 for burst in bursts])
 
 
-def _memory(platform: Platform) -> list[Figure]:
-    return [
-        Figure(
-            f"memory of {process.name}",
-            "MiB resident",
-            [machine.resident_mebibytes(platform.supervisor.pid(process.name))],
-            target=_SERVICE_MEMORY if process.name in SERVICES else None,
-        )
-        for process in PROCESSES
-    ]
+def _cpu(bursts: Sequence[Burst]) -> list[float]:
+    return [burst.cpu_microseconds() / 1000 for burst in bursts]

@@ -1,52 +1,41 @@
-"""Figure 1: the read through gateway and service against the monolith, everything on, both on one core."""
+"""The read of a policy by everybody who offers it, everything on; gateway and service share a core."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 
-from tests.performance import ground, load
-from tests.performance.contenders import monolith, monolith_orm
-from tests.performance.load import CannotMeasure, Load
-from tests.performance.rounds import Effort, take_turns
-from tests.performance.table import Figure, Target
-from tests.support.servers import free_address
+from tests.performance.bench import Bench
+from tests.performance.figures import Figure, Target
+from tests.performance.load import Burst, CannotMeasure, cpu, rates, tails
+from tests.performance.readers import await_policy, closed, monolith, platform_reader
+from tests.performance.rounds import take_turns
 
-# The target is against the fastest form; the usual one shows how much of the distance is the form.
-_FORMS = {monolith.__name__: "FastAPI, fastest form", monolith_orm.__name__: "FastAPI, usual form"}
+MEASURED = ("gateway", "policies")
+FASTEST, USUAL = "FastAPI, fastest form", "FastAPI, usual ORM form"
+FORMS = {FASTEST: "monolith", USUAL: "monolith_orm"}
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """Requests per second, and the tail of their latencies."""
-    load.require("wrk")
+def measure(bench: Bench) -> list[Figure]:
+    """CPU time of all processes for each request, requests a second, and the tail when each is kept busy."""
     with ExitStack() as running:
-        shared = running.enter_context(ground.prepared())
-        platform = running.enter_context(ground.running_platform(shared))
-        urls = [platform.url]
-        for module in _FORMS:
-            address = free_address()
-            url = f"http://{address}{shared.path}"
-            name = module.rpartition(".")[2]
-            running.enter_context(ground.running_server(shared, name, monolith.command(address, module), url))
-            urls.append(url)
-        answers = [ground.read_policy(url, shared) for url in urls]
+        readers = {tree.name: platform_reader(bench, tree, *MEASURED) for tree in bench.trees}
+        readers |= {name: monolith(bench, running, form) for name, form in FORMS.items()}
+        callers = bench.site(bench.head).callers
+        answers = [await_policy(bench, name, readers[name].address, callers) for name in ("HEAD", *FORMS)]
         if any(answer != answers[0] for answer in answers):
             raise CannotMeasure(f"the contenders answer differently: {answers}")
-        own, fastest, usual = take_turns(effort, [partial(load.http, url, shared.authorization) for url in urls])
-    fastest_form, usual_form = _FORMS.values()
+        bursts = take_turns(bench.effort, {name: closed(bench, reader) for name, reader in readers.items()})
+    own = bursts["HEAD"]
     return [
-        _throughput(own, fastest, fastest_form, Target(1.5, at_least=True)),
-        _tail(own, fastest, fastest_form, Target(0.5)),
-        _throughput(own, usual, usual_form),
-        _tail(own, usual, usual_form),
+        _against(own, bursts[FASTEST], FASTEST, Target(0.75)),
+        _against(own, bursts[USUAL], USUAL, Target(0.45)),
+        bench.cpu_versus_base("CPU of a read", bursts),
+        *bench.shares(bursts, "gateway", "policies", "postgres"),
+        Figure("p99 when kept busy", "ms", tails(own), tails(bursts[FASTEST]), FASTEST, Target(0.5)),
+        Figure("p99 when kept busy", "ms", tails(own), tails(bursts[USUAL]), USUAL),
     ]
 
 
-def _throughput(own: Sequence[Load], other: Sequence[Load], form: str, target: Target | None = None) -> Figure:
-    rates, others = [burst.per_second for burst in own], [burst.per_second for burst in other]
-    return Figure("read through gateway and service", "requests/s", rates, others, form, target)
-
-
-def _tail(own: Sequence[Load], other: Sequence[Load], form: str, target: Target | None = None) -> Figure:
-    return Figure("p99 of that read", "ms", [burst.p99 for burst in own], [burst.p99 for burst in other], form, target)
+def _against(own: Sequence[Burst], other: Sequence[Burst], form: str, target: Target) -> Figure:
+    return Figure("CPU of a read", "µs", cpu(own), cpu(other), form, target, rates=rates(own), other_rates=rates(other))

@@ -1,6 +1,5 @@
-"""Figure 7: what logs, metrics and traces cost a request, against the same gateway and service without them.
-
-Figure 8: how long a service takes to show its metrics when every series is there.
+"""What logs, metrics and traces cost a request, against the same gateway and service without them; and how long a
+service takes to show its metrics when every series is there.
 """
 
 from __future__ import annotations
@@ -11,48 +10,52 @@ from functools import partial
 
 import httpx
 
-from tests.performance import ground, load, machine
-from tests.performance.contenders import every_series
-from tests.performance.ground import Ground, Platform
-from tests.performance.load import CannotMeasure
-from tests.performance.rounds import Effort, take_turns
-from tests.performance.table import Figure, Target
-from tests.support.servers import free_address
+from tests.performance import accounting
+from tests.performance.bench import Bench
+from tests.performance.contenders import CONTENDERS
+from tests.performance.figures import Figure, Target
+from tests.performance.load import CannotMeasure, cpu, rates
+from tests.performance.platform import free_address
+from tests.performance.readers import closed, pair, started
+from tests.performance.rounds import take_turns
 
 _LOOKS = 20  # at the page, in each round
+_PROCESSES = ("gateway", "policies")
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """CPU time of gateway and service for each request, and the time of the page of metrics."""
-    load.require("wrk")
+def measure(bench: Bench) -> list[Figure]:
+    """CPU time of gateway and service for each request, and of a look at the page."""
     with ExitStack() as running:
-        shared = running.enter_context(ground.prepared())
-        speaking = running.enter_context(ground.running_platform(shared))
-        silent = running.enter_context(ground.running_platform(shared.elsewhere(), silent=True))
-        contenders = [partial(_cost, platform, shared) for platform in (speaking, silent)]
-        on, off = take_turns(effort, contenders)
+        bench.site(bench.head).platform.place(*_PROCESSES)
+        speaking = pair(bench, running, "speaking", {})
+        silent = pair(bench, running, "silent", {}, through=f"{CONTENDERS}.telemetry_off")
+        contenders = {"on": closed(bench, speaking), "off": closed(bench, silent)}
+        bursts = take_turns(bench.effort, contenders)
         address = free_address()
-        url = f"http://{address}/metrics"
-        running.enter_context(ground.running_server(shared, "series", [every_series.__name__, address]))
-        _wait_for(url)
-        pages = [_page(url) for _ in range(effort.rounds)]
+        pid = running.enter_context(started(bench, "series", [f"{CONTENDERS}.every_series", address], {}))
+        pages = take_turns(bench.effort, {"page": partial(_looks, f"http://{address}/metrics", pid)}, warm_up=False)
+    on, off = bursts["on"], bursts["off"]
+    own = cpu(on, *_PROCESSES)
     return [
-        Figure("request with all telemetry", "µs CPU", on, off, "with none", Target(1.4)),
-        Figure("/metrics of a service, every series", "ms", pages, target=Target(20)),
-    ]
+        Figure(
+            "CPU with all telemetry", "µs", own, cpu(off, *_PROCESSES), "with none", Target(1.1),
+            rates=rates(on), other_rates=rates(off),
+        ),
+        Figure("CPU of a page of metrics, every series", "µs", pages["page"], own, "a read", Target(20)),
+    ]  # fmt: skip
 
 
-def _cost(platform: Platform, shared: Ground, seconds: float) -> float:
-    before = _used(platform)
-    burst = load.http(platform.url, shared.authorization, seconds)
-    return (_used(platform) - before) / burst.requests * 1e6
+def _looks(url: str, pid: int, _: float) -> float:
+    """CPU microseconds of a look at the page, the mean of some."""
+    _await(url)
+    before = accounting.cpu_seconds({"page": pid})["page"]
+    with httpx.Client() as http:
+        for _ in range(_LOOKS):
+            http.get(url, timeout=5).raise_for_status()
+    return (accounting.cpu_seconds({"page": pid})["page"] - before) / _LOOKS * 1e6
 
 
-def _used(platform: Platform) -> float:
-    return machine.cpu_seconds(platform.gateway) + machine.cpu_seconds(platform.service)
-
-
-def _wait_for(url: str) -> None:
+def _await(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -62,14 +65,3 @@ def _wait_for(url: str) -> None:
         else:
             return
     raise CannotMeasure(f"{url} did not answer")
-
-
-def _page(url: str) -> float:
-    """Milliseconds of a look, the median of some."""
-    spent = []
-    with httpx.Client() as http:
-        for _ in range(_LOOKS):
-            begun = time.perf_counter()
-            http.get(url, timeout=5).raise_for_status()
-            spent.append((time.perf_counter() - begun) * 1000)
-    return sorted(spent)[len(spent) // 2]

@@ -1,0 +1,198 @@
+"""Who calls, and what they own: customers who registered and logged in over HTTP, and policies in force.
+
+One policy is bought; the others are made of its rows by SQL, in the database of whichever tree it is: each column that
+holds an id gets another one by the same rule in every table, so that they still refer to each other.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import uuid_utils
+from psycopg import sql
+from typeid import TypeID
+
+from tests.performance.buying import QUOTE
+from tests.performance.load import CannotMeasure
+from tests.performance.platform import Platform
+from tests.performance.trees import clean_environment
+
+CUSTOMERS = 100
+POLICIES = 1_000
+RARE = "travel"
+"""Product of the few policies that are spread evenly among all the others."""
+RARE_POLICIES = 20
+_PASSWORD = "a long enough secret"
+_PATIENCE = 60.0  # seconds until the policy that is bought is in force
+_LEFT_OF_ID = 24  # characters of an id that a copy keeps: the last twelve are the number of the copy
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Somebody with a token."""
+
+    user_id: UUID
+    token: str
+
+    @property
+    def shown_id(self) -> str:
+        """The id as callers see it."""
+        return _shown("usr", self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """The customers of a platform, and the policy that all others are copies of."""
+
+    customers: Sequence[Customer]
+    template: UUID
+    policies: int
+
+    def reads(self, count: int = POLICIES) -> list[dict[str, Any]]:
+        """Reads of so many policies by their owners, in a random order that is the same in every run."""
+        numbers = random.Random(1).sample(range(1, self.policies), min(count, self.policies - 1))
+        return [
+            {"method": "GET", "path": f"/v1/policies/{self.policy_id(number)}", "token": self.owner(number).token}
+            for number in numbers
+        ]
+
+    def owner(self, number: int) -> Customer:
+        """Whose a copy is."""
+        return self.customers[number % len(self.customers)]
+
+    def policy_id(self, number: int) -> str:
+        """The id of a copy, as callers see it."""
+        copy = UUID(f"{str(self.template)[:_LEFT_OF_ID]}{number:012x}")
+        return _shown("pol", copy)
+
+
+def prepare(platform: Platform, policies: int = POLICIES) -> Callers:
+    """Register customers, buy a policy, and copy it until there are so many, the bought one among them."""
+    with httpx.Client(base_url=platform.url, timeout=60) as http, ThreadPoolExecutor(4) as threads:
+        customers = list(threads.map(lambda _: _register(http), range(CUSTOMERS)))
+        template = _buy(http, customers[0])
+    callers = Callers(customers, template, policies)
+    with platform.connect("policies") as connection:
+        _copy(connection, callers)
+    return callers
+
+
+def administrator(platform: Platform) -> str:
+    """The token of a new administrator."""
+    email = f"{secrets.token_hex(8)}@example.com"
+    command = [platform.tree.command, "create-admin", email, "--password", _PASSWORD, "--folder", str(platform.folder)]
+    settings = {key: value for key, value in platform.environment("users").items() if key.startswith("BAZARUTO_")}
+    finished = subprocess.run(
+        command, cwd=platform.tree.folder, env=clean_environment(settings), capture_output=True, text=True, timeout=60
+    )
+    if finished.returncode:
+        raise CannotMeasure(f"there is no administrator: {finished.stderr.strip()}")
+    with httpx.Client(base_url=platform.url, timeout=60) as http:
+        return _log_in(http, email).token
+
+
+def _register(http: httpx.Client) -> Customer:
+    email = f"{secrets.token_hex(8)}@example.com"
+    account = {"email": email, "password": _PASSWORD, "fullName": "Somebody Measured"}
+    http.post("/v1/users", json=account).raise_for_status()
+    return _log_in(http, email)
+
+
+def _log_in(http: httpx.Client, email: str) -> Customer:
+    answer = http.post("/v1/auth/login", json={"email": email, "password": _PASSWORD}).raise_for_status().json()
+    return Customer(_uuid(answer["userId"]), answer["accessToken"])
+
+
+def _buy(http: httpx.Client, customer: Customer) -> UUID:
+    """A motor policy in force."""
+
+    def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {customer.token}", "idempotency-key": secrets.token_hex(16)}
+        answer = http.request(method, path, json=body, headers=headers)
+        if answer.is_error:
+            raise CannotMeasure(f"{method} {path}: {answer.status_code} {answer.text}")
+        return dict(answer.json())
+
+    quote = call("POST", "/v1/quotes", QUOTE)
+    call("POST", f"/v1/quotes/{quote['quoteId']}:accept", {})
+    policy = call("POST", "/v1/policies", {"quoteId": quote["quoteId"], "paymentMethod": "pm_card_ok"})
+    path, deadline = f"/v1/policies/{policy['policyId']}", time.monotonic() + _PATIENCE
+    while call("GET", path)["state"] != "STATE_IN_FORCE":
+        if time.monotonic() > deadline:
+            raise CannotMeasure(f"a policy was not in force after {_PATIENCE:.0f} s")
+        time.sleep(0.1)
+    return _uuid(policy["policyId"])
+
+
+def _copy(connection: psycopg.Connection, callers: Callers) -> None:
+    """Add copies 1, 2, … of the template, with all the rows that belong to it."""
+    owners = [customer.user_id for customer in callers.customers]
+    rare_every = max(1, callers.policies // RARE_POLICIES)
+    values = {
+        "template": callers.template, "owners": owners, "last": callers.policies - 1, "rare": RARE, "every": rare_every
+    }  # fmt: skip
+    connection.execute("SET session_replication_role = replica")  # past triggers and checks: the rows are known good
+    for table, columns in _tables(connection):
+        key = "id" if table == "policies" else "policy_id"
+        chosen = [_copied(table, name, kind) for name, kind in columns]
+        names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {table} ({names}) SELECT {chosen} FROM {table} original,"
+                " generate_series(1, %(last)s) AS copies (copy) WHERE original.{key} = %(template)s"
+            ).format(
+                table=sql.Identifier(table),
+                names=names,
+                chosen=sql.SQL(", ").join(chosen),
+                key=sql.Identifier(key),
+            ),
+            values,
+        )
+    connection.execute("VACUUM ANALYZE")
+    connection.execute("CHECKPOINT")
+
+
+def _tables(connection: psycopg.Connection) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The table of policies and those that refer to it, with their columns and types."""
+    columns = connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns AS one WHERE table_schema = 'public'"
+        " AND is_generated = 'NEVER' AND (table_name = 'policies' OR EXISTS (SELECT FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name = one.table_name AND column_name = 'policy_id'))"
+        " ORDER BY table_name, ordinal_position"
+    ).fetchall()
+    for table in dict.fromkeys(table for table, _, _ in columns):
+        yield table, [(name, kind) for owner, name, kind in columns if owner == table]
+
+
+def _copied(table: str, column: str, kind: str) -> sql.Composable:
+    """What a copy has in a column."""
+    name = sql.Identifier(column)
+    if column == "user_id":
+        return sql.SQL("(%(owners)s::uuid[])[copy %% cardinality(%(owners)s::uuid[]) + 1]")
+    if kind == "uuid":
+        return sql.SQL("(left(original.{}::text, {}) || lpad(to_hex(copy), 12, '0'))::uuid").format(
+            name, sql.Literal(_LEFT_OF_ID)
+        )
+    if table == "policies" and column == "number":
+        return sql.SQL("original.number || '-' || copy")
+    if table == "policies" and column == "product_code":
+        return sql.SQL("CASE copy %% %(every)s WHEN 0 THEN %(rare)s ELSE original.product_code END")
+    return sql.SQL("original.{}").format(name)
+
+
+def _shown(prefix: str, value: UUID) -> str:
+    return str(TypeID.from_uuid(uuid_utils.UUID(bytes=value.bytes), prefix=prefix))
+
+
+def _uuid(text: str) -> UUID:
+    return UUID(bytes=TypeID.from_string(text).uuid.bytes)
