@@ -50,6 +50,10 @@ class People:
         """A customer nobody has met before."""
         return self._user("customer")
 
+    def known(self, user_id: UUID) -> Person:
+        """A customer whom a database knows already."""
+        return self._user("customer", user_id)
+
     def admin(self) -> Person:
         """An administrator."""
         return self._user("admin")
@@ -62,8 +66,8 @@ class People:
         """A verifier that trusts these callers."""
         return TokenVerifier(self.auth, lambda: self.keys.public)
 
-    def _user(self, role: str) -> Person:
-        user_id = ids.new()
+    def _user(self, role: str, user_id: UUID | None = None) -> Person:
+        user_id = user_id or ids.new()
         return Person(f"Bearer {self.keys.sign(self.auth, user_id, [role], datetime.now(UTC))}", user_id)
 
 
