@@ -55,15 +55,15 @@ class Backlog:
         """Print one job."""
         service, number = self._parsed(job)
         with self._databases((service,)) as databases:
-            found = operating.list_jobs(databases[service], 1, ids=[number])
-            if not found:
+            jobs = operating.list_jobs(databases[service], 1, ids=[number])
+            if not jobs:
                 sys.exit(f"there is no job {job}")
             events = operating.events(databases[service], number)
-        row = _job(service, found[0]) | {
-            "arguments": found[0].arguments,
-            "lock": found[0].lock,
-            "trace_id": found[0].trace_id,
-            "cancel_requested": found[0].abort_requested,
+        row = _job(service, jobs[0]) | {
+            "arguments": jobs[0].arguments,
+            "lock": jobs[0].lock,
+            "trace_id": jobs[0].trace_id,
+            "cancel_requested": jobs[0].abort_requested,
             "events": [{"event": event, "at": at.isoformat()} for event, at in events],
         }
         self._print(row, lambda: tables.job(row))
@@ -74,15 +74,15 @@ class Backlog:
         if bool(ids) == everything or (ids and queue):
             raise typer.BadParameter("give either --id, once or more, or --all, with --queue or without")
         queue_or_all = _checked_queue(queue)
-        wanted: dict[str, list[int]] = {}
+        chosen: dict[str, list[int]] = {}
         for service, number in map(self._parsed, ids):
-            wanted.setdefault(service, []).append(number)
+            chosen.setdefault(service, []).append(number)
         done: list[str] = []
-        with self._databases(tuple(wanted) or None) as databases:
+        with self._databases(tuple(chosen) or None) as databases:
             for service, connection in databases.items():
-                numbers = act(connection, queue_or_all, wanted.get(service))
+                numbers = act(connection, queue_or_all, chosen.get(service))
                 done += [f"{service}:{number}" for number in numbers]
-        left = [f"{service}:{number}" for service, numbers in wanted.items() for number in numbers]
+        left = [f"{service}:{number}" for service, numbers in chosen.items() for number in numbers]
         left = sorted(set(left) - set(done))
         past = {"retry": "back in the queue", "cancel": "cancelled"}[verb]
         self._print(
@@ -122,10 +122,10 @@ class Backlog:
             counts = {
                 service: act(connection, age, queue_or_all, statuses) for service, connection in databases.items()
             }
-        told = "would be deleted" if dry_run else "deleted"
+        outcome = "would be deleted" if dry_run else "deleted"
         self._print(
             {"dry_run": dry_run, "deleted": counts},
-            lambda: "\n".join(f"{service}: {count} jobs {told}" for service, count in counts.items()),
+            lambda: "\n".join(f"{service}: {count} jobs {outcome}" for service, count in counts.items()),
         )
 
     def list_queues(self) -> None:
@@ -202,7 +202,7 @@ class Backlog:
         service = ""
         try:
             with ExitStack() as stack:
-                found = {}
+                connections = {}
                 for service in services or self._services:
                     url = self._settings.services[service].db_url
                     if not url:
@@ -210,7 +210,7 @@ class Backlog:
                             f"nothing says where the database of {service} is: start the platform with `bazarutod up`,"
                             f" or set services.{service}.db_url"
                         )
-                    found[service] = stack.enter_context(
+                    connections[service] = stack.enter_context(
                         psycopg.connect(
                             url,
                             autocommit=True,
@@ -219,7 +219,7 @@ class Backlog:
                             options=f"-c statement_timeout={_PATIENCE_MS} -c timezone=UTC",
                         )
                     )
-                yield found
+                yield connections
         except psycopg.OperationalError as error:
             sys.exit(f"the database of {service} does not answer: {str(error).strip().splitlines()[-1]}")
         except psycopg.errors.UndefinedTable:
@@ -231,9 +231,9 @@ class Backlog:
             raise typer.BadParameter(f"{job!r} is no job of {', '.join(self._services)}; write users:42")
         return service, int(number)
 
-    def _print(self, found: Any, table: Callable[[], Any]) -> None:
+    def _print(self, document: Any, table: Callable[[], Any]) -> None:
         if self._as_json:
-            print(json.dumps(found, indent=2))
+            print(json.dumps(document, indent=2))
         else:
             self._console.print(table(), soft_wrap=True)
 
@@ -242,7 +242,7 @@ _NOTHING: dict[str, Any] = dict.fromkeys(operating.STATUSES, 0) | {"oldest_due_s
 
 
 def _job(service: str, row: operating.JobRow) -> dict[str, Any]:
-    def told(at: datetime | None) -> str | None:
+    def isoformat(at: datetime | None) -> str | None:
         return at.isoformat(timespec="milliseconds") if at else None
 
     return {
@@ -253,9 +253,9 @@ def _job(service: str, row: operating.JobRow) -> dict[str, Any]:
         "status": row.name_of_status,
         "attempts": row.attempts,
         "priority": row.priority,
-        "deferred_at": told(row.deferred_at),
-        "scheduled_at": told(row.scheduled_at),
-        "changed_at": told(row.changed_at),
+        "deferred_at": isoformat(row.deferred_at),
+        "scheduled_at": isoformat(row.scheduled_at),
+        "changed_at": isoformat(row.changed_at),
     }
 
 

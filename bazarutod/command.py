@@ -88,13 +88,13 @@ def create_admin(
 ) -> None:
     """Make a user who is an administrator: the first one can come from nowhere else."""
     use_running(folder)
-    wanted = json.dumps({"email": email, "full_name": full_name, "password": password})
+    account = json.dumps({"email": email, "full_name": full_name, "password": password})
     command = [sys.executable, "-m", "services.users.main", "create-admin"]
-    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)  # noqa: S603
-    result = json.loads(done.stdout or "{}")
+    done = subprocess.run(command, input=account, capture_output=True, text=True, check=False)  # noqa: S603
+    reply = json.loads(done.stdout or "{}")
     if done.returncode:
-        sys.exit(result.get("error") or done.stderr)
-    typer.echo(f"{email} is an administrator: {result['user_id']}")
+        sys.exit(reply.get("error") or done.stderr)
+    typer.echo(f"{email} is an administrator: {reply['user_id']}")
 
 
 @app.command()

@@ -32,8 +32,8 @@ _TABLES = (
 
 def show_slow(folder: Path, login: str, as_json: bool, limit: int) -> None:
     """Print the slowest statements over all services."""
-    found = _each(_settings(folder), folder, login, lambda connection: reports.slow(connection, limit))
-    rows = [{"service": name, **row} for name, listed in found.items() for row in listed]
+    slow_by_service = _each(_settings(folder), folder, login, lambda connection: reports.slow(connection, limit))
+    rows = [{"service": name, **row} for name, listed in slow_by_service.items() for row in listed]
     rows = sorted(rows, key=lambda row: float(row["mean_ms"]), reverse=True)[:limit]
     if as_json:
         _print_json(rows)
@@ -44,24 +44,26 @@ def show_slow(folder: Path, login: str, as_json: bool, limit: int) -> None:
 def show_status(folder: Path, login: str, as_json: bool) -> None:
     """Print how the pools are set, and what each server says of itself."""
     settings = _settings(folder)
-    found = _each(settings, folder, login, reports.status)
+    reports_by_service = _each(settings, folder, login, reports.status)
     pool = settings.db.model_dump(mode="json")
     if as_json:
-        _print_json({"pool": pool, "services": found})
+        _print_json({"pool": pool, "services": reports_by_service})
         return
     _print_table("Pool of each process", [pool], tuple(pool))
     _print_table(
         "Servers",
-        [{"service": name, **report["server"]} for name, report in found.items()],
+        [{"service": name, **report["server"]} for name, report in reports_by_service.items()],
         ("service", "connections", "max_connections", "ungranted_locks", "deadlocks", "is_replica"),
     )
     for title, key, columns in _TABLES:
-        _print_table(title, [{"service": n, **row} for n, report in found.items() for row in report[key]], columns)
+        _print_table(
+            title, [{"service": n, **row} for n, report in reports_by_service.items() for row in report[key]], columns
+        )
 
 
 def change_logging(folder: Path, login: str, as_json: bool, on: bool, slower_than_ms: int) -> None:
     """Turn the logging of statements on or off, on each server once, and print what changed."""
-    found = _each(
+    changes = _each(
         _settings(folder),
         folder,
         login,
@@ -69,11 +71,11 @@ def change_logging(folder: Path, login: str, as_json: bool, on: bool, slower_tha
         once_a_server=True,
     )
     if as_json:
-        _print_json(found)
+        _print_json(changes)
     else:
         rows = [
             {"server of": name, "setting": key, "before": change["before"][key], "after": change["after"][key]}
-            for name, change in found.items()
+            for name, change in changes.items()
             for key in reports.LOGGING
         ]
         _print_table("Logging of statements", rows, ("server of", "setting", "before", "after"))
@@ -95,7 +97,7 @@ def _each(
     once_a_server: bool = False,
 ) -> dict[str, Any]:
     """The answer of each service's database. The first that cannot be asked ends the command with the reason."""
-    found: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     servers = set()
     for name in SERVICES:
         url = settings.services[name].db_url
@@ -111,10 +113,10 @@ def _each(
             url = with_role(url, role)
         try:
             with reports.connect(url) as connection:
-                found[name] = ask(connection)
+                answers[name] = ask(connection)
         except (psycopg.Error, reports.StatementsUnknown) as error:
             sys.exit(f"{name}: {str(error).strip()}")
-    return found
+    return answers
 
 
 def _print_json(value: object) -> None:

@@ -46,21 +46,21 @@ class Customer:
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
     token: str = ""
 
-    def call(self, told: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, step: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One step of the purchase; ends the program with the platform's own words when it fails."""
         headers = {"traceparent": f"00-{self.trace_id}-{secrets.token_hex(8)}-01"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         if method == "POST":
             headers["idempotency-key"] = secrets.token_hex(16)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         answer = self.http.request(method, path, json=body, headers=headers)
-        milliseconds = (time.perf_counter() - begun) * 1000
+        milliseconds = (time.perf_counter() - started) * 1000
         if answer.is_error:
             sys.exit(f"{method} {path} failed with {answer.status_code}: {answer.text}")
-        if told:
+        if step:
             self.console.print(
-                f"[green]✓[/] {told:<34} [dim]{milliseconds:>5.0f} ms  {method} {path}[/]", soft_wrap=True
+                f"[green]✓[/] {step:<34} [dim]{milliseconds:>5.0f} ms  {method} {path}[/]", soft_wrap=True
             )
         return dict(answer.json())
 
@@ -68,9 +68,9 @@ class Customer:
         """Read a resource until it is as wanted."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            found = self.call("", "GET", path)
-            if ready(found):
-                return found
+            resource = self.call("", "GET", path)
+            if ready(resource):
+                return resource
             time.sleep(0.05)
         sys.exit(f"GET {path} did not become as expected within {_PATIENCE:.0f} s; see the logs.")
 
@@ -102,12 +102,12 @@ def buy(buyer: Customer) -> dict[str, Any]:
     _print_price(buyer.console, quote)
     buyer.call("accepted it", "POST", f"/v1/quotes/{quote['quoteId']}:accept", {})
     policy = buyer.call("policy issued, pending", "POST", "/v1/policies", {"quoteId": quote["quoteId"]})
-    invoices = buyer.wait(f"/v1/invoices?policyId={policy['policyId']}", lambda found: found["invoices"])
+    invoices = buyer.wait(f"/v1/invoices?policyId={policy['policyId']}", lambda page: page["invoices"])
     invoice = invoices["invoices"][0]
     path = f"/v1/invoices/{invoice['invoiceId']}:pay"
     buyer.call(f"paid {invoice['invoiceNumber']}", "POST", path, {"paymentMethod": "pm_card_ok"})
     path = f"/v1/policies/{policy['policyId']}"
-    policy = buyer.wait(path, lambda found: found["state"] == "STATE_IN_FORCE")
+    policy = buyer.wait(path, lambda resource: resource["state"] == "STATE_IN_FORCE")
     term = policy["term"]
     dates = " to ".join(
         "-".join(f"{term[end][part]:02}" for part in ("year", "month", "day")) for end in ("startDate", "endDate")

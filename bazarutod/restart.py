@@ -44,8 +44,8 @@ class Requests:
             connection, _ = self._socket.accept()
             with connection, suppress(OSError):  # whoever asked may go away; what was begun is finished all the same
                 connection.settimeout(_REQUEST_SECONDS)
-                wanted = _requested(connection.makefile().readline())
-                for process in [process for process in PROCESSES if process.name in wanted]:
+                names = _requested(connection.makefile().readline())
+                for process in [process for process in PROCESSES if process.name in names]:
                     outcome = _replace(supervisor, process, stopping)
                     yield _line(outcome)
                     with suppress(OSError):
@@ -66,12 +66,12 @@ def run(folder: Path, names: Sequence[str], as_json: bool) -> None:
     state = folder / STATE
     if not state.exists():
         sys.exit(f"No platform runs in {folder}.")
-    wanted = [name for name in _NAMES if name in names or not names]
+    requested = [name for name in _NAMES if name in names or not names]
     done = []
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(json.loads(state.read_text())["control"])
-            connection.sendall(json.dumps(wanted).encode() + b"\n")
+            connection.sendall(json.dumps(requested).encode() + b"\n")
             for line in connection.makefile():
                 outcome = json.loads(line)
                 done.append(outcome)
@@ -81,8 +81,8 @@ def run(folder: Path, names: Sequence[str], as_json: bool) -> None:
         sys.exit(f"The platform of {folder} does not answer: {error}")
     if as_json:
         typer.echo(json.dumps(done))
-    if len(done) < len(wanted) or "error" in done[-1]:
-        sys.exit(f"Not restarted: {', '.join(wanted[len([one for one in done if 'error' not in one]) :])}")
+    if len(done) < len(requested) or "error" in done[-1]:
+        sys.exit(f"Not restarted: {', '.join(requested[len([one for one in done if 'error' not in one]) :])}")
 
 
 def _requested(line: str) -> set[str]:
@@ -93,12 +93,12 @@ def _requested(line: str) -> set[str]:
 
 
 def _replace(supervisor: Supervisor, process: Process, stopping: Callable[[], bool]) -> dict[str, Any]:
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         supervisor.replace(process, stopping)
     except StartError as error:
         return {"process": process.name, "error": str(error)}
-    return {"process": process.name, "seconds": round(time.monotonic() - begun, 2)}
+    return {"process": process.name, "seconds": round(time.monotonic() - started, 2)}
 
 
 def _line(outcome: dict[str, Any]) -> str:

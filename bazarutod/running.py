@@ -40,10 +40,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 def use_running(folder: Path) -> None:
     """Work on the platform that runs in `folder`, if one does, where the configuration names no other."""
-    told = _environment(folder)
-    if told:
+    environment = _environment(folder)
+    if environment:
         settings = load()
-        os.environ.update({name: value for name, value in told.items() if not is_configured(settings, name)})
+        os.environ.update({name: value for name, value in environment.items() if not is_configured(settings, name)})
 
 
 def is_configured(settings: Settings, variable: str) -> bool:
@@ -75,5 +75,5 @@ def _environment(folder: Path) -> dict[str, str]:
     state = folder / STATE
     if not state.exists():
         return {}
-    found: dict[str, str] = json.loads(state.read_text())["environment"]
-    return found
+    environment: dict[str, str] = json.loads(state.read_text())["environment"]
+    return environment

@@ -62,27 +62,27 @@ class Supervisor:
     def start(
         self,
         processes: Iterable[Process] = PROCESSES,
-        told: Callable[[str], None] = lambda name: None,
+        on_ready: Callable[[str], None] = lambda name: None,
         given_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Start processes and wait until all are ready, or it is given up; `told` hears of each.
+        """Start processes and wait until all are ready, or it is given up; `on_ready` hears of each.
 
         `StartError` names the culprit.
         """
         waiting = list(processes)
-        untold: set[str] = set()
+        starting: set[str] = set()
         deadline = time.monotonic() + READY_SECONDS
-        while waiting or untold:
+        while waiting or starting:
             if given_up():
                 raise StartError("it is not waited for any more")
             for process in [p for p in waiting if all(self.is_ready(name) for name in p.needs)]:
                 waiting.remove(process)
                 self.spawn(process)
-                untold.add(process.name)
-            for name in sorted(untold):
+                starting.add(process.name)
+            for name in sorted(starting):
                 if self._has_become_ready(self._running[name], deadline):
-                    untold.remove(name)
-                    told(name)
+                    starting.remove(name)
+                    on_ready(name)
             time.sleep(_LOOK_EVERY)
 
     def spawn(self, process: Process, *, takes_over: bool = False) -> None:
@@ -165,16 +165,16 @@ class Supervisor:
         os.killpg(handle.pid, signal.SIGKILL)
         handle.wait()
 
-    def stop(self, told: Callable[[str], None] = lambda name: None) -> None:
+    def stop(self, on_stopped: Callable[[str], None] = lambda name: None) -> None:
         """End all processes: the gateway, then the workers, then the servers; what does not go is killed."""
         for belongs in (_is_gateway, _is_worker, _is_server):
-            self._end([running for running in self._running.values() if belongs(running.process)], told)
+            self._end([running for running in self._running.values() if belongs(running.process)], on_stopped)
         self._running.clear()
         if self._door is not None:
             self._door.close()
             self._door = None
 
-    def _end(self, going: Sequence[_Running], told: Callable[[str], None] = lambda name: None) -> None:
+    def _end(self, going: Sequence[_Running], on_stopped: Callable[[str], None] = lambda name: None) -> None:
         for running in going:
             if running.handle.poll() is None:
                 running.handle.terminate()
@@ -186,7 +186,7 @@ class Supervisor:
                 os.killpg(running.handle.pid, signal.SIGKILL)
                 running.handle.wait()
             running.awaited.close()
-            told(running.process.name)
+            on_stopped(running.process.name)
 
     def tail(self, name: str, lines: int = 15) -> str:
         """The end of what a process said: in its own file, or in the one that all of them log to."""

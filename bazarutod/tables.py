@@ -24,8 +24,8 @@ def jobs(rows: Sequence[Row]) -> Table | str:
         status = f"[{_COLOURS[row['status']]}]{row['status']}[/]"
         since, until = _seconds_since(row["deferred_at"]), -_seconds_since(row["scheduled_at"])
         due = f"in {_age(until)}" if until > 0 and row["status"] == "pending" else ""
-        told = [row["id"], row["queue"], escape(row["job"]), status, str(row["attempts"])]
-        table.add_row(*told, f"{_age(since)} ago" if row["deferred_at"] else "", due)
+        cells = [row["id"], row["queue"], escape(row["job"]), status, str(row["attempts"])]
+        table.add_row(*cells, f"{_age(since)} ago" if row["deferred_at"] else "", due)
     return table
 
 

@@ -43,7 +43,7 @@ def _run(folder: Path, console: Console) -> None:
     stopping = threading.Event()
     # A signal is looked at between two steps: one that came while a process is being started would leave it behind.
     _on_signal(stopping.set)
-    begun = time.monotonic()
+    started = time.monotonic()
     settings: Settings = load_suite()
     if busy := provisioning.busy_addresses(settings):
         sys.exit(f"Somebody listens on {', '.join(busy)}. Stop that, or configure other addresses (see config.yaml).")
@@ -64,12 +64,12 @@ def _run(folder: Path, console: Console) -> None:
             provisioning.migrate(settings, tell)
             supervisor = Supervisor(settings, os.environ, folder / "logs")
             tell(f"Starting {len(PROCESSES)} processes")
-            supervisor.start(told=lambda name: console.print(f"  [green]ready[/] {name}"), given_up=stopping.is_set)
+            supervisor.start(on_ready=lambda name: console.print(f"  [green]ready[/] {name}"), given_up=stopping.is_set)
         state = {"pid": os.getpid(), "control": requests.path, "environment": provision.environment}
         (folder / STATE).touch(mode=0o600)
         (folder / STATE).write_text(json.dumps(state))
         readiness.tell()
-        console.print(_welcome(settings, folder, time.monotonic() - begun), soft_wrap=True)
+        console.print(_welcome(settings, folder, time.monotonic() - started), soft_wrap=True)
         _watch(supervisor, requests, console, stopping)
     except (StartError, RuntimeError, ValueError) as error:
         if stopping.is_set():
@@ -82,7 +82,7 @@ def _run(folder: Path, console: Console) -> None:
         with progress(console) as shown:
             shown("Stopping")
             if supervisor:
-                supervisor.stop(told=lambda name: shown(f"Stopped {name}"))
+                supervisor.stop(on_stopped=lambda name: shown(f"Stopped {name}"))
             provision.stop()
         console.print("Stopped.")
 
@@ -95,8 +95,8 @@ def _on_signal(act: Callable[[], object]) -> None:
 def _watch(supervisor: Supervisor, requests: Requests, console: Console, stopping: threading.Event) -> None:
     """Start again what dies, replace what is asked for, and say so."""
     while not stopping.wait(_LOOK_EVERY):
-        for told in requests.serve(supervisor, stopping.is_set):
-            console.print(told, markup=False)
+        for line in requests.serve(supervisor, stopping.is_set):
+            console.print(line, markup=False)
         for process in supervisor.dead():
             console.print(f"[red]{process.name} died[/]; starting it again. The end of its log:")
             console.print(supervisor.tail(process.name, 5), markup=False)

@@ -57,7 +57,7 @@ def show(spans: list[Span]) -> None:
 
 def load(folder: Path, trace_id: str) -> list[Span]:
     """All kept spans of a trace, by start."""
-    found = [
+    spans = [
         Span(
             span_id=line["span_id"],
             parent_id=line["parent_id"],
@@ -71,7 +71,7 @@ def load(folder: Path, trace_id: str) -> list[Span]:
         for path in folder.glob("*.jsonl")
         for line in _lines(path, trace_id)
     ]
-    return sorted(found, key=lambda span: span.start)
+    return sorted(spans, key=lambda span: span.start)
 
 
 def waterfall(spans: list[Span]) -> Table:

@@ -43,7 +43,7 @@ CHECKS: tuple[Check, ...] = (
 
 def run(folder: Path, as_json: bool) -> None:
     """Look at everything, print it, and end with 1 when something has failed."""
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         settings = load_suite()
     except ConfigError as error:
@@ -52,10 +52,10 @@ def run(folder: Path, as_json: bool) -> None:
         findings = [Finding("configuration", "bazaruto", "failure", f"cannot be used: {error}", advice)]
     else:
         findings = [Finding("configuration", "bazaruto", "ok", "is valid"), *examine(Patient(settings, folder))]
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     if as_json:
-        told = {"status": worst(findings), "seconds": round(seconds, 3), "checks": [asdict(f) for f in findings]}
-        print(json.dumps(told, indent=2))
+        document = {"status": worst(findings), "seconds": round(seconds, 3), "checks": [asdict(f) for f in findings]}
+        print(json.dumps(document, indent=2))
     else:
         _print(findings, seconds)
     sys.stdout.flush()
@@ -64,14 +64,14 @@ def run(folder: Path, as_json: bool) -> None:
 
 def examine(patient: Patient, checks: Sequence[Check] = CHECKS) -> list[Finding]:
     """What every check says, in the order of the list, after three seconds at the latest."""
-    found: dict[int, list[Finding]] = {}
+    findings: dict[int, list[Finding]] = {}
 
     def look(number: int, check: Check) -> None:
         try:
-            found[number] = list(check.look(patient))
+            findings[number] = list(check.look(patient))
         except Exception as error:  # noqa: BLE001 - a check that fails must not hide what the others found
             said = f"could not be looked at: {type(error).__name__}: {error}"
-            found[number] = [Finding(check.name, check.subject, "failure", said, "Look at it by hand.")]
+            findings[number] = [Finding(check.name, check.subject, "failure", said, "Look at it by hand.")]
 
     # Daemons, not a pool: a check that hangs is left behind when the program ends.
     threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in enumerate(checks)]
@@ -84,7 +84,9 @@ def examine(patient: Patient, checks: Sequence[Check] = CHECKS) -> list[Finding]
     return [
         finding
         for number, check in enumerate(checks)
-        for finding in found.get(number, [Finding(check.name, check.subject, "failure", late, "See whether it hangs.")])
+        for finding in findings.get(
+            number, [Finding(check.name, check.subject, "failure", late, "See whether it hangs.")]
+        )
     ]
 
 

@@ -105,11 +105,11 @@ def _slow(service: str, connection: Connection, settings: Settings) -> Finding:
 
 
 def _migrations(service: str, connection: Connection, settings: Settings) -> Finding:
-    found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-    current, wanted = {row["version_num"] for row in found}, _heads(service)
-    if current == wanted:
+    rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    current, heads = {row["version_num"] for row in rows}, _heads(service)
+    if current == heads:
         return Finding("migrations", service, "ok", "is at the revision of this program")
-    said = f"is at revision {', '.join(sorted(current)) or 'none'}, and this program needs {', '.join(sorted(wanted))}"
+    said = f"is at revision {', '.join(sorted(current)) or 'none'}, and this program needs {', '.join(sorted(heads))}"
     return Finding("migrations", service, "failure", said, f"Run bazarutod migrate {service}")
 
 
@@ -120,9 +120,9 @@ def _heads(service: str) -> set[str]:
 
 
 def _clock(service: str, connection: Connection, settings: Settings) -> Finding:
-    begun = time.time()
+    started_at = time.time()
     row = connection.execute("SELECT clock_timestamp() AS at").fetchone() or {}
-    here = datetime.fromtimestamp((begun + time.time()) / 2, UTC)
+    here = datetime.fromtimestamp((started_at + time.time()) / 2, UTC)
     skew = abs((row["at"] - here).total_seconds())
     if skew <= _SKEW:
         return Finding("clock", service, "ok", "agrees with this machine")

@@ -67,8 +67,8 @@ def last_backup(patient: Patient) -> Iterator[Finding]:
 def _backups() -> Iterator[datetime]:
     """When backups were made: as the scripts told the monitoring, and as files tell by their age."""
     metrics = Path(os.environ.get("METRICS_DIR") or _METRICS) / "bazaruto_backup_dump.prom"
-    if metrics.is_file() and (told := _METRIC.search(metrics.read_text())):
-        yield datetime.fromtimestamp(int(told[1]), UTC)
+    if metrics.is_file() and (match := _METRIC.search(metrics.read_text())):
+        yield datetime.fromtimestamp(int(match[1]), UTC)
     for path in (
         *Path(os.environ.get("BACKUP_DIR") or "/backups").glob("backup_*.sql.gz*.sha256"),
         *Path("backups").glob("backup_*/manifest.json"),
@@ -88,8 +88,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         if '"error"' not in line and '"critical"' not in line:
             continue  # most lines; to parse them all would take a second
         try:
-            found = json.loads(line)
+            fields = json.loads(line)
         except ValueError:
             continue  # the first one may be cut off
-        if isinstance(found, dict):
-            yield found
+        if isinstance(fields, dict):
+            yield fields
