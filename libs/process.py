@@ -113,10 +113,10 @@ def _pass_on(numbers: Sequence[signal.Signals], copies: Sequence[subprocess.Pope
     for number in numbers:
         here = signal.getsignal(number)
 
-        def pass_on(told: int, frame: FrameType | None, here: object = here) -> None:
+        def pass_on(signum: int, frame: FrameType | None, here: object = here) -> None:
             if callable(here):
-                here(told, frame)
+                here(signum, frame)
             for copy in copies:
-                copy.send_signal(told)
+                copy.send_signal(signum)
 
         signal.signal(number, pass_on)

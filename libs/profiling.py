@@ -60,10 +60,10 @@ def answer(name: str, query: str, tasks: Iterable[asyncio.Task[Any]] | None = No
     if not name:
         return _TEXT, "".join(f"{PREFIX}{page}\n" for page in NAMES).encode()
     if name == "goroutine":
-        found = _waiting(_all_tasks() if tasks is None else tasks)
+        stacks = _waiting(_all_tasks() if tasks is None else tasks)
         if parameters.get("debug", ["0"])[0] != "0":
-            return _TEXT, pprof.text(found.most_common()).encode()
-        samples = [(stack, (count,)) for stack, count in found.items()]
+            return _TEXT, pprof.text(stacks.most_common()).encode()
+        samples = [(stack, (count,)) for stack, count in stacks.items()]
         return _BINARY, _packed([("goroutine", "count")], samples, 0, 1)
     seconds = _seconds(parameters)
     if not _busy.acquire(blocking=False):
@@ -140,9 +140,9 @@ def _heap(seconds: float) -> bytes:
 
 def _waiting(tasks: Iterable[asyncio.Task[Any]]) -> Counter[Stack]:
     """The stacks of all threads and of the tasks."""
-    found: Counter[Stack] = Counter(_stack(frame) for frame in sys._current_frames().values())
-    found.update(filter(None, map(_stack_of_task, tasks)))
-    return found
+    stacks: Counter[Stack] = Counter(_stack(frame) for frame in sys._current_frames().values())
+    stacks.update(filter(None, map(_stack_of_task, tasks)))
+    return stacks
 
 
 def _all_tasks() -> set[asyncio.Task[Any]]:

@@ -128,10 +128,10 @@ class Database:
 
     def ping(self) -> float:
         """Ask the database for nothing; returns the seconds it took. `DatabaseUnavailable` when it fails."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with self.reading(fresh=True) as session:
             session.execute(sa.text("SELECT 1"))
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
     def look_at_replica(self) -> None:
         """See whether the replica, if there is one, can be read from. To be called every few seconds."""
@@ -145,11 +145,11 @@ class Database:
         pools = [self.pool, *([self._replica.pool] if self._replica else [])]
         stats = [pool.get_stats() for pool in pools]
         used = sum(pool.lent for pool in pools)
-        idle = sum(found.get("pool_available", 0) for found in stats)
+        idle = sum(pool_stats.get("pool_available", 0) for pool_stats in stats)
         metrics.db_connections_active.set(used)
         metrics.db_connections_idle.set(idle)
         metrics.db_connections_max.set(sum(pool.max_size for pool in pools))
-        metrics.db_connections_waiting.set(sum(found.get("requests_waiting", 0) for found in stats))
+        metrics.db_connections_waiting.set(sum(pool_stats.get("requests_waiting", 0) for pool_stats in stats))
         metrics.db_client_connections.labels("used").set(used)
         metrics.db_client_connections.labels("idle").set(idle)
 

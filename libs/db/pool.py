@@ -108,10 +108,10 @@ def check_capacity(url: str, settings: DbSettings, processes: int) -> None:
     except psycopg.OperationalError:
         return
     allowed = min(limit for limit in row or () if limit is not None)
-    wanted = settings.max_connections * processes
-    if wanted > allowed:
-        told = f"{settings.max_connections} in each of {processes} processes" if processes > 1 else f"{wanted}"
-        raise PoolTooLarge(f"db.max_connections: {told} is more than the {allowed} that the server allows")
+    needed = settings.max_connections * processes
+    if needed > allowed:
+        demand = f"{settings.max_connections} in each of {processes} processes" if processes > 1 else f"{needed}"
+        raise PoolTooLarge(f"db.max_connections: {demand} is more than the {allowed} that the server allows")
 
 
 def _is_gone(connection: psycopg.Connection) -> bool:

@@ -34,7 +34,7 @@ class Replica:
         try:
             return self.pool.getconn(_PATIENCE)
         except (psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
-            self._tell(usable=False, reason=type(error).__name__)
+            self._set_usable(usable=False, reason=type(error).__name__)
             return None
 
     def look(self, written: str) -> None:
@@ -47,7 +47,7 @@ class Replica:
                     (written,),
                 ).fetchone()
         except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
-            self._tell(usable=False, reason=type(error).__name__)
+            self._set_usable(usable=False, reason=type(error).__name__)
             return
         follows, up_to_date, since_last = row or (False, False, None)
         now = time.monotonic()
@@ -56,9 +56,9 @@ class Replica:
         # The last change that it applied may be old because nothing was written: it was up to date meanwhile.
         lag = 0.0 if up_to_date else min(now - self._up_to_date_at, since_last or float("inf"))
         metrics.db_replica_lag.set(lag)
-        self._tell(usable=bool(follows) and lag <= self._max_lag.total_seconds(), reason=f"{lag:.1f} s behind")
+        self._set_usable(usable=bool(follows) and lag <= self._max_lag.total_seconds(), reason=f"{lag:.1f} s behind")
 
-    def _tell(self, *, usable: bool, reason: str) -> None:
+    def _set_usable(self, *, usable: bool, reason: str) -> None:
         if usable != self.is_usable:
             self.is_usable = usable
             log.warning("replica is read from" if usable else "replica is not read from", reason=reason)

@@ -116,7 +116,7 @@ class FencedManager(JobManager):
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Write down how a job ended, unless it was given to somebody else. No job is deleted at once."""
-        await self._tell(_FINISH, job, status=status.value)
+        await self._write_end(_FINISH, job, status=status.value)
 
     async def retry_job(
         self,
@@ -127,10 +127,10 @@ class FencedManager(JobManager):
         lock: str | None = None,
     ) -> None:
         """Put a job back for another try, unless it was given to somebody else or cancelled meanwhile."""
-        if await self._tell(_RETRY, job, retry_at=retry_at, priority=priority, queue=queue, lock=lock):
+        if await self._write_end(_RETRY, job, retry_at=retry_at, priority=priority, queue=queue, lock=lock):
             measures.retries.labels(job.queue).inc()
 
-    async def _tell(self, statement: Any, job: Job, **values: Any) -> bool:
+    async def _write_end(self, statement: Any, job: Job, **values: Any) -> bool:
         values |= {"job_id": job.id, "worker_id": job.worker_id}
         ended = None
         with self._link:

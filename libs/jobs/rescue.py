@@ -79,9 +79,9 @@ class Rescuer:
                 continue
             if not taken:
                 return
-            self._tell(taken[0], why)
+            self._report(taken[0], why)
 
-    def _tell(self, job: dict[str, Any], why: str) -> None:
+    def _report(self, job: dict[str, Any], why: str) -> None:
         log_fields = {"job": job["task_name"], "job_id": job["id"], "attempt": job["attempts"], "reason": why}
         if job["status"] == "todo":
             measures.retries.labels(job["queue_name"]).inc()

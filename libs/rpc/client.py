@@ -63,20 +63,20 @@ class _Outgoing(grpc.UnaryUnaryClientInterceptor):
                 details.wait_for_ready,
                 details.compression,
             )
-            begun = time.perf_counter()
+            started = time.perf_counter()
             call = continuation(outgoing, request)
             code = call.code()
-            metrics.rpc_client_duration.labels(name, code.name).observe(time.perf_counter() - begun)
+            metrics.rpc_client_duration.labels(name, code.name).observe(time.perf_counter() - started)
             if code is not grpc.StatusCode.OK:
                 span.set_status(StatusCode.ERROR, code.name)
                 raise errors.from_rpc(call)
             return call
 
 
-def _seconds(wanted: float | None) -> float:
+def _seconds(timeout: float | None) -> float:
     """The time that a call gets: what was asked for, but never more than the call that leads to it has left."""
     left = calls.seconds_left()
-    seconds = wanted or _DEFAULT_SECONDS
+    seconds = timeout or _DEFAULT_SECONDS
     if left is None:
         return seconds
     if left <= _SHAVE:

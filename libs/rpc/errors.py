@@ -51,12 +51,12 @@ class RemoteError(errors.DomainError):
     def __init__(self, status: status_pb2.Status) -> None:
         super().__init__(status.message)
         self.status = status
-        info = error_details_pb2.ErrorInfo()
+        error_info = error_details_pb2.ErrorInfo()
         for detail in status.details:
-            if detail.Unpack(info):
+            if detail.Unpack(error_info):
                 break
-        self.remote_reason = info.reason
-        self.metadata = dict(info.metadata)
+        self.remote_reason = error_info.reason
+        self.metadata = dict(error_info.metadata)
 
 
 class NeighbourUnavailable(errors.Unavailable):
@@ -117,10 +117,10 @@ def from_rpc(call: grpc.Call) -> errors.DomainError:
 def _status(
     code: grpc.StatusCode, message: str, reason: str, metadata: dict[str, str], *details: Any
 ) -> status_pb2.Status:
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    error_info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
     request = error_details_pb2.RequestInfo(request_id=current_trace_id())
     packed = []
-    for detail in (info, *details, request):
+    for detail in (error_info, *details, request):
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
     return status_pb2.Status(code=code.value[0], message=message, details=packed)

@@ -157,13 +157,13 @@ class HealthMonitor:
 
     def start(self) -> None:
         """Begin to check; nothing is served before the first check is good."""
-        self._tell(serving=False)
+        self._set_serving(serving=False)
         self._thread.start()
 
     def stop(self) -> None:
         """Tell everybody that this process goes away. Saying it again changes nothing."""
         self._stop.set()
-        self._tell(serving=False)
+        self._set_serving(serving=False)
         self._checks.stop()
 
     def _show(self, _query: str, _authorization: str) -> pages.Answer:
@@ -176,7 +176,7 @@ class HealthMonitor:
         while not self._stop.is_set():
             serving = self._is_well()
             if serving is not self._serving:
-                self._tell(serving=serving)
+                self._set_serving(serving=serving)
             self._stop.wait(_EVERY if serving else _EVERY / 4)
 
     def _is_well(self) -> bool:
@@ -191,7 +191,7 @@ class HealthMonitor:
             return False
         return True
 
-    def _tell(self, *, serving: bool) -> None:
+    def _set_serving(self, *, serving: bool) -> None:
         state = health_pb2.HealthCheckResponse
         with self._lock:
             if serving and self._stop.is_set():

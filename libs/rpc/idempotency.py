@@ -147,15 +147,15 @@ def claim(session: Session) -> None:
     sa.event.listen(session, "before_commit", lambda _: _check_kept(call), once=True)
 
 
-def keep(session: Session, result: Message | DomainError) -> None:
-    """Store the result with the effect: the reply, or the error that the effect ended in."""
+def keep(session: Session, outcome: Message | DomainError) -> None:
+    """Store the outcome with the effect: the reply, or the error that the effect ended in."""
     call = calls.current()
     if not call.fingerprint:
         return
-    if isinstance(result, DomainError):
-        values = {"status": errors.to_status(result).SerializeToString(), "reply": None}
+    if isinstance(outcome, DomainError):
+        values = {"status": errors.to_status(outcome).SerializeToString(), "reply": None}
     else:
-        values = {"reply": result.SerializeToString(), "status": None}
+        values = {"reply": outcome.SerializeToString(), "status": None}
     statement = sa.update(_keys).where(*_of(call)).values(values).returning(_keys.c.key)
     if session.execute(statement).one_or_none() is None:
         raise ResultNotKept(call.method)

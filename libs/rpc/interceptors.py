@@ -111,11 +111,11 @@ class Chain:
         if method.takes_key:
             step = idempotency.step(method, self._keys, step)
         step = _validation(self._validator, step)
-        step = self._telling_denials(_access(method, step))
+        step = self._reporting_denials(_access(method, step))
         step = _caller(self._verifier, method, step)
         return _deadline(step)
 
-    def _telling_denials(self, inner: Step) -> Step:
+    def _reporting_denials(self, inner: Step) -> Step:
         def step(request: Any, call: Call) -> Any:
             try:
                 return inner(request, call)
@@ -156,10 +156,10 @@ class _Finisher:
 
     def _duration(self, code: grpc.StatusCode) -> Histogram:
         """The histogram of one outcome, kept: looking up labels costs more than observing."""
-        found = self._durations.get(code)
-        if found is None:
-            found = self._durations[code] = metrics.rpc_server_duration.labels(self._name, code.name)
-        return found
+        histogram = self._durations.get(code)
+        if histogram is None:
+            histogram = self._durations[code] = metrics.rpc_server_duration.labels(self._name, code.name)
+        return histogram
 
 
 def _reason(error: DomainError) -> str:
@@ -226,9 +226,9 @@ def _validation(validator: Validator, inner: Step) -> Step:
     """Check the rules that the contract puts on the request's fields."""
 
     def step(request: Any, call: Call) -> Any:
-        found = validator.collect_violations(request)
-        if found:
-            raise FieldInvalid(violations={_path(v.proto.field): v.proto.message for v in found})
+        violations = validator.collect_violations(request)
+        if violations:
+            raise FieldInvalid(violations={_path(v.proto.field): v.proto.message for v in violations})
         return inner(request, call)
 
     return step

@@ -142,15 +142,17 @@ def _log_what_nobody_catches() -> None:
             return
         log.critical("uncaught exception", exc_info=(kind, error, where))
 
-    def end_of_thread(told: threading.ExceptHookArgs) -> None:
-        if told.exc_value is None or issubclass(told.exc_type, SystemExit):
+    def end_of_thread(failure: threading.ExceptHookArgs) -> None:
+        if failure.exc_value is None or issubclass(failure.exc_type, SystemExit):
             return
-        name = told.thread.name if told.thread else ""
-        log.critical("uncaught exception", thread=name, exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
+        name = failure.thread.name if failure.thread else ""
+        log.critical(
+            "uncaught exception", thread=name, exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback)
+        )
 
-    def unraisable(told: Any) -> None:
-        error = (told.exc_type, told.exc_value, told.exc_traceback)
-        log.error("exception ignored", about=repr(told.object), exc_info=error)
+    def unraisable(failure: Any) -> None:
+        error = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        log.error("exception ignored", about=repr(failure.object), exc_info=error)
 
     sys.excepthook = end_of_process
     threading.excepthook = end_of_thread

@@ -164,19 +164,19 @@ def _run(server: _Server) -> _Server:
 
 def _ask_copy(folder: Path, pid: str, path: str) -> Answer:
     """Pass a question on to a copy: the one that is named, or any that answers."""
-    for found in sorted(folder.glob("*.socket")):
-        if pid in ("", found.stem):
+    for socket_path in sorted(folder.glob("*.socket")):
+        if pid in ("", socket_path.stem):
             with suppress(OSError, http.client.HTTPException):
-                return _ask(found, path)
+                return _ask(socket_path, path)
     return 404, _TEXT, f"there is no copy {pid}\n".encode()
 
 
 def ask_others(folder: Path, question: str, authorization: str, seconds: float) -> Iterator[bytes]:
     """What the other copies answer to a question, within so many seconds; those that do not are left out."""
-    for found in sorted(folder.glob("*.socket")):
-        if found.stem != str(os.getpid()):
+    for socket_path in sorted(folder.glob("*.socket")):
+        if socket_path.stem != str(os.getpid()):
             with suppress(OSError, http.client.HTTPException):
-                status, _, body = _ask(found, question, seconds, {"authorization": authorization})
+                status, _, body = _ask(socket_path, question, seconds, {"authorization": authorization})
                 if status == 200:
                     yield body
 

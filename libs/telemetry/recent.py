@@ -80,10 +80,10 @@ class SpanMemory(SpanProcessor):
 
     def find(self, trace_ids: Collection[str] = (), latest: int = 0) -> list[EndedSpan]:
         """By their end: the spans of these traces, and the `latest` ones of whatever trace."""
-        wanted = {int(one, 16) for one in trace_ids}
+        trace_numbers = {int(one, 16) for one in trace_ids}
         kept = tuple(self._kept)  # a copy, because other threads end spans meanwhile
         first = len(kept) - latest
-        return [self._ended(one) for number, one in enumerate(kept) if number >= first or one[0] in wanted]
+        return [self._ended(one) for number, one in enumerate(kept) if number >= first or one[0] in trace_numbers]
 
     def _ended(self, kept: _Kept) -> EndedSpan:
         trace_id, span_id, parent_id, name, start, end, failed = kept

@@ -36,10 +36,10 @@ def show(settings: Settings) -> None:
         if not known:
             return 404, "text/plain; charset=utf-8", b"there is no such page\n"
         asked = parse_qs(query)
-        wanted = [one for one in asked.get("trace_id", [])[:_MOST_TRACES] if _is_trace_id(one)]
+        trace_ids = [one for one in asked.get("trace_id", [])[:_MOST_TRACES] if _is_trace_id(one)]
         latest = asked.get("latest", ["0"])[0]
-        found = recent.snapshot(wanted, min(int(latest), _MOST_SPANS) if latest.isdecimal() else 0)
-        return 200, "application/json", json.dumps(found).encode()
+        snapshot = recent.snapshot(trace_ids, min(int(latest), _MOST_SPANS) if latest.isdecimal() else 0)
+        return 200, "application/json", json.dumps(snapshot).encode()
 
     pages.add(PATH, page)
 
@@ -53,14 +53,14 @@ def of_all_copies(
     tokens: ServiceTokens, trace_ids: Collection[str] = (), latest: int = 0
 ) -> dict[str, list[dict[str, Any]]]:
     """What this process remembers, and the copies that share its port, if there are any."""
-    found = recent.snapshot(trace_ids, latest)
+    memory = recent.snapshot(trace_ids, latest)
     folder = os.environ.get(metrics.MULTIPROCESS_FOLDER)
     if folder:
         for body in pages.ask_others(Path(folder), question(trace_ids, latest), tokens.header(), _PATIENCE):
             other = json.loads(body)
-            for key, items in found.items():
+            for key, items in memory.items():
                 items.extend(other[key])
-    return found
+    return memory
 
 
 def _is_trace_id(text: str) -> bool:

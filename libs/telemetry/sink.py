@@ -71,13 +71,13 @@ class Sink:
 
     def _write(self, lines: list[str]) -> None:
         text = "\n".join(lines) + "\n"
-        data = (f"\n{text}" if self._torn else text).encode("utf-8", "replace")
+        unwritten = (f"\n{text}" if self._torn else text).encode("utf-8", "replace")
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            while unwritten:
+                unwritten = unwritten[os.write(self._descriptor, unwritten) :]
             self._torn = False
         except OSError:
-            metrics.log_lines_lost.inc(data.count(b"\n"))
+            metrics.log_lines_lost.inc(unwritten.count(b"\n"))
             self._torn = True
 
     def _open(self) -> int:
