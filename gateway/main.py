@@ -25,6 +25,7 @@ from gateway.contracts import descriptors, keys, rules
 from gateway.http.exchange import networks
 from libs import listening
 from libs.config import Settings, load_or_exit
+from libs.signals import SignalledEvent
 
 DRAIN_SIGNAL = signal.SIGUSR1  # tells a worker: not ready any more, the end is near
 _MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -112,6 +113,7 @@ def _server(settings: Settings, listener: socket.socket) -> Server:
         log_enabled=False,
     )
     server.listener = listener
+    server.main_loop_interrupt = SignalledEvent()
     server.drain_seconds = settings.drain.total_seconds()
     signal.signal(signal.SIGUSR2, server.pass_on)
     return server

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from libs.rpc.interceptors import Chain
 from libs.rpc.operations import OperationsServicer
 from libs.rpc.page_tokens import PageTokens
 from libs.rpc.streams import Streams
+from libs.signals import SignalledEvent
 
 log = structlog.get_logger("rpc")
 
@@ -99,7 +99,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then let calls under way end."""
-        stopping = threading.Event()
+        stopping = SignalledEvent()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         monitor = self.start()

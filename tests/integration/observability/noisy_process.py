@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import warnings
+from typing import Any
 
 import structlog
 
 from libs import telemetry
 from libs.config import load
+from libs.signals import SignalledEvent
 from libs.telemetry.traces import tracer
 
 
@@ -35,10 +37,18 @@ def main() -> None:
     broken.start()
     broken.join()
     log.info("ready")
+    over = SignalledEvent()
+    threading.Thread(target=_repeat, args=(log, over)).start()
+    over.wait()
+    raise RuntimeError("the end")
+
+
+def _repeat(log: Any, over: threading.Event) -> None:
+    """Log what is told on standard input. The main thread is left to wait for signals, as in every process of ours."""
     for line in sys.stdin:
         log.info("told", line=line.strip())
         log.debug("told in detail")
-    raise RuntimeError("the end")
+    over.set()
 
 
 if __name__ == "__main__":

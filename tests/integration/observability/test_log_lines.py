@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from libs.version import VERSION
+from tests.support.waiting import until
 
 MODULE = "tests.integration.observability.noisy_process"
 Lines = list[dict[str, Any]]
@@ -38,7 +38,7 @@ def noisy(**variables: str) -> Iterator[subprocess.Popen[str]]:
 def all_said(**variables: str) -> Lines:
     """Everything that the process says from beginning to end on standard output; nothing is said elsewhere."""
     with noisy(**variables) as process:
-        out, err = process.communicate("hello\n", timeout=30)
+        out, err = process.communicate("hello\n", timeout=60)
     assert process.returncode == 1
     assert err == ""
     return [json.loads(line) for line in out.splitlines()]
@@ -50,14 +50,13 @@ def one(lines: Lines, message: str) -> dict[str, Any]:
 
 
 def lines_of(path: Path) -> Lines:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The lines of a file that are whole: the last may be on its way."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def messages_of(path: Path) -> list[str]:
+    return [line["message"] for line in lines_of(path)]
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +125,14 @@ def test_signal_turns_details_on_and_off(tmp_path: Path) -> None:
 
     with noisy(LOG_FILE=str(path)) as process:
         assert process.stdin
-        until(lambda: any(line["message"] == "ready" for line in lines_of(path)))
+        until(lambda: "ready" in messages_of(path))
         for number in (1, 2):
             process.send_signal(signal.SIGUSR2)
             until(lambda number=number: len(changed()) == number)  # type: ignore[misc]
             process.stdin.write(f"{number}\n")
             process.stdin.flush()
             until(lambda number=number: any(line.get("line") == str(number) for line in lines_of(path)))  # type: ignore[misc]
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert changed() == ["debug", "info"]
     assert len([line for line in lines_of(path) if line["message"] == "told in detail"]) == 1
 
@@ -141,13 +140,15 @@ def test_signal_turns_details_on_and_off(tmp_path: Path) -> None:
 def test_signal_opens_the_file_anew(tmp_path: Path) -> None:
     path, moved = tmp_path / "app.log", tmp_path / "app.log.1"
     with noisy(LOG_FILE=str(path)) as process:
-        until(lambda: any(line["message"] == "ready" for line in lines_of(path)))
+        # What is printed to standard error becomes a line a moment later, and may be the last.
+        until(lambda: {"ready", "and a second line", "printed by Python"} <= set(messages_of(path)))
+        before = messages_of(path)
         path.rename(moved)
         process.send_signal(signal.SIGHUP)
         until(path.exists)
-        process.communicate("hello\n", timeout=30)
-    assert next(line["message"] for line in lines_of(path)) == "told"
-    assert lines_of(moved)[-1]["message"] == "ready"
+        process.communicate("hello\n", timeout=60)
+    assert messages_of(moved) == before
+    assert messages_of(path)[0] == "told"
 
 
 def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
@@ -159,14 +160,14 @@ def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
             process.stdin.write(text)
             process.stdin.flush()
         for process in (first, second):
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
     assert len([line for line in lines_of(path) if line["message"] == "told"]) == 400
 
 
 @pytest.mark.parametrize("file", ["/dev/full", "/no/such/folder/app.log"])
 def test_log_that_cannot_be_written_does_not_stop_the_process(file: str) -> None:
     with noisy(LOG_FILE=file) as process:
-        out, _ = process.communicate("hello\n", timeout=30)
+        out, _ = process.communicate("hello\n", timeout=60)
     assert process.returncode == 1  # its own end, which comes last
     said = [json.loads(line) for line in out.splitlines()]
     if file == "/dev/full":
