@@ -7,9 +7,10 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from bazarutod import embedded
 from bazarutod.stack import PROCESSES
 from tests.support.platform import Platform, running_platform
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 # What nobody retries: a test asks for exactly what it counts.
 TIMEOUT = 30.0
-_GATHERED = 0.15  # seconds; three times what libs/telemetry/sink.py waits
+_GATHERED = 0.3  # seconds; six times what libs/telemetry/sink.py waits
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,22 @@ class Operated:
         return httpx.get(f"{self.platform.url}{path}", timeout=TIMEOUT)
 
     def lines(self, *, after: int = 0) -> list[dict[str, Any]]:
-        """What was logged behind the position `after`, by all processes. Every line must be JSON."""
+        """What was logged behind the position `after`, by all processes. Every whole line must be JSON."""
         return self.lines_of(self.log_file, after=after)
 
     def lines_of(self, path: Path, *, after: int = 0) -> list[dict[str, Any]]:
         """The same of a log that was moved."""
-        _settle(path)
-        text = path.read_bytes()[after:].decode()
-        return [json.loads(line) for line in text.splitlines()]
+        text = path.read_bytes()[after:]
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
     def mark(self) -> int:
-        """Where the log ends now."""
-        _settle(self.log_file)
-        return self.log_file.stat().st_size
+        """Where the log ends, when it has not grown for longer than a process gathers lines before it writes them."""
+        size, since = self.log_file.stat().st_size, time.monotonic()
+        while time.monotonic() - since < _GATHERED:
+            time.sleep(0.02)
+            if (grown := self.log_file.stat().st_size) != size:
+                size, since = grown, time.monotonic()
+        return size
 
     def pids(self) -> list[int]:
         """The process that is signalled for each process of the platform."""
@@ -103,11 +108,11 @@ class Operated:
     def recover(self) -> None:
         """Wait until every process is well."""
         for process in PROCESSES:
-            end = time.monotonic() + 30
-            while not self._shows_metrics(process.name):
-                last = [line for line in self.lines() if line["component"] == process.name][-5:]
-                assert time.monotonic() < end, f"{process.name} does not answer; it said last: {last}"
-        until(self._is_well, 30)
+            until(partial(self._shows_metrics, process.name), partial(self._last_words, process.name))
+        until(self._is_well)
+
+    def _last_words(self, name: str) -> str:
+        return f"{name} said last: {[line for line in self.lines() if line['component'] == name][-5:]}"
 
     @contextmanager
     def postgres_frozen(self) -> Iterator[None]:
@@ -122,24 +127,6 @@ class Operated:
         finally:
             for process in frozen:
                 process.send_signal(signal.SIGCONT)
-
-
-def _settle(log: Path) -> None:
-    """Return when a log has not grown for longer than a process gathers lines before it writes them."""
-    size, since = log.stat().st_size, time.monotonic()
-    while time.monotonic() - since < _GATHERED:
-        time.sleep(0.02)
-        if (now := log.stat().st_size) != size:
-            size, since = now, time.monotonic()
-
-
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait until something holds; returns the seconds it took."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s"
-        time.sleep(0.05)
-    return time.monotonic() - begun
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from tests.support.buyer import Buyer
 from tests.support.guide import GUIDE, Block, blocks_of
 from tests.support.platform import Platform
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -58,6 +59,7 @@ def test_health_document_has_the_shape_that_the_guide_shows(platform: Platform) 
 @pytest.mark.usefixtures("buyer")
 def test_log_line_has_the_fields_that_the_guide_shows(platform: Platform) -> None:
     _, shown = (json.loads(block.text) for block in blocks_of("json"))
+    until(lambda: shown["message"] in platform.log(shown["component"]))
     logged = map(json.loads, platform.log(shown["component"]).splitlines())
     line = next(line for line in logged if line["message"] == shown["message"])
     assert set(shown) <= set(line)

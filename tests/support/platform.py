@@ -49,8 +49,9 @@ class Platform:
             return connection.execute(query.encode()).fetchall()
 
     def log(self, process: str) -> str:
-        """Everything a process has logged."""
-        return (self.folder / "logs" / f"{process}.log").read_text(errors="replace")
+        """Every whole line that a process has logged."""
+        text = (self.folder / "logs" / f"{process}.log").read_text(errors="replace")
+        return text[: text.rfind("\n") + 1]
 
 
 @contextmanager
