@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import grpc
@@ -28,6 +27,7 @@ from services.policies.clients import Quotes
 from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.errors import reason_of, status_of, violations_of
 from tests.support.people import People
+from tests.support.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -149,9 +149,8 @@ def test_effect_whose_key_was_claimed_and_whose_result_was_not_kept_is_undone(
 def test_health_protocol_knows_every_service_and_no_other(channel: grpc.Channel) -> None:
     health = health_v1_grpc.HealthStub(channel)
     for name in ("", "bazaruto.policies.v1.PolicyService"):
-        deadline = time.monotonic() + 5
-        while health.Check(health_v1.HealthCheckRequest(service=name)).status != health_v1.HealthCheckResponse.SERVING:
-            assert time.monotonic() < deadline
+        request = health_v1.HealthCheckRequest(service=name)
+        until(lambda request=request: health.Check(request).status == health_v1.HealthCheckResponse.SERVING)  # type: ignore[misc]
     with pytest.raises(grpc.RpcError) as refused:
         health.Check(health_v1.HealthCheckRequest(service="bazaruto.claims.v1.ClaimService"))
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from tests.integration.gateway.gateway_process import running_gateway
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of, status_of
 from tests.support.people import People, new_key
+from tests.support.waiting import until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -40,10 +40,7 @@ def opposite_order(house: House, payment_id: str, invoice_id: str) -> Iterator[N
         session.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # never the first to look
         payments.lock(session, ids.decode("pay", payment_id))
         yield
-        until = time.monotonic() + 20
-        while house.rows(WAITING) != [(1,)]:
-            assert time.monotonic() < until, "no call waits for the payment"
-            time.sleep(0.01)
+        until(lambda: house.rows(WAITING) == [(1,)], "no call waits for the payment")
         invoices.lock(session, ids.decode("inv", invoice_id))
 
 
@@ -103,12 +100,12 @@ def test_payment_whose_record_lost_a_deadlock_is_charged_once(
     def charge_and_wait(*asked: Any) -> Any:
         outcome = charge(*asked)
         charged.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return outcome
 
     monkeypatch.setattr(house.provider, "charge", charge_and_wait)
     paying = pool.submit(house.pay, person, invoice_id, key=key)
-    assert charged.wait(20)
+    assert charged.wait(60)
     ((payment_id,),) = house.rows("SELECT id FROM payments")
     with opposite_order(house, ids.encode("pay", payment_id), invoice_id):
         go_on.set()

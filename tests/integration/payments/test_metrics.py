@@ -27,10 +27,10 @@ from services.payments.collection.rules.provider import ActionRequired, Charged
 from tests.integration.payments.house import House
 from tests.support.people import People
 from tests.support.servers import free_address
+from tests.support.waiting import until
 
 _ROOT = Path(__file__).parents[3]
 _AGE = "bazaruto_payments_oldest_open_seconds"
-_PATIENCE = 30.0  # seconds; only a test that fails waits so long
 
 
 def ago(**time: float) -> datetime:
@@ -100,7 +100,7 @@ def test_page_without_an_answer_of_the_database_comes_soon_and_keeps_what_was_to
         assert told(metrics.page().decode()) == before
         assert time.monotonic() - begun < 5
         holder.rollback()
-        assert until(lambda: told(metrics.page().decode()) != before)
+        until(lambda: told(metrics.page().decode()) != before)
 
 
 def test_payments_that_ended_are_not_read_to_find_the_oldest_open_one(house: House, people: People) -> None:
@@ -129,7 +129,7 @@ def test_every_worker_of_a_database_tells_the_same(house: House, people: People)
     with ExitStack() as stack:
         pages = [stack.enter_context(running_worker(house, people)) for _ in range(2)]
         for read in pages:
-            assert until(lambda read=read: bool(told(read())))  # type: ignore[misc]
+            until(lambda read=read: bool(told(read())))  # type: ignore[misc]
             assert told(read()) == {"processing": pytest.approx(20 * 60, abs=60), "requires_action": 0}
 
 
@@ -200,13 +200,3 @@ def running_worker(house: House, people: People) -> Iterator[Callable[[], str]]:
             yield read
         finally:
             process.terminate()
-
-
-def until(ready: Callable[[], bool]) -> bool:
-    """Whether it comes to pass."""
-    deadline = time.monotonic() + _PATIENCE
-    while not ready():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

@@ -75,7 +75,7 @@ def running(verb: str, environment: dict[str, str]) -> Iterator[subprocess.Popen
     try:
         yield process
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=90)
         assert process.returncode == 0, out
     finally:
         process.kill()
@@ -103,7 +103,7 @@ def test_first_admin_is_made_by_a_command_and_can_log_in(environment: dict[str, 
     with running("serve", environment):
         target = json.loads(environment["BAZARUTO_SERVICES"])["users"]["listen"]
         with grpc.insecure_channel(target) as channel:
-            grpc.channel_ready_future(channel).result(timeout=30)
+            grpc.channel_ready_future(channel).result(timeout=60)
             credentials = auth_pb2.LogInRequest(email="root@example.com", password=PASSWORD)
             tokens = auth_pb2_grpc.AuthServiceStub(channel).LogIn(credentials, wait_for_ready=True)
             listed = user_pb2_grpc.UserServiceStub(channel).ListUsers(
@@ -169,20 +169,20 @@ def test_admin_is_made_by_the_same_rules_as_everybody(make_database: Callable[[s
 def test_worker_starts_and_ends_when_it_is_asked_to(environment: dict[str, str]) -> None:
     url = json.loads(environment["BAZARUTO_SERVICES"])["users"]["db_url"]
     with running("work", environment) as worker, psycopg.connect(url, autocommit=True) as connection:
-        until = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not connection.execute("SELECT 1 FROM procrastinate_workers").fetchall():
             assert worker.poll() is None
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         while not catches(worker.pid, signal.SIGTERM):  # a moment after it says that it is there
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.02)
 
 
 def readiness(environment: dict[str, str], key: str) -> tuple[int, str]:
     """What `/readyz` of a process answers; 0 while nobody does."""
     try:
-        answer = httpx.get(f"http://{json.loads(environment['BAZARUTO_SERVICES'])['users'][key]}/readyz", timeout=5)
+        answer = httpx.get(f"http://{json.loads(environment['BAZARUTO_SERVICES'])['users'][key]}/readyz", timeout=60)
     except httpx.TransportError:
         return 0, ""
     return answer.status_code, answer.text
