@@ -1,7 +1,7 @@
 """Databases of earlier revisions come to today's with every row, and today's code reads them and goes on with them.
 
 Each file in `states` was dumped from a platform of the commit that its first line names, after purchases that ended in
-every way.
+every way. `making` makes the next one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import pytest
 
 from services.policies.clients import Payments
 from services.policies.lifecycle.rules.policy import Policy, Transaction
-from tests.integration.migrations import checking, reading
+from tests.integration.migrations import checking, making, reading
 from tests.integration.payments.house import House as PaymentsHouse
 from tests.integration.policies.house import House as PoliciesHouse
 from tests.support.people import People
+from tests.support.platform import running_platform
 
 Start = Callable[..., grpc.Channel]
 
@@ -78,6 +79,20 @@ def test_bills_that_were_not_opened_are_opened(earlier: str, empty: str, start_s
     payments = OpenBills()
     PoliciesHouse(start_server, empty).worker(payments).run_due()
     assert sorted(payments.payment_methods) == ["", "pm_card_ok"]
+
+
+@pytest.mark.timeout(600)  # a whole platform, and purchases on it
+@pytest.mark.xdist_group("platform")
+def test_state_that_is_made_today_has_rows_in_every_table_and_is_read(
+    tmp_path: Path, make_empty: Callable[[], str], start_server: Start, people: People
+) -> None:
+    with running_platform() as platform:
+        making.make(platform)
+        saved = making.save(platform, tmp_path)
+    for path in saved:
+        url, service = make_empty(), path.stem.partition("-")[0]
+        checking.check(service, url, checking.restore(path, url))
+        reading.READERS[service](start_server, url, people)
 
 
 class OpenBills(Payments):

@@ -1,0 +1,192 @@
+"""A platform on which everything happened once, and its databases as files: what a later release will find.
+
+    python -m tests.integration.migrations.making FOLDER
+
+starts today's platform and writes `<service>-<revision>.sql` for each service.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from bazarutod.demo import RISK
+from bazarutod.stack import SERVICES
+from libs import ids
+from libs.config import DbSettings
+from libs.db import Database
+from libs.jobs import operating
+from services.payments.billing.flows import invoicing
+from services.payments.collection.adapters.sandbox import Sandbox
+from services.payments.collection.flows import collecting, voiding
+from services.quotes.quoting import jobs as quoting
+from tests.integration.migrations import state
+from tests.support.admins import make_admin
+from tests.support.buyer import Buyer
+from tests.support.platform import Platform, running_platform
+from tests.support.sections import section
+from tests.unit.quotes.samples import ANSWERS
+
+PASSWORD = "baobab-carrinha-47"
+HOME: dict[str, Any] = {"productCode": "home", "answers": ANSWERS["home"]}
+TRAVEL: dict[str, Any] = {"productCode": "travel", "answers": ANSWERS["travel"]}
+LATER = timedelta(days=400)
+NEVER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def make(platform: Platform) -> None:
+    """Let everything happen, and stop the platform: some jobs are left, and a worker that did not take its leave."""
+    with httpx.Client(base_url=platform.url, timeout=30) as http:
+        ana = _customer(http, locale="pt-MZ", phone="+258841234567")
+        bruno = _customer(http, locale="")
+        _keep_accounts(platform, http, ana)
+        _quote(platform, ana, bruno)
+        with _database(platform, "payments") as payments:
+            _pay(payments, ana, bruno)
+        # What follows from the last purchases is left to be done, also with the token of a card.
+        with psycopg.connect(platform.postgres.url("bazaruto_policies"), autocommit=True) as connection:
+            operating.pause(connection, "payments")
+        _issue(ana, TRAVEL, paymentMethod="pm_card_ok")
+        _issue(bruno, TRAVEL)
+    platform.supervisor.stop()
+    for service in SERVICES:
+        with psycopg.connect(platform.postgres.url(f"bazaruto_{service}"), autocommit=True) as connection:
+            _queue(connection, f"{service}.reap_sessions" if service == "users" else f"{service}.reap_idempotency_keys")
+
+
+def save(platform: Platform, folder: Path) -> list[Path]:
+    """Write the databases into a folder."""
+    saved = []
+    for service in SERVICES:
+        ((revision,),) = platform.rows(service, "SELECT version_num FROM alembic_version")
+        saved.append(folder / f"{service}-{revision}.sql")
+        saved[-1].write_text(state.dump(platform.postgres.url(f"bazaruto_{service}")))
+    return saved
+
+
+def _keep_accounts(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
+    """A profile that changed, sessions that were used and ended, a log-in that failed, and a disabled account."""
+    make_admin(platform.environment)
+    ana.call("PATCH", f"/v1/users/{ana.user_id}", {"fullName": "Ana Macuácua"})
+    ((email,),) = platform.rows("users", "SELECT email FROM users WHERE locale = 'pt-MZ'")
+    first, second = (ana.call("POST", "/v1/auth/login", {"email": email, "password": PASSWORD}) for _ in range(2))
+    ana.call("POST", "/v1/auth/refresh", {"refreshToken": first["refreshToken"]})
+    ana.call("POST", "/v1/auth/logout", {"refreshToken": second["refreshToken"]})
+    ana.call("POST", "/v1/auth/login", {"email": email, "password": "not her password"}, accept=(400, 401))
+    carla = _customer(http, locale="en")
+    user_id = ids.decode("usr", carla.user_id)
+    platform.rows("users", f"UPDATE users SET state = 'disabled' WHERE id = '{user_id}' RETURNING id")
+
+
+def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:
+    """Quotes in every state; those that are bound come with the purchases."""
+    taxi, young = _car(use="taxi"), _car(driver_age=17, licence_years=0)
+    ana.call("POST", "/v1/quotes", {"risk": RISK})
+    _accept(bruno, TRAVEL)
+    with _database(platform, "quotes") as quotes:
+        assert quoting.expire_quotes(quotes, datetime.now(UTC) + LATER) == 2
+    states = [ana.call("POST", "/v1/quotes", {"risk": risk})["state"] for risk in (RISK, taxi, young)]
+    assert states == ["STATE_QUOTED", "STATE_REFERRED", "STATE_DECLINED"]
+    _accept(bruno, HOME)
+
+
+def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
+    """Purchases whose first premium was collected, paid, declined, given up, not paid in time, or is on its way."""
+    unpaid = bruno.invoice_of(_issue(bruno, TRAVEL))
+    with payments.transaction() as session:
+        voiding.void_unpaid_invoice(session, ids.decode("inv", unpaid["invoiceId"]), datetime.now(UTC))
+    monthly = ana.in_force(_issue(ana, RISK, planCode="monthly", paymentMethod="pm_card_ok"))
+    with payments.transaction() as session:
+        invoicing.issue_due_invoice(session, ids.decode("pol", monthly["policyId"]), 2, datetime.now(UTC))
+    annual = _issue(ana, HOME)
+    bill = ana.invoice_of(annual)
+    declined = {"paymentMethod": "pm_card_declined"}
+    ana.call("POST", f"/v1/invoices/{bill['invoiceId']}:pay", declined, key=secrets.token_hex(16), accept=(400, 409))
+    ana.pay(bill)
+    ana.in_force(annual)
+    bruno.invoice_of(_issue(bruno, TRAVEL, paymentMethod="pm_card_insufficient_funds"))
+    waiting = bruno.invoice_of(_issue(bruno, TRAVEL))
+    given_up = ids.decode("pay", bruno.pay(waiting, "pm_card_action")["paymentId"])
+    collecting.settle(payments, Sandbox(payments), given_up, 0, datetime.now(UTC) + LATER)
+    bruno.pay(waiting, "pm_card_action")
+    assert ana.pay(ana.invoice_of(_issue(ana, TRAVEL)), "pm_card_timeout")["state"] == "STATE_PROCESSING"
+
+
+def _queue(connection: psycopg.Connection, name: str) -> None:
+    """Jobs of one kind in every state, one of them in the hands of a worker that is gone."""
+
+    def defer(queue: str) -> Any:
+        job = "ROW(%s, %s, 0, NULL, NULL, '{}', CASE %s WHEN 'default' THEN %s END)::procrastinate_job_to_defer_v1"
+        return _one(connection, f"SELECT (procrastinate_defer_jobs_v1(ARRAY[{job}]))[1]", queue, name, queue, NEVER)
+
+    worker = _one(connection, "SELECT worker_id FROM procrastinate_register_worker_v1()")
+    fetch = "SELECT id FROM procrastinate_fetch_job_v2(ARRAY['now'], %s)"
+    finish = "SELECT procrastinate_finish_job_v1(%s, %s::procrastinate_job_status, false)"
+    for status in ("failed", "aborted", "succeeded"):
+        job = defer("now")
+        assert _one(connection, fetch, worker) == job
+        _one(connection, finish, job, status)
+    retried, running, cancelled = defer("now"), defer("now"), defer("default")
+    assert [_one(connection, fetch, worker) for _ in range(2)] == [retried, running]
+    _one(connection, "SELECT procrastinate_retry_job_v2(%s, %s, NULL, NULL, NULL)", retried, NEVER)
+    operating.cancel(connection, ids=[cancelled, running])
+    connection.execute("UPDATE procrastinate_jobs SET queue_name = 'default' WHERE queue_name = 'now'")
+    periodic = "SELECT procrastinate_defer_periodic_job_v2('default', NULL, NULL, %s, 0, '', %s, '{}')"
+    _one(connection, periodic, name, int(NEVER.timestamp()))
+    operating.pause(connection, "mailers")
+
+
+def _customer(http: httpx.Client, **fields: str) -> Buyer:
+    email = f"{secrets.token_hex(4)}@example.com"
+    customer = Buyer(http)
+    account = {"email": email, "password": PASSWORD, "fullName": "Bruno Dias", **fields}
+    customer.call("POST", "/v1/users", account, key=secrets.token_hex(16))
+    tokens = customer.call("POST", "/v1/auth/login", {"email": email, "password": PASSWORD})
+    customer.token, customer.user_id = tokens["accessToken"], tokens["userId"]
+    return customer
+
+
+def _car(**answers: Any) -> dict[str, Any]:
+    return {**RISK, "answers": {**RISK["answers"], **answers}}
+
+
+def _accept(customer: Buyer, risk: dict[str, Any]) -> str:
+    # Most without a key: what is kept for it takes more space than all else.
+    key = secrets.token_hex(16) if risk is HOME else ""
+    quote_id = customer.call("POST", "/v1/quotes", {"risk": risk}, key=key)["quoteId"]
+    customer.call("POST", f"/v1/quotes/{quote_id}:accept", {}, key=key)
+    return str(quote_id)
+
+
+def _issue(customer: Buyer, risk: dict[str, Any], **fields: str) -> dict[str, Any]:
+    body = {"quoteId": _accept(customer, risk), **fields}
+    return customer.call("POST", "/v1/policies", body, key=secrets.token_hex(16))
+
+
+@contextmanager
+def _database(platform: Platform, service: str) -> Iterator[Database]:
+    database = Database(platform.settings.services[service].db_url, section(DbSettings, max_connections=2), "making")
+    database.open()
+    with closing(database):
+        yield database
+
+
+def _one(connection: psycopg.Connection, statement: str, *values: object) -> Any:
+    row = connection.execute(statement.encode(), values).fetchone()
+    assert row is not None
+    return row[0]
+
+
+if __name__ == "__main__":
+    with running_platform() as running:
+        make(running)
+        for path in save(running, Path(sys.argv[1])):
+            print(path)
