@@ -100,7 +100,7 @@ def _fail_a_job(platform: Platform, log: Path) -> None:
     with psycopg.connect(platform.settings.services["users"].db_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, args, attempts)"
-            " VALUES ('default', 'users.reap_sessions', '{\"unknown\": 1}', %s)",
+            " VALUES ('mailers', 'users.send_welcome', '{\"unknown\": 1}', %s)",
             (platform.settings.jobs.max_attempts - 1,),
         )
     deadline = time.monotonic() + 60
