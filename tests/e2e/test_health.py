@@ -46,12 +46,12 @@ def test_health_has_the_shape_of_the_guide_and_counts_jobs_as_the_databases_do(o
         before = datetime.now(UTC).replace(microsecond=0)
         answer = operated.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-        told = answer.json()
-        assert set(told) == {"status", "timestamp", "version", "checks"}
-        assert (told["status"], told["version"]) == ("healthy", VERSION)
-        assert told["timestamp"].endswith("Z")
-        assert before <= datetime.fromisoformat(told["timestamp"]) <= datetime.now(UTC)
-        checks = told["checks"]
+        report = answer.json()
+        assert set(report) == {"status", "timestamp", "version", "checks"}
+        assert (report["status"], report["version"]) == ("healthy", VERSION)
+        assert report["timestamp"].endswith("Z")
+        assert before <= datetime.fromisoformat(report["timestamp"]) <= datetime.now(UTC)
+        checks = report["checks"]
         assert set(checks) == {"database", "redis", "jobs"}
         for name in ("database", "redis"):
             assert checks[name]["status"] == "healthy"
@@ -99,10 +99,10 @@ def test_stopped_redis_is_unhealthy_and_the_process_lives(operated: Operated) ->
 
 
 def test_version_is_the_same_wherever_it_is_asked_for(operated: Operated) -> None:
-    told = subprocess.run(
+    command = subprocess.run(
         [Path(sys.executable).with_name("bazarutod"), "version"], capture_output=True, text=True, timeout=30, check=True
     )
-    assert told.stdout.strip() == VERSION == version("bazaruto")
+    assert command.stdout.strip() == VERSION == version("bazaruto")
     for path in ("/healthz", "/version"):
         assert operated.get(path).json()["version"] == VERSION
 

@@ -133,12 +133,12 @@ def test_every_process_debugs_when_asked_and_stops_when_asked_again(operated: Op
         mark = operated.mark()
         signal_all(operated.pids(), signal.SIGUSR2)
 
-        def told(mark: int = mark, level: str = level) -> bool:
+        def all_changed(mark: int = mark, level: str = level) -> bool:
             changed = [line for line in operated.lines(after=mark) if line["message"] == "log level changed"]
             assert all(line["log_level"] == level for line in changed)
             return {line["component"] for line in changed} == {*NAMES} and len(changed) == len(NAMES) + 3
 
-        until(told)  # the three: a second worker of the gateway, and two copies of users besides their parent
+        until(all_changed)  # the three: a second worker of the gateway, and two copies of users besides their parent
 
 
 def test_counts_are_right_over_all_workers(operated: Operated) -> None:

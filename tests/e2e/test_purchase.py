@@ -62,7 +62,7 @@ def test_card_that_needs_action_pays_after_the_confirmation(buyer: Buyer) -> Non
 
 def test_quote_becomes_bound_by_the_policy(buyer: Buyer) -> None:
     policy = buyer.issue()
-    quote = buyer.wait(f"/v1/quotes/{policy['quoteId']}", lambda found: found["state"] == "STATE_BOUND")
+    quote = buyer.wait(f"/v1/quotes/{policy['quoteId']}", lambda resource: resource["state"] == "STATE_BOUND")
     assert quote["policyId"] == policy["policyId"]
 
 
@@ -77,7 +77,7 @@ def test_monthly_plan_bills_a_twelfth_first(buyer: Buyer) -> None:
 def test_one_trace_runs_through_every_process_and_log_of_a_purchase(platform: Platform, buyer: Buyer) -> None:
     policy = buyer.issue(paymentMethod="pm_card_ok")
     buyer.in_force(policy)
-    wanted = {
+    processes = {
         "gateway",
         "policies",
         "quotes",
@@ -93,8 +93,8 @@ def test_one_trace_runs_through_every_process_and_log_of_a_purchase(platform: Pl
         "job payments.confirm_premium",
         "bazaruto.policies.v1.PolicyService/ActivatePolicy",
     }
-    spans_of(platform, buyer.trace_id, names | wanted)
-    logged = {process: _logged_spans(platform, process, buyer.trace_id) for process in wanted}
+    spans_of(platform, buyer.trace_id, names | processes)
+    logged = {process: _logged_spans(platform, process, buyer.trace_id) for process in processes}
     assert all(logged.values()), logged
     spans = spans_of(platform, buyer.trace_id, set[str]().union(*logged.values()))
     by_id = {span.span_id: span for span in spans}

@@ -43,8 +43,8 @@ def test_a_platform_on_restored_databases_knows_its_customers_and_their_policies
         policy = buyer.in_force(buyer.issue(paymentMethod="pm_card_ok"))
     _bazarutod("backup", "--to", backup, "--login", "postgres", **platform.environment)
 
-    told = json.loads(_bazarutod("restore", backup, "--folder", run, "--json"))
-    assert set(told["trial_balance"].values()) == {0}
+    summary = json.loads(_bazarutod("restore", backup, "--folder", run, "--json"))
+    assert set(summary["trial_balance"].values()) == {0}
     with running_platform(folder=run) as restored, httpx.Client(base_url=restored.url, timeout=30) as http:
         buyer = Buyer(http)
         _log_in(buyer, email)

@@ -48,8 +48,8 @@ def test_a_purchase_is_in_three_audit_logs_under_its_trace(
     [paid] = events("payments", resource=payment["paymentId"])
     activated, issued = events("policies", resource=policy["policyId"])
     logged_in, created = events("users", resource=buyer.user_id)
-    told = [event["action"] for event in (created, logged_in, issued, paid, activated)]
-    assert told == ["user_created", "login_succeeded", "policy_issued", "payment_succeeded", "policy_activated"]
+    actions = [event["action"] for event in (created, logged_in, issued, paid, activated)]
+    assert actions == ["user_created", "login_succeeded", "policy_issued", "payment_succeeded", "policy_activated"]
     assert {event["traceId"] for event in (created, logged_in, issued, paid, activated)} == {buyer.trace_id}
     assert {event["clientAddress"] for event in (created, logged_in, issued, paid)} == {"127.0.0.1"}
     assert issued["after"]["number"] == policy["policyNumber"]

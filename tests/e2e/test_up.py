@@ -106,9 +106,9 @@ def test_restart_replaces_every_process_and_tells_each(folder: Path) -> None:
         assert re.findall(r"^(\S+) +restarted in \d+\.\d s$", done.stdout, re.MULTILINE) == [p.name for p in PROCESSES]
         after = {child.pid for child in psutil.Process(up.pid).children()}
         assert len(before - after) == len(after - before) == len(PROCESSES)
-        told = json.loads(_restart(folder, "quotes", "--json").stdout)
-        assert [one["process"] for one in told] == ["quotes"]
-        assert told[0]["seconds"] > 0
+        restarted = json.loads(_restart(folder, "quotes", "--json").stdout)
+        assert [one["process"] for one in restarted] == ["quotes"]
+        assert restarted[0]["seconds"] > 0
 
 
 def test_successor_that_does_not_start_leaves_the_running_process(folder: Path) -> None:

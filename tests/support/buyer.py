@@ -42,9 +42,9 @@ class Buyer:
                 answer = None
             if answer is not None and (answer.is_success or answer.status_code in accept):
                 return dict(answer.json())
-            told = f"{answer.status_code} {answer.text}" if answer is not None else "no answer"
-            assert answer is None or answer.status_code in _AGAIN or "IN_USE" in told, f"{method} {path}: {told}"
-            assert time.monotonic() < deadline, f"{method} {path} was never answered: {told}"
+            reply = f"{answer.status_code} {answer.text}" if answer is not None else "no answer"
+            assert answer is None or answer.status_code in _AGAIN or "IN_USE" in reply, f"{method} {path}: {reply}"
+            assert time.monotonic() < deadline, f"{method} {path} was never answered: {reply}"
             time.sleep(0.1)
 
     def sign_up(self) -> None:
@@ -68,7 +68,7 @@ class Buyer:
     def invoice_of(self, policy: dict[str, Any]) -> dict[str, Any]:
         """The first invoice of a policy, as soon as it is there."""
         path = f"/v1/invoices?policyId={policy['policyId']}"
-        return self.wait(path, lambda found: bool(found["invoices"]))["invoices"][0]  # type: ignore[no-any-return]
+        return self.wait(path, lambda page: bool(page["invoices"]))["invoices"][0]  # type: ignore[no-any-return]
 
     def pay(self, invoice: dict[str, Any], method: str = "pm_card_ok") -> dict[str, Any]:
         """Pay an invoice."""
@@ -77,12 +77,12 @@ class Buyer:
 
     def in_force(self, policy: dict[str, Any]) -> dict[str, Any]:
         """The policy, as soon as it is in force."""
-        return self.wait(f"/v1/policies/{policy['policyId']}", lambda found: found["state"] == "STATE_IN_FORCE")
+        return self.wait(f"/v1/policies/{policy['policyId']}", lambda resource: resource["state"] == "STATE_IN_FORCE")
 
     def wait(self, path: str, ready: Any) -> dict[str, Any]:
         """Read until it is as wanted."""
         deadline = time.monotonic() + _PATIENCE
-        while not ready(found := self.call("GET", path)):
-            assert time.monotonic() < deadline, f"{path} stayed {found}"
+        while not ready(resource := self.call("GET", path)):
+            assert time.monotonic() < deadline, f"{path} stayed {resource}"
             time.sleep(0.1)
-        return found
+        return resource

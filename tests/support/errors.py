@@ -26,9 +26,9 @@ def metadata_of(error: Any) -> dict[str, str]:
 
 
 def _info_of(error: Any) -> error_details_pb2.ErrorInfo:
-    info = error_details_pb2.ErrorInfo()
-    assert any(detail.Unpack(info) for detail in status_of(error).details)
-    return info
+    error_info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(error_info) for detail in status_of(error).details)
+    return error_info
 
 
 def violations_of(error: Any) -> dict[str, str]:

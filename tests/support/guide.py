@@ -45,14 +45,14 @@ def documents() -> list[Path]:
 def blocks(document: Path) -> Iterator[Block]:
     """The fenced blocks of a document, in order."""
     text = document.read_text()
-    for found in _FENCE.finditer(text):
-        mark = _MARK.search(text[: found.start()])
+    for fence in _FENCE.finditer(text):
+        mark = _MARK.search(text[: fence.start()])
         value = {mark["name"]: mark["value"].strip()} if mark else {}
         yield Block(
             document,
-            text[: found.start()].count("\n") + 1,
-            found["language"],
-            re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            text[: fence.start()].count("\n") + 1,
+            fence["language"],
+            re.sub(f"^{fence['indent']}", "", fence["text"], flags=re.MULTILINE),
             value.get("not run", ""),
             int(value.get("exit", "0")),
         )
@@ -65,20 +65,20 @@ def blocks_of(language: str) -> list[Block]:
 
 def links(document: Path) -> set[str]:
     """Files that a document links to, relative to itself."""
-    return {found["path"] for found in _LINK.finditer(_prose(document))}
+    return {link["path"] for link in _LINK.finditer(_prose(document))}
 
 
 def paths(document: Path) -> set[str]:
     """Files of the project that a document names."""
     text = document.read_text()
-    return {found["path"] for found in _PATH.finditer(text) if not text[found.end() :].startswith("<")}
+    return {path["path"] for path in _PATH.finditer(text) if not text[path.end() :].startswith("<")}
 
 
 def commands(document: Path) -> set[str]:
     """What a document has people type after `bazarutod`: in blocks, and in code within its text."""
     typed = [block.text.replace("\\\n", " ") for block in blocks(document) if block.language in ("bash", "")]
-    typed += [found["code"] for found in _CODE.finditer(_prose(document))]
-    return {found["words"].strip() for text in typed for found in _COMMAND.finditer(text)}
+    typed += [match["code"] for match in _CODE.finditer(_prose(document))]
+    return {match["words"].strip() for text in typed for match in _COMMAND.finditer(text)}
 
 
 def _prose(document: Path) -> str:

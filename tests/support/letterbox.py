@@ -56,8 +56,10 @@ class Letterbox:
             options |= {"tls_context": context, "require_starttls": True}
         if login:
 
-            def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-                given = (data.login, data.password) if isinstance(data, LoginPassword) else None
+            def check(
+                server: SMTP, session: Session, envelope: Envelope, mechanism: str, credentials: Any
+            ) -> AuthResult:
+                given = (credentials.login, credentials.password) if isinstance(credentials, LoginPassword) else None
                 return AuthResult(success=given == tuple(part.encode() for part in login), handled=False)
 
             options |= {"authenticator": check, "auth_required": True}

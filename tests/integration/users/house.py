@@ -99,8 +99,8 @@ class House:
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database, or change it behind the service's back."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            found = connection.execute(query.encode(), values)
-            return found.fetchall() if found.description else []
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
 
 
 def bearer(tokens: auth_pb2.Tokens) -> str:
