@@ -58,7 +58,7 @@ class Observed:
         self._begun = time.perf_counter()
 
     def end(self, error: BaseException | None = None) -> None:
-        """It came to its end, or failed."""
+        """Measure a statement that came to its end, or failed."""
         seconds = time.perf_counter() - self._begun
         _duration(self._statement).observe(seconds)
         if self._span:

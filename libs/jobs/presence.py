@@ -40,13 +40,13 @@ class Presence:
             log.debug("database still gone", error=on_one_line(error))
 
     def doubtful(self) -> None:
-        """It does not answer as it should."""
+        """Note that the database does not answer as it should."""
         self._up.set(0)
         self._answered_at = None
         measures.forget()
 
     def back(self) -> None:
-        """It answers."""
+        """Note that the database answers."""
         self._up.set(1)
         if self._answered_at is None:
             readiness.tell()

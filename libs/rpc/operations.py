@@ -25,7 +25,7 @@ _Found = tuple[float, list[operating.Depth], list[operating.WorkerRow]]
 
 
 class OperationsServicer(rpc_pb.OperationsServiceServicer):
-    """Tells what there is to tell when it is asked; a database that does not answer hides its own part only."""
+    """Reports on a process when it is asked; a database that does not answer hides its own part only."""
 
     def __init__(self, service: str, database: Database, tokens: ServiceTokens) -> None:
         self._service = service

@@ -26,7 +26,7 @@ class TooManyStreams(Exhausted):
 
 
 class Streams:
-    """Who streams now."""
+    """The streams that run now, at most `TOGETHER`, in a pool of threads of their own."""
 
     def __init__(self) -> None:
         # The library runs a stream in this pool, so that watchers never take the threads of short calls.

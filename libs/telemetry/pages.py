@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Who looks at metrics is of no interest."""
+        """Log no request: a look at the metrics is of no interest."""
 
     def address_string(self) -> str:
         return ""

@@ -8,7 +8,7 @@ from libs.config import Section, Settings
 
 
 class ProviderSettings(Section):
-    """Who collects money. Outside production the sandbox need not be named."""
+    """The provider that collects money. Outside production the sandbox need not be named."""
 
     provider: Literal["", "sandbox"]
 
