@@ -42,7 +42,7 @@ def trace_queries(engine: sa.Engine, threshold: float) -> None:
 class Observed:
     """One statement under way."""
 
-    __slots__ = ("_begun", "_span", "_statement", "_threshold")
+    __slots__ = ("_span", "_started", "_statement", "_threshold")
 
     def __init__(self, statement: str, threshold: float) -> None:
         """Begin now; a statement that takes longer than `threshold` seconds is a slow one."""
@@ -55,11 +55,11 @@ class Observed:
                 kind=SpanKind.CLIENT,
                 attributes={"db.system.name": "postgresql", "db.query.text": statement[:1000]},
             )
-        self._begun = time.perf_counter()
+        self._started = time.perf_counter()
 
     def end(self, error: BaseException | None = None) -> None:
         """Measure a statement that came to its end, or failed."""
-        seconds = time.perf_counter() - self._begun
+        seconds = time.perf_counter() - self._started
         _duration(self._statement).observe(seconds)
         if self._span:
             if error is not None:
