@@ -22,14 +22,14 @@ def scoped(
     match scope:
         case Everybody():
             return query
-        case Of(users):
-            return query.where(_is_one_of(owner, users))
+        case Of(owners):
+            return query.where(_is_one_of(owner, owners))
         case Within(partner_id):
             return query.where(sa.false() if partner is None else partner == partner_id)
         case _:
             assert_never(scope)
 
 
-def _is_one_of(column: sa.ColumnElement[UUID], users: frozenset[UUID]) -> sa.ColumnElement[bool]:
+def _is_one_of(column: sa.ColumnElement[UUID], owners: frozenset[UUID]) -> sa.ColumnElement[bool]:
     """Usually it is one. SQLAlchemy renders IN anew for every execution, which adds half to the cost of a list."""
-    return column == next(iter(users)) if len(users) == 1 else column.in_(users)
+    return column == next(iter(owners)) if len(owners) == 1 else column.in_(owners)

@@ -17,13 +17,13 @@ class Everybody:
 
 @dataclass(frozen=True, slots=True)
 class Of:
-    """The things of some users; of no users, nothing."""
+    """The things of some people; of nobody, nothing."""
 
-    users: frozenset[UUID]
+    owners: frozenset[UUID]
 
     def covers(self, owner: UUID, partner: UUID | None = None) -> bool:
         """Whether a thing is shown that belongs to `owner`."""
-        return owner in self.users
+        return owner in self.owners
 
 
 @dataclass(frozen=True, slots=True)
