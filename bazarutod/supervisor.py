@@ -21,7 +21,7 @@ from libs import listening, readiness
 from libs.config import Settings
 from libs.process import TAKE_OVER
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # a slow machine that is busy needs most of it; one that ended is noticed at once
 _LOOK_EVERY = 0.05
 _STOP_SECONDS = 30.0  # after the drain: 25 for calls under way, and a little to close
 _TAIL_BYTES = 1 << 20
