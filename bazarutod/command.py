@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bazarutod import db, jobs
+from bazarutod.backup.app import app as backups
 from bazarutod.masking import without_passwords
 from bazarutod.running import RUN_FOLDER, RunFolder, use_running
 from bazarutod.stack import SERVICES
@@ -19,6 +20,7 @@ from libs.config import ConfigError, load
 from libs.version import VERSION
 
 app = typer.Typer(help="Run, inspect and try the Bazaruto insurance platform.", no_args_is_help=True)
+app.add_typer(backups, name="backup")
 app.add_typer(db.app, name="db")
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(jobs.queues, name="queues")
@@ -143,20 +145,6 @@ def doctor(
 
     use_running(folder)
     run(folder, as_json)
-
-
-@app.command()
-def backup(
-    to: Annotated[Path | None, typer.Option(help="Folder to make; backups/backup_<time> by default.")] = None,
-    login: Annotated[str, typer.Option(help="Role to read with, when the service's own may not read all.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    folder: RunFolder = RUN_FOLDER,
-) -> None:
-    """Dump every service's database into a folder, with counts and checksums of all that is in it."""
-    from bazarutod.backup.command import back_up
-
-    use_running(folder)
-    back_up(folder, to, login, as_json)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Backups that prove themselves: what a backup holds is counted and summed, and a restore is held against it.
 
-The scripts of `deploy/backup` are what a schedule runs; this package is `bazarutod backup`, `restore` and `drill`.
+This package is `bazarutod backup`, `restore` and `drill`; the scripts of `deploy/backup` call it under the names of the
+operations guide.
 """
 
 from __future__ import annotations

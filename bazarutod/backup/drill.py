@@ -1,8 +1,9 @@
 """The recovery drill: lose everything on a server of its own, and get it back to a moment.
 
-A base backup, an archive of the log, rows written before the moment and after it, a table dropped by mistake, a server
-killed and its folder deleted. What comes back must have the rows, checksums and trial balance of the moment, and
-nothing later. It shows that recovery works and how long it takes; it touches no other server.
+A base backup and an increment on it, an archive of the log, rows written before the moment and after it, a table
+dropped by mistake, a server killed and its folder deleted. What comes back must have the rows, checksums and trial
+balance of the moment, and nothing later. It shows that recovery works and how long it takes, and touches no other
+server.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import shlex
 import shutil
 import signal
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +24,9 @@ import psutil
 import psycopg
 
 from bazarutod import embedded
-from bazarutod.backup import BackupError, Tell, books, fingerprint, programs
+from bazarutod.backup import BackupError, Tell, base_backups, books, fingerprint, recovery
 from bazarutod.backup.fingerprint import Fingerprint
+from bazarutod.backup.settings import Settings
 
 _PATIENCE = 120.0  # seconds for the archive, and for the log to be replayed
 _BEFORE, _AFTER = "written before the moment", "written after the moment"
@@ -66,10 +67,11 @@ class Drill:
 
     def __init__(self, folder: Path, rows: int, tell: Tell) -> None:
         self._journals = max(rows // 3, 2)
-        self._in_base = self._journals // 2  # the rest comes back by the log
+        self._in_base, self._in_increment = self._journals // 2, self._journals * 3 // 4  # the rest is in the log
         self._tell = tell
         self._data, self._restored = folder / "pg", folder / "restored"
-        self._archive, self._base = folder / "archive", folder / "base"
+        self._archive = folder / "archive"
+        self._base, self._increment = folder / "base", folder / "increment"
         self._expected = Fingerprint(tables={}, sequences={}, trial_balance={})
         self.report = Report()
         self.servers: list[embedded.Server] = []
@@ -79,9 +81,10 @@ class Drill:
         self._step("start a server that archives its log", self._start)
         self._step("write the first half", self._fill)
         self._step("take and verify a base backup", self._back_up)
-        self._step("write the second half, note the moment, write on, drop a table", self._write_on)
+        self._step("write on, take and verify an increment", self._back_up_increment)
+        self._step("write the rest, note the moment, write on, drop a table", self._write_on)
         self._step("lose the server and its folder", self._destroy)
-        self._step("unpack and verify the base backup", self._unpack, recovers=True)
+        self._step("unpack, verify and combine both", self._unpack, recovers=True)
         self._step("replay the log up to the moment", self._replay, recovers=True)
         self._step("compare rows, checksums and the trial balance", self._compare, recovers=True)
         return self.report
@@ -98,7 +101,7 @@ class Drill:
         # Under another name first: a server that dies while it copies must not leave half a file under the right one.
         there = shlex.quote(str(self._archive))
         command = f"test ! -f {there}/%f && cp %p {there}/.%f && mv {there}/.%f {there}/%f"
-        options = ("archive_mode=on", "max_wal_size=4GB", shlex.quote(f"archive_command={command}"))
+        options = ("archive_mode=on", "summarize_wal=on", "max_wal_size=4GB", shlex.quote(f"archive_command={command}"))
         server = embedded.start(self._data, options=options)
         self.servers.append(server)
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
@@ -112,16 +115,21 @@ class Drill:
         return f"{self._in_base * 3:,} rows"
 
     def _back_up(self) -> str:
-        options = ("--format=tar", "--compress=gzip:1", "--checkpoint=fast", "--wal-method=stream", "--no-password")
-        programs.run("pg_basebackup", *options, f"--pgdata={self._base}", url=self.servers[0].url("postgres"))
-        # Of tar files the log in them is not parsed; it is replayed below.
-        programs.run("pg_verifybackup", "--no-parse-wal", "--quiet", self._base)
-        size = sum(file.stat().st_size for file in self._base.iterdir())
+        return self._copy(self._base)
+
+    def _back_up_increment(self) -> str:
+        self._book(self._in_base + 1, self._in_increment)
+        return self._copy(self._increment, self._base / base_backups.MANIFEST)
+
+    def _copy(self, folder: Path, parent_manifest: Path | None = None) -> str:
+        base_backups.take(self.servers[0].url("postgres"), folder, parent_manifest)
+        base_backups.verify(folder, folder.with_name("unpacked"))
+        size = sum(file.stat().st_size for file in folder.iterdir())
         return f"{size / 1e6:,.0f} MB"
 
     def _write_on(self) -> str:
         last = self._journals
-        self._book(self._in_base + 1, last)
+        self._book(self._in_increment + 1, last)
         self._book(last + 1, last + 100, _BEFORE)
         with self._connection(self.servers[0]) as connection:
             moment: datetime = fingerprint.single(connection, "SELECT clock_timestamp()")[0]
@@ -145,21 +153,11 @@ class Drill:
         return f"{self._data} is gone"
 
     def _unpack(self) -> str:
-        for name, target in (("base.tar.gz", self._restored), ("pg_wal.tar.gz", self._restored / "pg_wal")):
-            with tarfile.open(self._base / name) as packed:
-                # Debian 12's Python has neither the filter nor the argument; it is the default since Python 3.14.
-                packed.extraction_filter = getattr(tarfile, "data_filter", None)
-                packed.extractall(target)  # noqa: S202 - the drill packed it itself
-        programs.run("pg_verifybackup", f"--manifest-path={self._base / 'backup_manifest'}", "--quiet", self._restored)
-        return "every file is what the manifest says"
+        recovery.assemble(Settings(), (self._base, self._increment), self._restored)
+        return "every file is what the manifests say"
 
     def _replay(self) -> str:
-        with (self._restored / "postgresql.auto.conf").open("a") as configuration:
-            configuration.write(f'restore_command = \'cp "{self._archive}/%f" "%p"\'\n')
-            configuration.write(f"recovery_target_time = '{self.report.moment}'\n")
-            configuration.write("recovery_target_action = 'promote'\n")
-        (self._restored / "recovery.signal").touch()
-        self._restored.chmod(0o700)
+        recovery.configure(self._restored, self._archive, self.report.moment)
         embedded.give_to_server(self._restored)
         server = embedded.start(self._restored)
         self.servers.append(server)

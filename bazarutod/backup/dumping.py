@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from bazarutod.backup import BackupError, Tell, fingerprint, manifest, programs
+from bazarutod.backup.folder import flush
 from libs.version import VERSION
 
 # The roles that the database's objects and rights name, and its owner.
@@ -36,7 +37,8 @@ def back_up(urls: Mapping[str, str], folder: Path, tell: Tell) -> manifest.Manif
         unfinished.mkdir(mode=0o700)
         made = _back_up(urls, unfinished, tell)
         manifest.write(made, unfinished)
-        _flush(unfinished)
+        for path in (*unfinished.iterdir(), unfinished):  # only what is on the disk is a backup
+            flush(path)
         unfinished.rename(folder)
         return made
     except OSError as error:
@@ -86,13 +88,3 @@ def _dump(connection: psycopg.Connection, snapshot: str, url: str, file: Path) -
         sha256=manifest.sha256(file),
         content=content,
     )
-
-
-def _flush(folder: Path) -> None:
-    """Only what is on the disk is a backup."""
-    for path in (*folder.iterdir(), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -4,13 +4,14 @@
 #
 #   build-offline.sh [TAG]      bazaruto:latest by default
 #
-# WORK is where roots and layers are kept, ARCHIVE an OCI archive to write besides. With ONLY=base it makes the base and
-# ends, so that another image can be built on it. The chroot isolation asks for no namespaces, so that this also runs
+# WORK is where roots and layers are kept, ARCHIVE an OCI archive to write besides. FILE is another Dockerfile, to be
+# built on the same base. The chroot isolation asks for no namespaces, so that this also runs
 # inside a container.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tag=${1:-bazaruto:latest}
 work=${WORK:-/var/tmp/bazaruto-image}
+file=${FILE:-deploy/docker/Dockerfile}
 suite=bookworm
 base=localhost/bazaruto-base:$suite
 
@@ -34,8 +35,6 @@ if ! "${store[@]}" inspect --type image "$base" >/dev/null 2>&1; then
   "${store[@]}" commit --quiet --rm "$container" "$base"
 fi
 
-if [ "${ONLY:-}" = base ]; then exit 0; fi
-
 # How this machine reaches its package index is lent to the build as a file, and does not stay in the image.
 setting() { [ ! -f /etc/pip.conf ] || sed -n "/^$1 *= */{s///p;q}" /etc/pip.conf; }
 index=${PIP_INDEX_URL:-$(setting index-url)}
@@ -50,7 +49,7 @@ volumes=(--volume "$work/pip.conf:/etc/pip.conf:ro")
 
 "${store[@]}" build --isolation chroot --network host --pull=never --format docker --from "$base" \
   --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
-  "${volumes[@]}" --file deploy/docker/Dockerfile --ignorefile .dockerignore --tag "$tag" .
+  "${volumes[@]}" --file "$file" --ignorefile .dockerignore --tag "$tag" .
 
 [ -z "${ARCHIVE:-}" ] || "${store[@]}" push --quiet "$tag" "oci-archive:$ARCHIVE:$tag"
 echo "built $tag in $work/store"

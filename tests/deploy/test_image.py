@@ -50,12 +50,13 @@ def test_contracts_are_generated_while_building() -> None:
     assert "protos/gen" in (ROOT / ".dockerignore").read_text().splitlines()
 
 
-def test_builder_sees_only_what_the_image_is_made_of() -> None:
+def test_builder_sees_only_what_the_images_are_made_of() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*"
     shown = {line[1:] for line in lines if line.startswith("!")}
+    both = TEXT + (DEPLOY / "backup" / "Dockerfile").read_text()
     copied = {
-        source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", TEXT, re.MULTILINE) for source in line.split()
+        source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", both, re.MULTILINE) for source in line.split()
     }
     assert shown == copied
 

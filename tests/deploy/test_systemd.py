@@ -88,7 +88,7 @@ def test_only_the_worker_that_sends_letters_gets_the_password_of_the_mail_server
     assert "`/run/credentials/bazaruto-worker@users.service/mail-password`" in page
 
 
-@pytest.mark.parametrize("script", ["backup", "base-backup", "config-backup", "app-data-backup"])
+@pytest.mark.parametrize("script", ["backup", "base-backup", "incremental-backup", "config-backup", "app-data-backup"])
 def test_unit_of_a_backup_exposes_little(script: str, machine: Path) -> None:
     for path in (DEPLOY / "backup").glob("*.service"):
         shutil.copy(path, machine / "etc/systemd/system")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from bazarutod.backup.settings import Settings
+from bazarutod.backup.textfile import report_success
 from bazarutod.demo import RISK
 from bazarutod.stack import PROCESSES
 from tests.ops import alert_rules
 from tests.ops.dashboards import expressions, metrics_of
 from tests.ops.live import stopped
 from tests.ops.monitoring import Monitoring, wait_until
-from tests.ops.programs import DEPLOY, run
+from tests.ops.programs import run
 from tests.support.buyer import Buyer
 from tests.support.people import new_key
 from tests.support.platform import Platform
@@ -28,12 +29,7 @@ READS = 300
 @pytest.fixture(scope="module")
 def load(platform: Platform, monitoring: Monitoring) -> Iterator[Buyer]:
     """Purchases, refusals, errors of ours, and a backup that succeeded."""
-    command = 'source "$1"; report_success dump'
-    subprocess.run(
-        ["bash", "-euc", command, "load", DEPLOY / "backup/storing.sh"],
-        env={"PATH": "/usr/bin:/bin", "METRICS_DIR": str(monitoring.folder / "textfile")},
-        check=True,
-    )
+    report_success(Settings(metrics_dir=monitoring.folder / "textfile"), "dump", 1, 1)
     with httpx.Client(base_url=platform.url, timeout=30) as http:
         buyer = Buyer(http)
         buyer.sign_up()

@@ -53,16 +53,19 @@ def _command() -> Any:
 def _what_is_wrong(words: str) -> str:
     """Why `bazarutod <words>` cannot be typed: no such command, no such option."""
     command: Any = _command()
-    for word in shlex.split(words.replace("'", "")):
+    rest = iter(shlex.split(words.replace("'", "")))
+    for word in rest:
+        options = {option: parameter for parameter in command.params for option in parameter.opts}
         below = getattr(command, "commands", None)
-        if below is not None:
+        if word.startswith("--"):
+            if word not in options and word != "--help":
+                return f"there is no option {word}"
+            if word in options and not options[word].is_flag:
+                next(rest, "")  # its value
+        elif below is not None:
             if word not in below and not word.startswith("-"):
                 return f"there is no command {word}"
             command = below.get(word, command)
-            continue
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-        if word.startswith("--") and word not in known:
-            return f"there is no option {word}"
     return ""
 
 

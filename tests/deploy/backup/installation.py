@@ -138,7 +138,7 @@ def installation() -> Iterator[Installation]:
 def _archiving(folder: Path) -> tuple[str, ...]:
     """What the StatefulSet says about the archive of the log, with its paths at the places that they have here."""
     arguments: list[str] = container("postgres")["args"]
-    told = [setting for setting in arguments if setting.startswith("archive_")]
-    assert len(told) == 3
-    here = [s.replace(INSTALLED, str(folder)).replace(" /wal-archive", f" {folder}/wal-archive") for s in told]
+    settings = [setting for setting in arguments if setting.startswith(("archive_", "summarize_"))]
+    assert len(settings) == 4
+    here = [s.replace(INSTALLED, str(folder)).replace(" /wal-archive", f" {folder}/wal-archive") for s in settings]
     return tuple(shlex.quote(setting) for setting in here)

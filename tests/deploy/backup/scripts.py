@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,20 +27,30 @@ class Scripts:
 
     largest_file: int = resource.RLIM_INFINITY  # bytes; a disk that is full sooner
 
+    @contextmanager
+    def started(self, script: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+        """A script that runs; what it says is in its stderr."""
+        environment = self._environment(variables)
+        with subprocess.Popen([FOLDER / script], env=environment, stderr=subprocess.PIPE, text=True) as running:
+            yield running
+
     def run(self, script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a script to its end."""
         limited = self.largest_file != resource.RLIM_INFINITY
         limit = ["prlimit", f"--fsize={self.largest_file}:unlimited"] if limited else []
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return subprocess.run(
             [*limit, str(FOLDER / script), *map(str, arguments)],
-            env={**kept, **self._defaults(), **self.variables, **variables},
+            env=self._environment(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
+
+    def _environment(self, variables: dict[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return {**kept, **self._defaults(), **self.variables, **variables}
 
     def _defaults(self) -> dict[str, str]:
         server = conninfo_to_dict(self.url)

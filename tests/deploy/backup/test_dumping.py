@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from bazarutod import embedded
 from bazarutod.ports import free_port
 from tests.deploy.backup.scripts import Scripts, sealing
+from tests.deploy.programs import eventually
 from tests.support.books import mode
 
 
@@ -107,6 +112,34 @@ def test_what_a_killed_backup_left_goes_with_the_next_one(scripts: Scripts) -> N
     assert not left.exists()
 
 
+def test_what_a_killed_backup_started_keeps_others_away_until_it_ends(scripts: Scripts, tmp_path: Path) -> None:
+    _program(tmp_path / "bin", "pg_dump", "[ $1 = --version ] && exec echo pg_dump 99; echo $$ >&2; exec sleep 600")
+    with scripts.started("backup.sh", PG_BIN=str(tmp_path / "bin")) as killed:
+        assert killed.stderr
+        orphan = int(killed.stderr.readline())
+        killed.kill()
+        killed.wait()
+    done = scripts.run("backup.sh")
+    assert "another backup runs" in done.stderr
+    os.kill(orphan, signal.SIGKILL)
+    scripts.dump()
+    assert not list(scripts.backups.glob(".unfinished.*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_backup_that_is_stopped_leaves_no_file_and_no_program(
+    scripts: Scripts, tmp_path: Path, number: signal.Signals
+) -> None:
+    _program(tmp_path / "bin", "pg_dump", "[ $1 = --version ] && exec echo pg_dump 99; echo $$ >&2; sleep 600; true")
+    with scripts.started("backup.sh", PG_BIN=str(tmp_path / "bin")) as stopped:
+        assert stopped.stderr
+        program = int(stopped.stderr.readline())
+        stopped.send_signal(number)
+        assert stopped.wait(timeout=30) == 128 + number
+    assert scripts.leftovers() == []
+    eventually(lambda: not _running_in_group(program))
+
+
 def test_a_second_backup_at_the_same_time_is_refused(scripts: Scripts) -> None:
     with (scripts.backups / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -130,6 +163,17 @@ def test_a_missing_key_leaves_no_file(scripts: Scripts, tmp_path: Path) -> None:
     done = scripts.run("backup.sh", GPG_PASSPHRASE_FILE=str(tmp_path / "none"))
     assert done.returncode != 0
     assert scripts.leftovers() == []
+
+
+def _running_in_group(group: int) -> list[psutil.Process]:
+    """The processes of a group that live; who has ended may still wait to be collected."""
+    living = (p for p in psutil.process_iter(["status"]) if p.info["status"] != psutil.STATUS_ZOMBIE)
+    running = []
+    for process in living:
+        with suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group:
+                running.append(process)
+    return running
 
 
 def _program(folder: Path, name: str, body: str) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +74,16 @@ def test_base_backup_of_the_cluster_is_verified_and_the_archive_tidied(installed
     assert (installed.backups / "bazaruto_backup_base.prom").exists()
 
 
+def test_increment_of_the_cluster_builds_on_what_its_base_backup_left(installed: Installation) -> None:
+    installed.clear()
+    for script, name in (("base-backup.sh", "base-backup"), ("incremental-backup.sh", "incremental-backup")):
+        installed.run(script, variables_of_cluster(name))
+    (base,), (increment,) = installed.files("base_*"), installed.files("incremental_*")
+    assert (installed.backups / increment / "PARENT").read_text().strip() == base
+    assert (installed.backups / increment / "base.tar.gz.age").exists()
+    assert (installed.backups / "bazaruto_backup_incremental.prom").exists()
+
+
 def test_role_of_the_backups_reads_and_changes_nothing(installed: Installation) -> None:
     password = (installed.folder / "secrets" / "db-password-backup").read_text()
     url = installed.server.url("bazaruto_users", "bazaruto_backup", password)
@@ -121,8 +130,8 @@ def test_composition_makes_up_for_the_backups_that_were_missed(installed: Instal
         eventually(lambda: (installed.backups / "bazaruto_backup_base.prom").exists() or running.poll() is not None)
         assert len(installed.files("backup_*.sql.gz.gpg")) == len(SERVICES)
         assert len(installed.files("base_*")) == 1
-    with scheduled(installed):  # nothing is due: the next night is to come
-        time.sleep(1)
+    with scheduled(installed):
+        eventually(lambda: "nothing is due before 02:00" in (installed.folder / "schedule.log").read_text())
     assert len(installed.files("backup_*.sql.gz.gpg")) == len(SERVICES)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +15,12 @@ import pytest
 
 from bazarutod import embedded
 from bazarutod.backup import fingerprint, programs
-from tests.deploy.backup.scripts import FOLDER, Scripts, sealing
+from tests.deploy.backup.recovering import DOES_NOT_OPEN, NOTES, note, start_archiving, started, texts
+from tests.deploy.backup.scripts import Scripts, sealing
 from tests.support import books
 from tests.support.books import content, mode
 
 pytestmark = pytest.mark.xdist_group("recovery")
-
-_DOES_NOT_OPEN = (embedded.EmbeddedError, psycopg.OperationalError)
-_TABLE = "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, text text NOT NULL)"
 
 
 @dataclass(frozen=True)
@@ -59,27 +54,23 @@ def lost() -> Iterator[Lost]:
     with tempfile.TemporaryDirectory(prefix="bazaruto-recovery-") as name:
         folder = Path(name)
         folder.chmod(0o711)
+        server = start_archiving(folder)
         archive = folder / "archive"
-        archive.mkdir()
-        embedded.give_to_server(archive)
-        shutil.copy(FOLDER / "wal-archive.sh", folder)  # where the server's user can run it
-        command = shlex.quote(f"archive_command={folder}/wal-archive.sh %p %f {archive}")
-        server = embedded.start(folder / "pg", throwaway=True, options=("archive_mode=on", command))
         url = server.url("postgres")
         scripts = Scripts(folder, url)
         (folder / "metrics").mkdir()
         try:
             with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(_TABLE)
-                _note(connection, "before the base backup")
+                connection.execute(NOTES)
+                note(connection, "before the base backup")
                 made = scripts.run("base-backup.sh")
                 assert made.returncode == 0, made.stderr
                 for number in range(3):  # several files of the log, so that one in the middle can be missing
-                    _note(connection, f"before the moment {number}")
+                    note(connection, f"before the moment {number}")
                     connection.execute("SELECT pg_switch_wal()")
                 moment = str(fingerprint.single(connection, "SELECT clock_timestamp()")[0])
                 expected = content(url)
-                _note(connection, "after the moment")
+                note(connection, "after the moment")
                 connection.execute("DROP TABLE notes")
                 connection.execute("SELECT pg_switch_wal()")
         finally:
@@ -89,32 +80,10 @@ def lost() -> Iterator[Lost]:
         yield Lost(folder, scripts, base, archive, moment, expected)
 
 
-def _note(connection: psycopg.Connection, text: str) -> None:
-    connection.execute("INSERT INTO notes (text) SELECT %s FROM generate_series(1, 500)", (text,))
-
-
-@contextmanager
-def _started(data: Path) -> Iterator[str]:
-    """The URL of a server on a restored data folder, when it takes writes. It can be read while it still replays."""
-    embedded.give_to_server(data)
-    server = embedded.start(data, throwaway=True)
-    try:
-        deadline = time.monotonic() + 30
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            while fingerprint.single(connection, "SELECT pg_is_in_recovery()")[0]:
-                assert time.monotonic() < deadline, "the log is replayed in half a minute"
-                time.sleep(0.02)
-        yield server.url("postgres")
-    finally:
-        with suppress(embedded.EmbeddedError):  # it stopped by itself
-            server.stop()
-
-
 def test_what_was_written_before_the_moment_is_there_and_after_it_is_not(lost: Lost, open_folder: Path) -> None:
     assert lost.restore(open_folder / "pg") == ""
-    with _started(open_folder / "pg") as url, psycopg.connect(url, autocommit=True) as connection:
-        texts = {text for (text,) in connection.execute("SELECT DISTINCT text FROM notes")}
-        assert texts == {"before the base backup", *(f"before the moment {n}" for n in range(3))}
+    with started(open_folder / "pg") as url, psycopg.connect(url, autocommit=True) as connection:
+        assert texts(connection) == {"before the base backup", *(f"before the moment {n}" for n in range(3))}
         assert content(url).tables == lost.expected.tables
         connection.execute("INSERT INTO notes (text) VALUES ('life goes on')")
 
@@ -122,7 +91,7 @@ def test_what_was_written_before_the_moment_is_there_and_after_it_is_not(lost: L
 def test_without_a_moment_the_whole_log_is_replayed(lost: Lost, open_folder: Path) -> None:
     done = lost.scripts.run("pitr-restore.sh", lost.base, lost.archive, "", open_folder / "pg", PG_OWNER="root")
     assert done.returncode == 0, done.stderr
-    with _started(open_folder / "pg") as url:
+    with started(open_folder / "pg") as url:
         assert content(url).tables == {}  # the table was dropped at the end
 
 
@@ -158,7 +127,7 @@ def test_the_server_does_not_open_when_the_log_is_damaged_before_the_moment(lost
     archive = lost.copy_of_archive(open_folder)
     _damage_log(_log_files(archive)[-3])
     assert lost.restore(open_folder / "pg", archive=archive) == ""
-    with pytest.raises(_DOES_NOT_OPEN), _started(open_folder / "pg"):
+    with pytest.raises(DOES_NOT_OPEN), started(open_folder / "pg"):
         pass
     assert "recovery ended before configured recovery target was reached" in (
         (open_folder / "pg" / "server.log").read_text()
@@ -167,7 +136,7 @@ def test_the_server_does_not_open_when_the_log_is_damaged_before_the_moment(lost
 
 def test_the_server_does_not_open_for_a_moment_that_the_archive_does_not_reach(lost: Lost, open_folder: Path) -> None:
     assert lost.restore(open_folder / "pg", moment="2999-01-01 00:00:00+00") == ""
-    with pytest.raises(_DOES_NOT_OPEN), _started(open_folder / "pg"):
+    with pytest.raises(DOES_NOT_OPEN), started(open_folder / "pg"):
         pass
     assert "before configured recovery target was reached" in (open_folder / "pg" / "server.log").read_text()
 
@@ -234,7 +203,7 @@ def test_a_sealed_base_backup_is_restored_with_the_key(open_folder: Path) -> Non
     assert {path.suffix for path in base.iterdir() if path.name not in ("SHA256SUMS", "START_WAL")} == {".gpg"}
     done = scripts.run("pitr-restore.sh", base, archive, "", open_folder / "pg", PG_OWNER="root")
     assert done.returncode == 0, done.stderr
-    with _started(open_folder / "pg") as url:
+    with started(open_folder / "pg") as url:
         assert content(url).rows == 0
 
 

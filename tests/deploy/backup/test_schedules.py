@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bazarutod.backup.settings import VARIABLES
 from bazarutod.stack import PROCESSES
 from libs.config import defaults
 from tests.deploy.backup.installation import (
@@ -24,7 +25,11 @@ from tests.deploy.manifests import deployment_name, of_kind, pods
 from tests.deploy.programs import DEPLOY, ROOT
 
 DOCKERFILE = SCRIPTS / "Dockerfile"
-SCHEDULES = {"dump": "backup.sh", "base-backup": "base-backup.sh"}
+SCHEDULES = {
+    "dump": "backup.sh",
+    "base-backup": "base-backup.sh",
+    "incremental-backup": "incremental-backup.sh",
+}
 by_schedule = pytest.mark.parametrize("name", SCHEDULES)
 
 
@@ -32,7 +37,7 @@ by_schedule = pytest.mark.parametrize("name", SCHEDULES)
 def test_schedule_starts_a_script_that_the_image_has(name: str) -> None:
     assert container(name)["command"] == [f"{INSTALLED}/{SCHEDULES[name]}"]
     assert os.access(SCRIPTS / SCHEDULES[name], os.X_OK)
-    assert f"COPY *.sh {INSTALLED}/" in DOCKERFILE.read_text()
+    assert f"COPY deploy/backup/*.sh {INSTALLED}/" in DOCKERFILE.read_text()
 
 
 @by_schedule
@@ -71,9 +76,8 @@ def test_backup_of_the_cluster_is_sealed_and_uploaded(name: str) -> None:
 @pytest.mark.parametrize("name", [*SCHEDULES, "composition"])
 def test_every_variable_is_one_that_a_script_or_a_program_reads(name: str) -> None:
     given = variables_of_composition() if name == "composition" else variables_of_cluster(name)
-    scripts = "".join(path.read_text() for path in SCRIPTS.glob("*.sh"))
     of_programs = {"AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_DEFAULT_REGION", "HOME"}
-    assert [variable for variable in given if variable not in scripts and variable not in of_programs] == []
+    assert [variable for variable in given if variable not in VARIABLES and variable not in of_programs] == []
 
 
 def test_volumes_that_are_shared_are_mounted_on_one_node() -> None:
@@ -100,7 +104,7 @@ def test_composition_archives_as_the_cluster_does_and_runs_both_from_one_image()
     assert set(said) == {part for part in container("postgres")["args"] if "=" in part}
     assert services["postgres"]["image"] == services["backup"]["image"] == "bazaruto-postgres:18.0"
     assert {container(name)["image"] for name in (*SCHEDULES, "postgres")} == {"bazaruto-postgres:18.0"}
-    assert ROOT / services["postgres"]["build"] == DOCKERFILE.parent
+    assert services["postgres"]["build"] == {"context": ".", "dockerfile": str(DOCKERFILE.relative_to(ROOT))}
     for name in ("postgres", "backup"):
         assert "wal-archive:/wal-archive" in services[name]["volumes"]
         assert services[name]["user"] == "999:999"  # whom the image gives the folders to
