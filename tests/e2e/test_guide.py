@@ -28,6 +28,7 @@ def test_queries_to_the_database_work(platform: Platform, block: Block) -> None:
             connection.execute(statement.encode()).fetchall()
 
 
+@pytest.mark.usefixtures("buyer")  # a metric of HTTP is there once somebody has asked for something
 def test_queries_to_prometheus_are_of_metrics_that_exist(platform: Platform) -> None:
     known = _metrics(platform)
     for block in blocks_of("promql"):
