@@ -106,11 +106,11 @@ def unpack(stream: IO[bytes], folder: Path) -> None:
         raise BackupError(f"the archive is damaged: {error}") from error
 
 
-def first_wal_of(data: Path) -> str:
+def first_wal_of(data_folder: Path) -> str:
     """The file of the log from which on a copy needs it."""
-    first = _FIRST_WAL.search((data / "backup_label").read_text())
+    first = _FIRST_WAL.search((data_folder / "backup_label").read_text())
     if not first:
-        raise BackupError(f"{data}/backup_label does not say where the log begins")
+        raise BackupError(f"{data_folder}/backup_label does not say where the log begins")
     return first[1]
 
 

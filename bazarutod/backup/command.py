@@ -26,20 +26,20 @@ from libs.config import load
 def back_up(folder: Path, to: Path | None, login: str, as_json: bool) -> None:
     """Back up every service's database of the configuration, or of the platform that runs in `folder`."""
     to = to or Path("backups") / f"backup_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
+    with _exiting_on_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         urls = {name: _url(folder, name, login) for name in SERVICES}
-        made = dumping.back_up(urls, to, tell)
-    _warn(made)
+        backup = dumping.back_up(urls, to, tell)
+    _warn(backup)
     if as_json:
-        _print_json({"folder": str(to.absolute()), **_summary(made)})
+        _print_json({"folder": str(to.absolute()), **_summary(backup)})
     else:
-        _print_content(made)
-        Console().print(f"Backed up {made.rows:,} rows into {to}", soft_wrap=True, highlight=False)
+        _print_content(backup)
+        Console().print(f"Backed up {backup.rows:,} rows into {to}", soft_wrap=True, highlight=False)
 
 
 def restore(backup: Path, folder: Path, server: str, only_check: bool, as_json: bool) -> None:
     """Restore a backup: to the server of a URL, or into the data folder of a platform that does not run."""
-    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
+    with _exiting_on_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         if only_check:
             restored = restoring.check(backup)
         elif server:
@@ -51,13 +51,14 @@ def restore(backup: Path, folder: Path, server: str, only_check: bool, as_json: 
         _print_json({"folder": str(backup.absolute()), "restored": not only_check, **_summary(restored)})
     else:
         _print_content(restored)
-        done = "Every file is whole" if only_check else "Restored and compared"
-        Console().print(f"{done}: {restored.rows:,} rows of {restored.taken_at:%Y-%m-%d %H:%M:%S %Z}", highlight=False)
+        outcome = "Every file is whole" if only_check else "Restored and compared"
+        moment = f"{restored.taken_at:%Y-%m-%d %H:%M:%S %Z}"
+        Console().print(f"{outcome}: {restored.rows:,} rows of {moment}", highlight=False)
 
 
 def run_drill(rows: int, within: float, as_json: bool) -> None:
     """Lose a server and get it back to a moment; ends with 1 when anything differs or it takes too long."""
-    with _told_errors(), progress(Console(stderr=True, highlight=False)) as tell:
+    with _exiting_on_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         report = drill.run(rows, tell)
     if report.recovery_seconds > within:
         report.wrong.append(f"the recovery took {report.recovery_seconds:.1f} s, more than {within:g} s")
@@ -70,8 +71,9 @@ def run_drill(rows: int, within: float, as_json: bool) -> None:
         for step in report.steps:
             table.add_row(step.name, f"{step.seconds:.2f}", step.detail)
         Console(highlight=False).print(table)
-        told = f"Recovered {report.rows:,} rows in {report.recovery_seconds:.1f} s (whole drill {report.seconds:.1f} s)"
-        Console(highlight=False).print(f"{told}. {'; '.join(report.wrong) or 'Nothing is lost, nothing is too much.'}")
+        durations = f"{report.recovery_seconds:.1f} s (whole drill {report.seconds:.1f} s)"
+        outcome = "; ".join(report.wrong) or "Nothing is lost, nothing is too much."
+        Console(highlight=False).print(f"Recovered {report.rows:,} rows in {durations}. {outcome}")
     if report.wrong:
         sys.exit(1)
 
@@ -96,8 +98,8 @@ def _restore_embedded(backup: Path, folder: Path, tell: Tell) -> Manifest:
             finally:
                 server.stop()
     except FolderInUse:
-        told = f"the platform of {folder} is running: stop it first, or name a server with --server"
-        raise BackupError(told) from None
+        reason = f"the platform of {folder} is running: stop it first, or name a server with --server"
+        raise BackupError(reason) from None
 
 
 def _summary(backup: Manifest) -> dict[str, Any]:
@@ -109,8 +111,8 @@ def _summary(backup: Manifest) -> dict[str, Any]:
         }
         for dump in backup.dumps.values()
     }
-    told = {"taken_at": backup.taken_at.isoformat(), "rows": backup.rows, "databases": databases}
-    return {**told, "trial_balance": _balance(backup)}
+    summary = {"taken_at": backup.taken_at.isoformat(), "rows": backup.rows, "databases": databases}
+    return {**summary, "trial_balance": _balance(backup)}
 
 
 def _balance(backup: Manifest) -> Mapping[str, int]:
@@ -133,8 +135,8 @@ def _print_content(backup: Manifest) -> None:
 def _warn(backup: Manifest) -> None:
     """Books that were out of order are kept as they were: the backup may be what mends them."""
     for dump in backup.dumps.values():
-        for told in dump.content.unbalanced():
-            print(f"warning: {dump.database}: {told}", file=sys.stderr)
+        for imbalance in dump.content.unbalanced():
+            print(f"warning: {dump.database}: {imbalance}", file=sys.stderr)
 
 
 def _print_json(value: Mapping[str, Any]) -> None:
@@ -142,7 +144,7 @@ def _print_json(value: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _told_errors() -> Iterator[None]:
+def _exiting_on_errors() -> Iterator[None]:
     try:
         yield
     except (BackupError, embedded.EmbeddedError) as error:

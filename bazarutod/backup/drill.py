@@ -91,9 +91,9 @@ class Drill:
 
     def _step(self, name: str, do: Callable[[], str], *, recovers: bool = False) -> None:
         self._tell(name.capitalize())
-        begun = time.perf_counter()
+        started = time.perf_counter()
         detail = do()
-        self.report.steps.append(Step(name, time.perf_counter() - begun, detail, recovers))
+        self.report.steps.append(Step(name, time.perf_counter() - started, detail, recovers))
 
     def _start(self) -> str:
         self._archive.mkdir()
@@ -230,9 +230,9 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _until(done: Callable[[], bool], otherwise: str) -> None:
+def _until(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not done():
+    while not condition():
         if time.monotonic() > deadline:
             raise BackupError(otherwise)
         time.sleep(0.05)

@@ -35,12 +35,12 @@ def back_up(urls: Mapping[str, str], folder: Path, tell: Tell) -> manifest.Manif
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished.mkdir(mode=0o700)
-        made = _back_up(urls, unfinished, tell)
-        manifest.write(made, unfinished)
+        content = _back_up(urls, unfinished, tell)
+        manifest.write(content, unfinished)
         for path in (*unfinished.iterdir(), unfinished):  # only what is on the disk is a backup
             flush(path)
         unfinished.rename(folder)
-        return made
+        return content
     except OSError as error:
         raise BackupError(f"{folder}: {error.strerror}") from error
     except psycopg.Error as error:
@@ -52,10 +52,10 @@ def back_up(urls: Mapping[str, str], folder: Path, tell: Tell) -> manifest.Manif
 def _back_up(urls: Mapping[str, str], folder: Path, tell: Tell) -> manifest.Manifest:
     with ExitStack() as stack:
         # All moments first, one right after the other: the databases are then as near to one moment as can be.
-        begun = time.monotonic()
+        started = time.monotonic()
         taken_at = datetime.now(UTC)
         snapshots = {service: _snapshot(stack, url) for service, url in urls.items()}
-        spread_ms = round((time.monotonic() - begun) * 1000)
+        spread_ms = round((time.monotonic() - started) * 1000)
         dumps = {}
         for service, (connection, snapshot) in snapshots.items():
             tell(f"Dumping {service}")

@@ -20,9 +20,9 @@ def back_up_config(settings: Settings) -> None:
 
 def back_up_app_data(settings: Settings) -> None:
     """Back up the application's data, without data folders of PostgreSQL: a copy of one in use is worthless."""
-    data = settings.app_data_dir
-    options = ("--exclude-tag-all=PG_VERSION", "-C", data.parent, data.name)
-    _back_up(settings, "app_data", options, f"{data} could not be read")
+    folder = settings.app_data_dir
+    options = ("--exclude-tag-all=PG_VERSION", "-C", folder.parent, folder.name)
+    _back_up(settings, "app_data", options, f"{folder} could not be read")
 
 
 def _back_up(settings: Settings, kind: str, options: tuple[object, ...], failure: str) -> None:

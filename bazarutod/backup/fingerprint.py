@@ -100,20 +100,20 @@ def is_empty(connection: psycopg.Connection) -> bool:
     return single(connection, _ANYTHING) == (0,)
 
 
-def differences(expected: Fingerprint, found: Fingerprint) -> list[str]:
-    """In words, what `found` lacks or has too much; empty when both are the same."""
-    told = [f"table {name} is missing" for name in expected.tables.keys() - found.tables.keys()]
-    told += [f"table {name} should not be there" for name in found.tables.keys() - expected.tables.keys()]
-    for name in expected.tables.keys() & found.tables.keys():
-        before, after = expected.tables[name], found.tables[name]
+def differences(expected: Fingerprint, actual: Fingerprint) -> list[str]:
+    """In words, what `actual` lacks or has too much; empty when both are the same."""
+    deviations = [f"table {name} is missing" for name in expected.tables.keys() - actual.tables.keys()]
+    deviations += [f"table {name} should not be there" for name in actual.tables.keys() - expected.tables.keys()]
+    for name in expected.tables.keys() & actual.tables.keys():
+        before, after = expected.tables[name], actual.tables[name]
         if before.rows != after.rows:
-            told.append(f"table {name} has {after.rows} rows instead of {before.rows}")
+            deviations.append(f"table {name} has {after.rows} rows instead of {before.rows}")
         elif before.checksum != after.checksum:
-            told.append(f"table {name} has the right number of rows and another content")
+            deviations.append(f"table {name} has the right number of rows and another content")
     for name, reached in expected.sequences.items():
         # A sequence goes on outside of transactions: it may be ahead of the moment of the backup, never behind.
-        if found.sequences.get(name, reached - 1) < reached:
-            told.append(f"sequence {name} is behind {reached}: its next number was given out already")
-    if expected.trial_balance != found.trial_balance:
-        told.append("the trial balance is another one")
-    return sorted(told)
+        if actual.sequences.get(name, reached - 1) < reached:
+            deviations.append(f"sequence {name} is behind {reached}: its next number was given out already")
+    if expected.trial_balance != actual.trial_balance:
+        deviations.append("the trial balance is another one")
+    return sorted(deviations)

@@ -24,8 +24,8 @@ _ZONE: Final = re.compile(r"([+-][0-9:]+|Z|UTC)$")
 _SUM: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
-def recover(settings: Settings, copy: Path, archive: Path, moment: str, data: Path) -> None:
-    """Make `data`, from which a server recovers to a moment; without one, to the end of the archive.
+def recover(settings: Settings, copy: Path, archive: Path, moment: str, data_folder: Path) -> None:
+    """Make `data_folder`, from which a server recovers to a moment; without one, to the end of the archive.
 
     `copy` is a base backup or an increment. A moment that the archive does not reach makes the server refuse to start.
     """
@@ -34,50 +34,51 @@ def recover(settings: Settings, copy: Path, archive: Path, moment: str, data: Pa
         raise BackupError(f"there is no archive {archive}")
     if re.search(r"[\"'%]", str(archive)):
         raise BackupError(f"{archive}: quotes and % would be misread by the server")
-    if data.exists() and any(data.iterdir()):
-        raise BackupError(f"{data} is not empty; move the old folder away, do not delete it")
+    if data_folder.exists() and any(data_folder.iterdir()):
+        raise BackupError(f"{data_folder} is not empty; move the old folder away, do not delete it")
     links = base_backups.chain(copy)
     for link in links:
         _check_sums(link)
-    data.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restoring.", dir=data.parent) as work:
-        made = Path(work) / "data"
-        assemble(settings, links, made)
+    data_folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".restoring.", dir=data_folder.parent) as work:
+        unfinished = Path(work) / "data"
+        assemble(settings, links, unfinished)
         # The log must go on without a gap from where the backup began.
-        wal.check(archive, base_backups.first_wal_of(made), made)
-        configure(made, archive, moment)
+        wal.check(archive, base_backups.first_wal_of(unfinished), unfinished)
+        configure(unfinished, archive, moment)
         if os.geteuid() == 0:
-            _give(made, settings.pg_owner)
-        if data.exists():
-            data.rmdir()
-        made.rename(data)
-    print(f"{data} recovers {f'to {moment} ' if moment else ''}when the server is started on it", file=sys.stderr)
+            _give(unfinished, settings.pg_owner)
+        if data_folder.exists():
+            data_folder.rmdir()
+        unfinished.rename(data_folder)
+    target = f"to {moment} " if moment else ""
+    print(f"{data_folder} recovers {target}when the server is started on it", file=sys.stderr)
 
 
-def assemble(settings: Settings, links: Sequence[Path], data: Path) -> None:
-    """Unpack a full copy and the increments on it, hold each against its manifest, and combine them into `data`."""
+def assemble(settings: Settings, links: Sequence[Path], data_folder: Path) -> None:
+    """Unpack a full copy and the increments on it, hold each to its manifest, and combine them into one."""
     if len(links) == 1:
-        _unpack(settings, links[0], data)
+        _unpack(settings, links[0], data_folder)
     else:
-        parts = [data.with_name(f"{data.name}.{number}") for number in range(len(links))]
+        parts = [data_folder.with_name(f"{data_folder.name}.{number}") for number in range(len(links))]
         for link, part in zip(links, parts, strict=True):
             _unpack(settings, link, part)
         failure = f"{links[-1]} and what it builds on do not fit together; nothing was changed"
-        programs.call(programs.program("pg_combinebackup"), f"--output={data}", *parts, failure=failure)
-        base_backups.check_manifest(data, data / base_backups.MANIFEST, failure)
+        programs.call(programs.program("pg_combinebackup"), f"--output={data_folder}", *parts, failure=failure)
+        base_backups.check_manifest(data_folder, data_folder / base_backups.MANIFEST, failure)
         for part in parts:
             shutil.rmtree(part)
-    (data / base_backups.MANIFEST).unlink()
+    (data_folder / base_backups.MANIFEST).unlink()
 
 
-def configure(data: Path, archive: Path, moment: str) -> None:
+def configure(data_folder: Path, archive: Path, moment: str) -> None:
     """Have the server of a data folder fetch its log from the archive up to a moment, and take writes then."""
     target = f"recovery_target_time = '{moment}'\n" if moment else ""
-    with (data / "postgresql.auto.conf").open("a") as configuration:
+    with (data_folder / "postgresql.auto.conf").open("a") as configuration:
         configuration.write(f'restore_command = \'cp "{archive}/%f" "%p"\'\n')
         configuration.write(f"recovery_target_action = 'promote'\n{target}")
-    (data / "recovery.signal").touch()
-    data.chmod(0o700)
+    (data_folder / "recovery.signal").touch()
+    data_folder.chmod(0o700)
 
 
 def check_moment(moment: str) -> None:
@@ -94,12 +95,12 @@ def check_moment(moment: str) -> None:
         raise BackupError(f"{moment} is no moment") from None
 
 
-def _give(data: Path, owner: str) -> None:
+def _give(data_folder: Path, owner: str) -> None:
     try:
         user = pwd.getpwnam(owner)
     except KeyError:
         raise BackupError(f"there is no user {owner}; PG_OWNER says who runs the server") from None
-    for path in (data, *data.rglob("*")):
+    for path in (data_folder, *data_folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
@@ -116,17 +117,17 @@ def _has_sum(file: Path, expected: str) -> bool:
     return file.is_file() and sha256(file) == expected
 
 
-def _unpack(settings: Settings, copy: Path, data: Path) -> None:
-    for name, folder in (("base.tar.gz", data), ("pg_wal.tar.gz", data / "pg_wal")):
+def _unpack(settings: Settings, copy: Path, data_folder: Path) -> None:
+    for name, folder in (("base.tar.gz", data_folder), ("pg_wal.tar.gz", data_folder / "pg_wal")):
         try:
             with sealing.opened(settings, _part(copy, name)) as stream:
                 base_backups.unpack(stream, folder)
         except BackupError as error:
             raise BackupError(f"{copy / name} cannot be unpacked: {error}; nothing was changed") from error
-    manifest = data / base_backups.MANIFEST
+    manifest = data_folder / base_backups.MANIFEST
     with sealing.opened(settings, _part(copy, base_backups.MANIFEST)) as stream:
         manifest.write_bytes(stream.read())
-    base_backups.check_manifest(data, manifest, f"{copy} is not what its manifest says; nothing was changed")
+    base_backups.check_manifest(data_folder, manifest, f"{copy} is not what its manifest says; nothing was changed")
 
 
 def _part(copy: Path, name: str) -> Path:

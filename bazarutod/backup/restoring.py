@@ -108,8 +108,8 @@ def _temporary_databases(server: psycopg.Connection, backup: Manifest) -> Iterat
 def _restore(dump: Dump, file: Path, url: str, jobs: int) -> None:
     options = ("--exit-on-error", "--no-password", f"--jobs={jobs}", f"--dbname={_name(url)}")
     programs.run("pg_restore", *options, file, url=url)
-    if told := compare(dump, url):
-        raise BackupError(f"{dump.database} is not what was backed up: {'; '.join(told)}. It was dropped again.")
+    if deviations := compare(dump, url):
+        raise BackupError(f"{dump.database} is not what was backed up: {'; '.join(deviations)}. It was dropped again.")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET client_min_messages = error")  # system tables that only their owner may analyze
         connection.execute("ANALYZE")
@@ -121,9 +121,9 @@ def _give_names(server: psycopg.Connection, backup: Manifest) -> None:
     The server does not rename several in one transaction. So the empty ones are set aside first, which it refuses for
     one that somebody is connected to; then every name goes back to where it was.
     """
-    wanted = [dump.database for dump in backup.dumps.values()]
-    empty = [name for name in wanted if _exists(server, name)]
-    moves = [(name, name + _ASIDE) for name in empty] + [(name + _SUFFIX, name) for name in wanted]
+    names = [dump.database for dump in backup.dumps.values()]
+    empty = [name for name in names if _exists(server, name)]
+    moves = [(name, name + _ASIDE) for name in empty] + [(name + _SUFFIX, name) for name in names]
     moved: list[tuple[str, str]] = []
     try:
         for old, new in moves:

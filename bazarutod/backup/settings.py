@@ -66,10 +66,10 @@ VARIABLES: Final = frozenset(name.upper() for name in Settings.model_fields)
 
 def load() -> Settings:
     """The settings in the environment. An empty variable is one that is not set."""
-    given = {name: os.environ.get(name.upper()) for name in Settings.model_fields}
+    variables = {name: os.environ.get(name.upper()) for name in Settings.model_fields}
     try:
         return Settings.model_validate(
-            {name: value for name, value in given.items() if value or (name == _NOWHERE and value is not None)}
+            {name: value for name, value in variables.items() if value or (name == _NOWHERE and value is not None)}
         )
     except ValidationError as error:
         problems = [f"{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]

@@ -11,12 +11,12 @@ from bazarutod.backup import BackupError, programs
 _FILE: Final = re.compile(r"[0-9A-F]{24}")  # timeline, log, segment: eight digits each
 
 
-def check(archive: Path, first: str, data: Path) -> None:
+def check(archive: Path, first: str, data_folder: Path) -> None:
     """See that no file of a timeline is missing or cut off, from `first` to the last one of the archive.
 
-    What a backup brought along, in `data`, need not be in the archive.
+    What a backup brought along, in `data_folder`, need not be in the archive.
     """
-    size = _segment_size(data)
+    size = _segment_size(data_folder)
     names = {path.name for path in archive.iterdir() if _FILE.fullmatch(path.name) and path.name[:8] == first[:8]}
     if not names:
         return
@@ -26,7 +26,7 @@ def check(archive: Path, first: str, data: Path) -> None:
         if name in names:
             if (archive / name).stat().st_size != size:
                 raise BackupError(f"{archive / name} is cut off; nothing was changed")
-        elif not (data / "pg_wal" / name).is_file():
+        elif not (data_folder / "pg_wal" / name).is_file():
             raise BackupError(f"the archive has a gap: {name} is missing, and {last} is there; nothing was changed")
 
 
@@ -40,9 +40,9 @@ def _number(name: str, per_log: int) -> int:
     return int(name[8:16], 16) * per_log + int(name[16:], 16)
 
 
-def _segment_size(data: Path) -> int:
-    printed = programs.run("pg_controldata", data)
+def _segment_size(data_folder: Path) -> int:
+    printed = programs.run("pg_controldata", data_folder)
     size = re.search(r"^Bytes per WAL segment: *(\d+)$", printed, re.MULTILINE)
     if not size:
-        raise BackupError(f"{data} is no data folder: {printed}")
+        raise BackupError(f"{data_folder} is no data folder: {printed}")
     return int(size[1])

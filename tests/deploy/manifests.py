@@ -22,9 +22,9 @@ def rendered(overlay: str) -> str:
 
 @cache
 def _read(overlay: str) -> dict[tuple[str, str], Manifest]:
-    found = [manifest for manifest in yaml.load_all(rendered(overlay), Loader=yaml.CSafeLoader) if manifest]
-    named = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in found}
-    assert len(named) == len(found)
+    documents = [manifest for manifest in yaml.load_all(rendered(overlay), Loader=yaml.CSafeLoader) if manifest]
+    named = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in documents}
+    assert len(named) == len(documents)
     return named
 
 
@@ -35,16 +35,16 @@ def manifests(overlay: str) -> dict[tuple[str, str], Manifest]:
 
 def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
     """The manifests of one kind, by name."""
-    return {name: manifest for (found, name), manifest in manifests(overlay).items() if found == kind}
+    return {name: manifest for (manifest_kind, name), manifest in manifests(overlay).items() if manifest_kind == kind}
 
 
 def pods(overlay: str) -> dict[str, Manifest]:
     """The pod templates of everything that runs, by name."""
     kinds = ("Deployment", "StatefulSet", "Job")
-    found = {name: m["spec"]["template"] for (kind, name), m in manifests(overlay).items() if kind in kinds}
+    templates = {name: m["spec"]["template"] for (kind, name), m in manifests(overlay).items() if kind in kinds}
     for name, schedule in of_kind(overlay, "CronJob").items():
-        found[name] = schedule["spec"]["jobTemplate"]["spec"]["template"]
-    return found
+        templates[name] = schedule["spec"]["jobTemplate"]["spec"]["template"]
+    return templates
 
 
 def deployment_name(process: str) -> str:

@@ -10,12 +10,12 @@ def chooses(query: dict[str, Any], line: dict[str, Any]) -> bool:
     ((kind, body),) = query.items()
     if kind == "bool":
         return all(chooses(part, line) for part in body["must"])
-    ((field, wanted),) = body.items()
+    ((field, criterion),) = body.items()
     if kind == "term":
-        return bool(line.get(field) == wanted)
+        return bool(line.get(field) == criterion)
     assert kind == "range"
     value = line.get(field)
-    return isinstance(value, int | float) and value >= wanted["gte"]
+    return isinstance(value, int | float) and value >= criterion["gte"]
 
 
 def as_jq(query: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def as_jq(query: dict[str, Any]) -> str:
     ((kind, body),) = query.items()
     if kind == "bool":
         return " and ".join(f"({as_jq(part)})" for part in body["must"])
-    ((field, wanted),) = body.items()
+    ((field, criterion),) = body.items()
     if kind == "term":
-        return f'.{field} == "{wanted}"'
-    return f'(.{field} | type) == "number" and .{field} >= {wanted["gte"]}'
+        return f'.{field} == "{criterion}"'
+    return f'(.{field} | type) == "number" and .{field} >= {criterion["gte"]}'

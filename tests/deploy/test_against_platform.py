@@ -207,12 +207,12 @@ def chosen_by_jq(platform: Platform, name: str) -> int:
     """How many lines of all logs a query chooses; jq and the query must agree on each line."""
     query = json.loads((DEPLOY / "logging" / "kibana" / f"{name}.json").read_text())["query"]
     lines = "".join(platform.log(process.name) for process in PROCESSES)
-    told = subprocess.run(
+    completed = subprocess.run(
         [program("jq"), "-c", f"select({as_jq(query)})"], input=lines, capture_output=True, text=True, check=True
     )
-    found = [json.loads(line) for line in told.stdout.splitlines()]
-    assert found == [line for line in map(json.loads, lines.splitlines()) if chooses(query, line)]
-    return len(found)
+    chosen_lines = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert chosen_lines == [line for line in map(json.loads, lines.splitlines()) if chooses(query, line)]
+    return len(chosen_lines)
 
 
 def ended(script: Path, asks_with: str, url: str) -> subprocess.CompletedProcess[str]:

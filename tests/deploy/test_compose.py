@@ -134,8 +134,8 @@ def test_gateway_finds_what_workers_remember(monkeypatch: pytest.MonkeyPatch) ->
 def test_prometheus_fetches_from_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(DEPLOY / "docker" / "config.yaml", monkeypatch)
     targets = yaml.safe_load((DEPLOY / "docker" / "targets" / "bazaruto.yml").read_text())
-    found = {target["labels"]["process"]: target["targets"] for target in targets}
-    assert found == {process.name: [where_metrics_are(process, settings)] for process in PROCESSES}
+    targets_by_process = {target["labels"]["process"]: target["targets"] for target in targets}
+    assert targets_by_process == {process.name: [where_metrics_are(process, settings)] for process in PROCESSES}
 
 
 def where_metrics_are(process: Process, settings: Any) -> str:
@@ -166,8 +166,8 @@ def test_letters_are_sent_when_a_server_is_named(
 
 def resolved(text: str, **variables: str) -> str:
     """Text as compose reads it, with these variables set and no others."""
-    text = re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda found: found[2] if variables.get(found[1]) else "", text)
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1]) or found[2], text)
+    text = re.sub(r"\$\{(\w+):\+([^}]*)\}", lambda match: match[2] if variables.get(match[1]) else "", text)
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda match: variables.get(match[1]) or match[2], text)
 
 
 def test_grafana_shows_every_dashboard_from_a_source_that_it_has() -> None:

@@ -67,8 +67,8 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_checkov_finds_nothing_in_the_dockerfile() -> None:
     configuration = DEPLOY / "checkov.yaml"
-    told = run("checkov", "--config-file", configuration, "--framework", "dockerfile", "--file", DOCKERFILE)
-    assert "Failed checks: 0" in told
+    report = run("checkov", "--config-file", configuration, "--framework", "dockerfile", "--file", DOCKERFILE)
+    assert "Failed checks: 0" in report
 
 
 @pytest.mark.timeout(900)
@@ -111,6 +111,6 @@ def test_image_is_built_without_a_registry_and_runs(tmp_path: Path) -> None:
 
 def locked_version() -> str:
     """The version that the project has."""
-    found = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert found
-    return found[1]
+    match = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert match
+    return match[1]

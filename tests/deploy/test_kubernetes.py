@@ -37,24 +37,24 @@ def test_manifests_hold_no_field_that_kubernetes_does_not_know(overlay: str, ver
 def test_checkov_finds_nothing_in_the_manifests(overlay: str, tmp_path: Path) -> None:
     path = tmp_path / "manifests.yaml"
     path.write_text(rendered(overlay))
-    told = run("checkov", "--config-file", DEPLOY / "checkov.yaml", "--framework", "kubernetes", "--file", path)
-    assert "Failed checks: 0" in told
+    report = run("checkov", "--config-file", DEPLOY / "checkov.yaml", "--framework", "kubernetes", "--file", path)
+    assert "Failed checks: 0" in report
 
 
 @in_every_overlay
 def test_everything_is_in_the_namespace_and_the_namespace_takes_confined_pods_only(overlay: str) -> None:
-    found = manifests(overlay)
-    assert {m["metadata"].get("namespace") for (kind, _), m in found.items() if kind != "Namespace"} == {"bazaruto"}
-    labels = found["Namespace", "bazaruto"]["metadata"]["labels"]
+    objects = manifests(overlay)
+    assert {m["metadata"].get("namespace") for (kind, _), m in objects.items() if kind != "Namespace"} == {"bazaruto"}
+    labels = objects["Namespace", "bazaruto"]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @in_every_overlay
 def test_every_process_is_a_deployment_of_its_own(overlay: str) -> None:
-    wanted = {deployment_name(process.name) for process in PROCESSES}
-    wanted |= {"redis", "redis-exporter", "postgres-exporter"}
-    wanted |= set() if overlay == "development" else {"backup-metrics"}
-    assert of_kind(overlay, "Deployment").keys() == wanted
+    deployments = {deployment_name(process.name) for process in PROCESSES}
+    deployments |= {"redis", "redis-exporter", "postgres-exporter"}
+    deployments |= set() if overlay == "development" else {"backup-metrics"}
+    assert of_kind(overlay, "Deployment").keys() == deployments
     assert of_kind(overlay, "StatefulSet").keys() == {"postgres"}
 
 
@@ -119,9 +119,9 @@ def test_time_to_end_covers_the_drain_the_calls_and_the_jobs(monkeypatch: pytest
 
 
 def test_autoscalers_look_at_seventy_per_cent_of_the_processor() -> None:
-    found = of_kind("production", "HorizontalPodAutoscaler")
-    assert found.keys() == {"bazaruto", *SERVICES}
-    for name, scaler in found.items():
+    autoscalers = of_kind("production", "HorizontalPodAutoscaler")
+    assert autoscalers.keys() == {"bazaruto", *SERVICES}
+    for name, scaler in autoscalers.items():
         assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
         (metric,) = scaler["spec"]["metrics"]
         assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
@@ -262,17 +262,17 @@ def environment_of(name: str) -> dict[str, str]:
 
 def test_base_and_composition_configure_the_same_but_for_places() -> None:
     def flat(path: Path) -> dict[str, object]:
-        found: dict[str, object] = {}
+        settings_by_path: dict[str, object] = {}
 
         def walk(prefix: str, value: object) -> None:
             if isinstance(value, dict):
                 for key, inner in value.items():
                     walk(f"{prefix}.{key}", inner)
             else:
-                found[prefix[1:]] = value
+                settings_by_path[prefix[1:]] = value
 
         walk("", yaml.safe_load(path.read_text()))
-        return found
+        return settings_by_path
 
     one, other = flat(DEPLOY / "docker" / "config.yaml"), flat(DEPLOY / "kubernetes" / "base" / "config.yaml")
     differing = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}

@@ -18,8 +18,8 @@ Edge = tuple[str, str, int]
 
 def labels() -> dict[str, dict[str, str]]:
     """The labels of every pod, by component."""
-    found = [template["metadata"]["labels"] for template in pods(OVERLAY).values()]
-    return {pod[COMPONENT]: pod for pod in found}
+    pod_labels = [template["metadata"]["labels"] for template in pods(OVERLAY).values()]
+    return {pod[COMPONENT]: pod for pod in pod_labels}
 
 
 def matches(selector: dict[str, Any], pod: dict[str, str]) -> bool:
@@ -27,13 +27,13 @@ def matches(selector: dict[str, Any], pod: dict[str, str]) -> bool:
     for rule in selector.get("matchExpressions", []):
         if (pod.get(rule["key"]) in rule["values"]) != (rule["operator"] == "In"):
             return False
-    wanted: dict[str, str] = selector.get("matchLabels", {})
-    return wanted.items() <= pod.items()
+    match_labels: dict[str, str] = selector.get("matchLabels", {})
+    return match_labels.items() <= pod.items()
 
 
 def edges(direction: str) -> set[Edge]:
     """Who may reach whom on which port, as the policies of one direction say: (from, to, port)."""
-    found: set[Edge] = set()
+    allowed_edges: set[Edge] = set()
     known = labels()
     peers, rules = ("from", "ingress") if direction == "Ingress" else ("to", "egress")
     for policy in of_kind(OVERLAY, "NetworkPolicy").values():
@@ -48,25 +48,25 @@ def edges(direction: str) -> set[Edge]:
                     for other in there:
                         for port in rule["ports"]:
                             pair = (other, one) if direction == "Ingress" else (one, other)
-                            found.add((*pair, port["port"]))
-    return found
+                            allowed_edges.add((*pair, port["port"]))
+    return allowed_edges
 
 
 def documented() -> set[Edge]:
     """The calls of the table, and the databases."""
-    found = {
+    calls = {
         (caller, callee, int(defaults().services[callee].listen.rpartition(":")[2]))
         for caller, callees in CALLS.items()
         for callee in callees
     }
-    found |= {(process.name, "postgres", 5432) for process in PROCESSES if process.name != "gateway"}
-    found |= {("migrate", "postgres", 5432)}
+    calls |= {(process.name, "postgres", 5432) for process in PROCESSES if process.name != "gateway"}
+    calls |= {("migrate", "postgres", 5432)}
     # /ops of the gateway reads what workers remember, beside their metrics.
     for service, listens in defaults().services.items():
-        found.add(("gateway", f"{service}-worker", int(listens.worker_metrics.rpartition(":")[2])))
-    found |= {("backup", "postgres", 5432), ("postgres-exporter", "postgres", 5432), ("redis-exporter", "redis", 6379)}
+        calls.add(("gateway", f"{service}-worker", int(listens.worker_metrics.rpartition(":")[2])))
+    calls |= {("backup", "postgres", 5432), ("postgres-exporter", "postgres", 5432), ("redis-exporter", "redis", 6379)}
     # The cache of users, and the health of the gateway; jobs of users need neither.
-    return found | {(name, "redis", 6379) for name in ("gateway", "users")}
+    return calls | {(name, "redis", 6379) for name in ("gateway", "users")}
 
 
 def test_what_may_be_sent_is_the_documented_call_graph() -> None:

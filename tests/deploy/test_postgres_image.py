@@ -31,8 +31,8 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_checkov_finds_nothing() -> None:
     configuration = DEPLOY / "checkov.yaml"
-    told = run("checkov", "--config-file", configuration, "--framework", "dockerfile", "--file", DOCKERFILE)
-    assert "Failed checks: 0" in told
+    report = run("checkov", "--config-file", configuration, "--framework", "dockerfile", "--file", DOCKERFILE)
+    assert "Failed checks: 0" in report
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_image_dumps_seals_and_uploads_as_a_pod_would(image: str, store_of_backu
             assert run("buildah", *STORE, *inside, "id", "-u").strip() == "999"
             for folder in ("/backups", "/wal-archive"):
                 assert run("buildah", *STORE, *inside, "stat", "-c", "%U %a", folder).split() == ["UNKNOWN", "700"]
-            told = run("buildah", *STORE, *inside, f"{INSTALLED}/backup.sh")
+            output = run("buildah", *STORE, *inside, f"{INSTALLED}/backup.sh")
         finally:
             run("buildah", *STORE, "rm", container)
-        assert told.count("wrote ") == len(SERVICES) + 1
+        assert output.count("wrote ") == len(SERVICES) + 1
         listing = httpx.get(f"{store_of_backups}/{BUCKET}").text
         assert listing.count(".sql.gz.age</Key>") == len(SERVICES) + 1
         assert (installed.backups / "bazaruto_backup_dump.prom").exists()

@@ -46,8 +46,8 @@ def test_systemd_has_nothing_to_remark(machine: Path, unit: str) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_unit_exposes_little(machine: Path, unit: str) -> None:
-    told = run("systemd-analyze", "security", "--no-pager", "--offline=yes", f"--root={machine}", unit)
-    exposure = re.search(r"Overall exposure level for .*: (\d+\.\d+)", told)
+    report = run("systemd-analyze", "security", "--no-pager", "--offline=yes", f"--root={machine}", unit)
+    exposure = re.search(r"Overall exposure level for .*: (\d+\.\d+)", report)
     assert exposure
     assert float(exposure[1]) <= 3
 
@@ -93,8 +93,8 @@ def test_unit_of_a_backup_exposes_little(script: str, machine: Path) -> None:
     for path in (DEPLOY / "backup").glob("*.service"):
         shutil.copy(path, machine / "etc/systemd/system")
     unit = f"backup-bazaruto@{script}.service"
-    told = run("systemd-analyze", "security", "--no-pager", "--offline=yes", f"--root={machine}", unit)
-    exposure = re.search(r"Overall exposure level for .*: (\d+\.\d+)", told)
+    report = run("systemd-analyze", "security", "--no-pager", "--offline=yes", f"--root={machine}", unit)
+    exposure = re.search(r"Overall exposure level for .*: (\d+\.\d+)", report)
     assert exposure
     assert float(exposure[1]) <= 3
     assert (DEPLOY / "backup" / f"{script}.sh").stat().st_mode & 0o111

@@ -102,9 +102,9 @@ def test_fault_in_a_servicer_tells_nothing_but_the_trace_id(stub: rpc_pb.PolicyS
     assert failed.value.code() is grpc.StatusCode.INTERNAL
     status = status_of(failed.value)
     assert b"42" not in status.SerializeToString().replace(TRACE.encode(), b"")
-    told = error_details_pb2.RequestInfo()
-    assert any(detail.Unpack(told) for detail in status.details)
-    assert told.request_id == TRACE
+    request_info = error_details_pb2.RequestInfo()
+    assert any(detail.Unpack(request_info) for detail in status.details)
+    assert request_info.request_id == TRACE
 
 
 def test_call_with_too_little_time_left_is_not_begun(stub: rpc_pb.PolicyServiceStub, people: People) -> None:

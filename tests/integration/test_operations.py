@@ -60,21 +60,21 @@ def test_report_tells_of_queues_workers_and_pool_as_the_database_has_them(
             )
         connection.execute("INSERT INTO paused_queues (queue) VALUES ('mailers')")
         connection.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '7 s')")
-    found = report()
-    assert [queue.name for queue in found.queues] == list(QUEUES)
-    queues = {queue.name: queue for queue in found.queues}
+    service_report = report()
+    assert [queue.name for queue in service_report.queues] == list(QUEUES)
+    queues = {queue.name: queue for queue in service_report.queues}
     assert (queues["payments"].pending, queues["payments"].failed) == (2, 1)
     assert [name for name, queue in queues.items() if queue.paused] == ["mailers"]
-    assert [worker.silence.seconds for worker in found.workers] == [7]
-    assert (found.service, found.pool.max) == ("policies", 10)
-    assert found.database_response_time.ToMicroseconds() > 0
+    assert [worker.silence.seconds for worker in service_report.workers] == [7]
+    assert (service_report.service, service_report.pool.max) == ("policies", 10)
+    assert service_report.database_response_time.ToMicroseconds() > 0
 
 
 def test_report_tells_of_errors_that_the_process_has_logged(report: Callable[..., pb.ServiceReport]) -> None:
     line = {"timestamp": "2026-01-01T00:00:00.000Z", "component": "policies", "level": "error", "message": "it broke"}
     recent.remember_line({**line, "exception": "ZeroDivisionError", "trace_id": "0" * 31 + "1"})
-    told = report().errors[-1]
-    assert (told.message, told.cause, told.trace_id) == ("it broke", "ZeroDivisionError", "0" * 31 + "1")
+    error = report().errors[-1]
+    assert (error.message, error.cause, error.trace_id) == ("it broke", "ZeroDivisionError", "0" * 31 + "1")
 
 
 def test_without_its_database_a_service_still_tells_the_rest(
@@ -82,9 +82,9 @@ def test_without_its_database_a_service_still_tells_the_rest(
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     channel = start_server("policies", nowhere, lambda server, database, settings: None)
-    found = rpc_pb.OperationsServiceStub(channel).GetServiceReport(
+    service_report = rpc_pb.OperationsServiceStub(channel).GetServiceReport(
         pb.GetServiceReportRequest(), metadata=people.service("gateway").metadata(), timeout=3
     )
-    assert found.database_error
-    assert not found.HasField("database_response_time")
-    assert (found.service, len(found.queues)) == ("policies", 0)
+    assert service_report.database_error
+    assert not service_report.HasField("database_response_time")
+    assert (service_report.service, len(service_report.queues)) == ("policies", 0)

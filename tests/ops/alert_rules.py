@@ -37,9 +37,9 @@ def alerts() -> list[dict[str, Any]]:
 
 def duration(text: str) -> timedelta:
     """A duration as Prometheus writes it: `90m`."""
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    assert found, f"{text!r} is no duration"
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    assert match, f"{text!r} is no duration"
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Case:
         waiting: list[dict[str, Any]] = []
         if wait:
             waiting = [{"eval_time": _text(fires_at - _MINUTE), "alertname": self.name, "exp_alerts": []}]
-        told = [
+        expected_alerts = [
             {
                 "exp_labels": alert["labels"],
                 "exp_annotations": {
@@ -81,7 +81,7 @@ class Case:
             "input_series": _series(self.fires),
             "alert_rule_test": [
                 *waiting,
-                {"eval_time": _text(fires_at), "alertname": self.name, "exp_alerts": told},
+                {"eval_time": _text(fires_at), "alertname": self.name, "exp_alerts": expected_alerts},
             ],
             "promql_expr_test": [
                 {
@@ -111,16 +111,16 @@ class Case:
 
 def cases() -> list[Case]:
     """Every case of the folder, with the rule that it is about."""
-    found = []
+    all_cases = []
     for path in sorted(CASES.glob("*.yml")):
         for entry in yaml.safe_load(path.read_text()):
             which = entry.get("which", {}).items()
             rule = [r for r in alerts() if r["alert"] == entry["alert"] and which <= r["labels"].items()]
             assert len(rule) == 1, f"{path.name}: {entry['alert']} {dict(which)} names {len(rule)} rules"
-            found.append(
+            all_cases.append(
                 Case(rule[0], duration(entry["since"]), entry["fires"], entry.get("silent"), entry["expected"])
             )
-    return found
+    return all_cases
 
 
 def _series(values: dict[str, str]) -> list[dict[str, str]]:

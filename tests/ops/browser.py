@@ -45,9 +45,9 @@ class Page:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        found = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        evaluation = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in evaluation, evaluation
+        return evaluation["result"].get("value")
 
     def wait(self, condition: str, seconds: float = _PATIENCE) -> None:
         """Until an expression is true."""
@@ -95,13 +95,13 @@ class Page:
         return dict(json.loads(line))
 
     def _note(self, event: dict[str, Any]) -> None:
-        told = event.get("params", {})
-        if event.get("method") == "Log.entryAdded" and told["entry"]["level"] == "error":
-            self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+        params = event.get("params", {})
+        if event.get("method") == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.complaints.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif event.get("method") == "Runtime.exceptionThrown":
-            self.complaints.append(str(told["exceptionDetails"]))
+            self.complaints.append(str(params["exceptionDetails"]))
         elif event.get("method") == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            self.requests.append(params["request"]["url"])
 
 
 @contextmanager

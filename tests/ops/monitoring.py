@@ -52,8 +52,8 @@ class Monitoring:
 
     def value(self, expression: str) -> float | None:
         """The one value of an expression; None when there is none yet."""
-        found = self.query(expression)
-        return float(found[0]["value"][1]) if found else None
+        samples = self.query(expression)
+        return float(samples[0]["value"][1]) if samples else None
 
     def names(self) -> set[str]:
         """The names of all metrics that Prometheus has."""
@@ -71,8 +71,8 @@ class Monitoring:
     def firing(self, name: str, **labels: str) -> list[dict[str, Any]]:
         """The alerts of that name that fire now."""
         alerts = httpx.get(f"{self.prometheus}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
-        wanted = {"alertname": name, **labels}.items()
-        return [alert for alert in alerts if alert["state"] == "firing" and wanted <= alert["labels"].items()]
+        selector = {"alertname": name, **labels}.items()
+        return [alert for alert in alerts if alert["state"] == "firing" and selector <= alert["labels"].items()]
 
     def wait_firing(self, name: str, **labels: str) -> dict[str, Any]:
         """The alert, as soon as it fires."""
@@ -84,11 +84,11 @@ class Monitoring:
         wait_until(lambda: not self.firing(name, **labels), f"{name} still fires")
 
 
-def wait_until(ready: Callable[[], bool], told: str | Callable[[], str], seconds: float = _PATIENCE) -> None:
-    """Look again and again; the test fails with `told` when it takes too long."""
+def wait_until(ready: Callable[[], bool], message: str | Callable[[], str], seconds: float = _PATIENCE) -> None:
+    """Look again and again; the test fails with `message` when it takes too long."""
     deadline = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < deadline, told if isinstance(told, str) else told()
+        assert time.monotonic() < deadline, message if isinstance(message, str) else message()
         time.sleep(0.2)
 
 
@@ -215,14 +215,14 @@ def _metrics_address(platform: Platform, name: str) -> str:
 
 def _write_alertmanager(folder: Path, inbox: Inbox) -> None:
     config = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
-    told = config["global"]
+    global_config = config["global"]
     (folder / "slack_api_url").write_text(f"http://127.0.0.1:{inbox.http_port}/slack")
     (folder / "pager_routing_key").write_text("a key of this run")
-    told["slack_api_url_file"] = str(folder / "slack_api_url")
-    told["pagerduty_url"] = f"http://127.0.0.1:{inbox.http_port}/page"
-    told["smtp_smarthost"] = f"127.0.0.1:{inbox.smtp_port}"
-    told["smtp_require_tls"] = False
-    del told["smtp_auth_username"], told["smtp_auth_password_file"]
+    global_config["slack_api_url_file"] = str(folder / "slack_api_url")
+    global_config["pagerduty_url"] = f"http://127.0.0.1:{inbox.http_port}/page"
+    global_config["smtp_smarthost"] = f"127.0.0.1:{inbox.smtp_port}"
+    global_config["smtp_require_tls"] = False
+    del global_config["smtp_auth_username"], global_config["smtp_auth_password_file"]
     for receiver in config["receivers"]:
         for pager in receiver.get("pagerduty_configs", ()):
             pager["routing_key_file"] = str(folder / "pager_routing_key")

@@ -120,7 +120,7 @@ def test_payment_whose_outcome_nobody_knows_is_told_until_the_provider_is_asked(
         waiting = [job for (job,) in jobs]
         operating.cancel(connection, ids=waiting)
         operating.retry(connection, ids=waiting)
-    buyer.wait(f"/v1/payments/{paid['paymentId']}", lambda found: found["state"] == "STATE_SUCCEEDED")
+    buyer.wait(f"/v1/payments/{paid['paymentId']}", lambda payment: payment["state"] == "STATE_SUCCEEDED")
     monitoring.wait_over("PaymentUnknownStuck")
     late = 'slo:events_bad:rate5m{slo="payment_finality"}'
     wait_until(lambda: (monitoring.value(late) or 0) > 0, "an end after twenty minutes counted as good")

@@ -166,12 +166,12 @@ def _standby(platform: Platform) -> Iterator[embedded.Server]:
 def _receiver_of(standby: embedded.Server) -> int:
     """The process of the standby that takes the log."""
 
-    def found() -> list[tuple[int]]:
+    def receivers() -> list[tuple[int]]:
         with psycopg.connect(standby.url("postgres"), autocommit=True) as connection:
             return connection.execute("SELECT pid FROM pg_stat_wal_receiver").fetchall()
 
-    wait_until(lambda: bool(found()), "the standby follows nobody")
-    return found()[0][0]
+    wait_until(lambda: bool(receivers()), "the standby follows nobody")
+    return receivers()[0][0]
 
 
 def _written(connection: psycopg.Connection) -> bool:

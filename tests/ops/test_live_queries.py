@@ -59,8 +59,8 @@ def load(platform: Platform, monitoring: Monitoring) -> Iterator[Buyer]:
 )
 @pytest.mark.usefixtures("load")
 def test_query_of_the_guide_is_answered(monitoring: Monitoring, name: str, query: str) -> None:
-    told = run("promtool", "query", "instant", monitoring.prometheus, query)
-    assert "=>" in told, f"{name}: no answer"
+    answer = run("promtool", "query", "instant", monitoring.prometheus, query)
+    assert "=>" in answer, f"{name}: no answer"
 
 
 @pytest.mark.usefixtures("load")
@@ -86,11 +86,11 @@ def test_every_target_answers(monitoring: Monitoring, platform: Platform) -> Non
     answered = "count(max_over_time(up[5m]) == 1 and on (job, instance) up)"
     expected = len(PROCESSES) + len(("postgres", "redis", "node", "prometheus", "alertmanager"))
 
-    def told() -> str:
+    def diagnosis() -> str:
         ends = (platform.supervisor.tail(process.name) for process in platform.supervisor.dead())
         return "\n".join((monitoring.unanswered(), *ends))
 
-    wait_until(lambda: monitoring.value(answered) == expected, told)
+    wait_until(lambda: monitoring.value(answered) == expected, diagnosis)
 
 
 @pytest.mark.usefixtures("load")
@@ -105,11 +105,11 @@ def test_reads_of_one_user_mostly_hit_the_cache(monitoring: Monitoring) -> None:
 
 @pytest.mark.usefixtures("load")
 def test_quotes_are_drawn_by_product_and_outcome(monitoring: Monitoring) -> None:
-    (drawn,) = (found for found in expressions() if found.panel == "Quotes by Product and Outcome")
+    (drawn,) = (expression for expression in expressions() if expression.panel == "Quotes by Product and Outcome")
     risen = {
-        (found["metric"]["product_type"], found["metric"]["outcome"])
-        for found in monitoring.query(drawn.text)
-        if float(found["value"][1]) > 0
+        (sample["metric"]["product_type"], sample["metric"]["outcome"])
+        for sample in monitoring.query(drawn.text)
+        if float(sample["value"][1]) > 0
     }
     assert risen >= {("motor", "approved"), ("motor", "referred"), ("motor", "declined")}
 
@@ -118,8 +118,8 @@ def test_quotes_are_drawn_by_product_and_outcome(monitoring: Monitoring) -> None
 def test_payments_count_for_their_objective_and_their_age_is_told_by_the_worker(monitoring: Monitoring) -> None:
     assert (monitoring.value('slo:events_valid:rate5m{slo="payment_finality"}') or 0) > 0
     age = monitoring.query("bazaruto_payments_oldest_open_seconds")
-    told = {(found["metric"]["process"], found["metric"]["state"]) for found in age}
-    assert told == {("payments-worker", "processing"), ("payments-worker", "requires_action")}
+    series = {(sample["metric"]["process"], sample["metric"]["state"]) for sample in age}
+    assert series == {("payments-worker", "processing"), ("payments-worker", "requires_action")}
 
 
 def _make_everything_happen(platform: Platform, buyer: Buyer) -> None:
@@ -134,8 +134,8 @@ def _make_everything_happen(platform: Platform, buyer: Buyer) -> None:
     buyer.http.post("/v1/auth/login", json={"email": "nobody@example.com", "password": "a wrong long password"})
 
 
-def _all_exist(monitoring: Monitoring, wanted: set[str]) -> None:
+def _all_exist(monitoring: Monitoring, metric_names: set[str]) -> None:
     deadline = time.monotonic() + 30
-    while missing := wanted - monitoring.names():
+    while missing := metric_names - monitoring.names():
         assert time.monotonic() < deadline, f"nobody tells {sorted(missing)}"
         time.sleep(1)

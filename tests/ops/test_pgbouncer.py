@@ -101,10 +101,10 @@ def test_time_outs_that_the_database_sets_hold_through_pgbouncer(urls: tuple[str
     database = Database(urls[1], section(DbSettings, max_connections=4, prepare_threshold=0), "test-pgbouncer")
     database.open()
     try:
-        begun = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(DatabaseUnavailable), database.reading() as session:
             session.execute(sa.text("SELECT pg_sleep(5)"))
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - started < 3
     finally:
         database.close()
 

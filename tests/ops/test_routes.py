@@ -32,8 +32,8 @@ def test_amtool_accepts_the_configuration() -> None:
     ],
 )
 def test_alert_is_routed_by_its_severity(labels: str, receivers: str) -> None:
-    told = run("amtool", "config", "routes", "test", f"--config.file={FILE}", *labels.split())
-    assert receivers in told.splitlines()
+    output = run("amtool", "config", "routes", "test", f"--config.file={FILE}", *labels.split())
+    assert receivers in output.splitlines()
 
 
 def test_groups_and_waits_are_those_of_the_guide() -> None:
@@ -67,8 +67,8 @@ def test_no_file_holds_a_secret(path: Path) -> None:
 
 
 def test_secrets_are_read_from_files() -> None:
-    told = _config()["global"]
+    global_config = _config()["global"]
     pager = next(receiver for receiver in _config()["receivers"] if receiver["name"] == "page")
-    secrets = [told["slack_api_url_file"], told["smtp_auth_password_file"]]
+    secrets = [global_config["slack_api_url_file"], global_config["smtp_auth_password_file"]]
     secrets.append(pager["pagerduty_configs"][0]["routing_key_file"])
     assert all(path.startswith("/etc/alertmanager/secrets/") for path in secrets)

@@ -112,7 +112,7 @@ def test_budget_alert_needs_the_long_window_and_ends_with_the_short_one(rule: di
         "200": f"0+1000000x{quiet} {1000000 * (quiet + 1)}+{1000000 - share}x{bad + after}",
         "500": f"0+0x{quiet} 0+{share}x{bad} {share * bad}+0x{after}",
     }
-    begun = quiet * step
+    errors_start = quiet * step
 
     def firing(moment: timedelta) -> dict[str, Any]:
         chosen = f'alertname="ErrorBudgetBurn", long="{rule["labels"]["long"]}"'
@@ -129,21 +129,21 @@ def test_budget_alert_needs_the_long_window_and_ends_with_the_short_one(rule: di
             for status, values in counted.items()
         ],
         "promql_expr_test": [
-            {**firing(begun), "exp_samples": [{"labels": "{}", "value": 0}]},
-            {**firing(begun + long * 0.5), "exp_samples": [{"labels": "{}", "value": 0}]},
-            {**firing(begun + long * 0.95), "exp_samples": [{"labels": "{}", "value": 1}]},
-            {**firing(begun + long + short * 1.5), "exp_samples": [{"labels": "{}", "value": 0}]},
+            {**firing(errors_start), "exp_samples": [{"labels": "{}", "value": 0}]},
+            {**firing(errors_start + long * 0.5), "exp_samples": [{"labels": "{}", "value": 0}]},
+            {**firing(errors_start + long * 0.95), "exp_samples": [{"labels": "{}", "value": 1}]},
+            {**firing(errors_start + long + short * 1.5), "exp_samples": [{"labels": "{}", "value": 0}]},
         ],
     }
     _play(tmp_path, [test], every)
 
 
 def test_table_of_alerts_is_the_rules() -> None:
-    told = []
+    rows = []
     for rule in alert_rules.alerts():
         name, window = rule["alert"], rule["labels"].get("long")
         level = (DEPLOY.parent / f"docs/runbooks/{name}.md").read_text().split("Level: ")[1].splitlines()[0]
         over = f" over {window}" if window else ""
-        told.append(f"| [{name}](runbooks/{name}.md){over} | {rule['labels']['severity']} | {rule['for']} | {level} |")
+        rows.append(f"| [{name}](runbooks/{name}.md){over} | {rule['labels']['severity']} | {rule['for']} | {level} |")
     page = (DEPLOY.parent / "docs/monitoring.md").read_text()
-    assert [line for line in page.splitlines() if line.startswith("| [")] == told
+    assert [line for line in page.splitlines() if line.startswith("| [")] == rows

@@ -33,7 +33,7 @@ def _lines(beginning: str) -> list[str]:
 
 
 def _bazarutod() -> list[str]:
-    return sorted({*_lines("bazarutod"), *(found for book in BOOKS for found in _INLINE.findall(book.read_text()))})
+    return sorted({*_lines("bazarutod"), *(command for book in BOOKS for command in _INLINE.findall(book.read_text()))})
 
 
 @pytest.mark.parametrize("line", _bazarutod())
@@ -83,5 +83,5 @@ def test_addresses_of_runbooks_answer(monitoring: Monitoring, platform: Platform
     asked = sorted({url for line in _lines("curl") for url in re.findall(r"http://[^\s'|]+", line)})
     assert asked
     for url in asked:
-        place = re.sub(r"localhost:\d+", lambda found: real[found[0]], url).replace("seconds=10", "seconds=1")
+        place = re.sub(r"localhost:\d+", lambda match: real[match[0]], url).replace("seconds=10", "seconds=1")
         assert get(place, timeout=30).is_success, url

@@ -40,7 +40,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 @each_document
 def test_commands_that_a_document_names_exist(document: Path) -> None:
-    wrong = {words: told for words in guide.commands(document) if (told := _what_is_wrong(words))}
+    wrong = {words: fault for words in guide.commands(document) if (fault := _what_is_wrong(words))}
     assert wrong == {}
 
 
@@ -86,12 +86,12 @@ def test_deployments_of_the_guide_are_in_the_manifests() -> None:
     named = set(re.findall(r"deployment[/ ](\S+)", text)) | {f"{n[:-2]}" for n in re.findall(r"\b(\w+-0)\b", text)}
     assert named == {"bazaruto", "postgres"}
     manifests = "\n---\n".join(p.read_text() for p in (guide.ROOT / "deploy/kubernetes").rglob("*.yaml"))
-    found = {
+    objects = {
         (m["kind"], m["metadata"]["name"])
         for m in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
         if m and m.get("kind") in ("Deployment", "StatefulSet", "Namespace")
     }
-    assert {("Deployment", "bazaruto"), ("StatefulSet", "postgres"), ("Namespace", "bazaruto")} <= found
+    assert {("Deployment", "bazaruto"), ("StatefulSet", "postgres"), ("Namespace", "bazaruto")} <= objects
 
 
 def test_incident_report_asks_for_everything() -> None:

@@ -111,7 +111,7 @@ def test_weights_that_mean_nothing_are_refused(by: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minor", "rate", "result"),
+    ("minor", "rate", "expected"),
     [
         (1200_00, "0.17", 204_00),
         (1234_56, "0.005", 6_17),
@@ -120,8 +120,8 @@ def test_weights_that_mean_nothing_are_refused(by: list[int]) -> None:
         (1200_00, "0.144", 172_80),
     ],
 )
-def test_rates_are_exact_and_rounded_once(minor: int, rate: str, result: int) -> None:
-    assert Money(minor, "USD").times(Decimal(rate)) == Money(result, "USD")
+def test_rates_are_exact_and_rounded_once(minor: int, rate: str, expected: int) -> None:
+    assert Money(minor, "USD").times(Decimal(rate)) == Money(expected, "USD")
 
 
 @pytest.mark.parametrize(("minor", "left", "term", "share", "due"), [(500_00, 215, 365, "0.9", 265_07)])

@@ -40,10 +40,10 @@ def texts(connection: psycopg.Connection) -> set[str]:
 
 
 @contextmanager
-def started(data: Path) -> Iterator[str]:
+def started(data_folder: Path) -> Iterator[str]:
     """The URL of a server on a restored data folder, when it takes writes. It can be read while it still replays."""
-    embedded.give_to_server(data)
-    server = embedded.start(data, throwaway=True)
+    embedded.give_to_server(data_folder)
+    server = embedded.start(data_folder, throwaway=True)
     try:
         deadline = time.monotonic() + 30
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:

@@ -77,8 +77,8 @@ class Scripts:
 
     def files(self, pattern: str = "*") -> list[Path]:
         """The backups that are there, without their sums."""
-        found = (path for path in self.backups.glob(pattern) if not path.name.startswith("."))
-        return sorted(path for path in found if path.suffix != ".sha256")
+        visible_files = (path for path in self.backups.glob(pattern) if not path.name.startswith("."))
+        return sorted(path for path in visible_files if path.suffix != ".sha256")
 
     def leftovers(self) -> list[str]:
         """Everything in the folder of backups but the lock."""

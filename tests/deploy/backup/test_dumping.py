@@ -37,9 +37,11 @@ def test_a_dump_has_the_name_of_the_guide_and_is_whole(scripts: Scripts) -> None
 def test_a_good_backup_tells_the_monitoring_its_time(scripts: Scripts) -> None:
     dump = scripts.dump()
     metrics = (scripts.metrics / "bazaruto_backup_dump.prom").read_text()
-    told = re.search(r'^bazaruto_backup_last_success_timestamp_seconds\{kind="dump"\} (\d+)$', metrics, re.MULTILINE)
-    assert told
-    assert abs(time.time() - int(told[1])) < 60
+    last_success = re.search(
+        r'^bazaruto_backup_last_success_timestamp_seconds\{kind="dump"\} (\d+)$', metrics, re.MULTILINE
+    )
+    assert last_success
+    assert abs(time.time() - int(last_success[1])) < 60
     size = re.search(r'^bazaruto_backup_size_bytes\{kind="dump"\} (\d+)$', metrics, re.MULTILINE)
     assert size
     assert int(size[1]) >= dump.stat().st_size

@@ -88,19 +88,19 @@ def test_a_second_configuration_backup_of_a_day_replaces_the_first(keeping: Scri
 
 
 def test_the_application_data_comes_back_without_the_files_of_a_database(keeping: Scripts) -> None:
-    data = keeping.folder / "bazaruto"
-    (data / "uploads").mkdir(parents=True)
-    (data / "uploads/photo.jpg").write_bytes(bytes(range(256)) * 100)
-    (data / "pg").mkdir()
-    (data / "pg/PG_VERSION").write_text("18\n")
-    done = keeping.run("app-data-backup.sh", APP_DATA_DIR=str(data))
+    app_data = keeping.folder / "bazaruto"
+    (app_data / "uploads").mkdir(parents=True)
+    (app_data / "uploads/photo.jpg").write_bytes(bytes(range(256)) * 100)
+    (app_data / "pg").mkdir()
+    (app_data / "pg/PG_VERSION").write_text("18\n")
+    done = keeping.run("app-data-backup.sh", APP_DATA_DIR=str(app_data))
     assert done.returncode == 0, done.stderr
     (archive,) = keeping.files()
     assert re.fullmatch(r"app_data_backup_\d{8}\.tar\.gz", archive.name)
     assert mode(archive) == 0o600
     restored = _unpacked(keeping, archive, {}) / "bazaruto"
     assert not (restored / "pg/PG_VERSION").exists()
-    assert _same(data / "uploads", restored / "uploads")
+    assert _same(app_data / "uploads", restored / "uploads")
 
 
 def test_missing_application_data_leaves_no_file(keeping: Scripts) -> None:

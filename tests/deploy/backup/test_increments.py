@@ -48,9 +48,9 @@ class Chain:
         """The copies where they may be ruined."""
         return [Path(shutil.copytree(link, folder / link.name)) for link in self.links]
 
-    def restore(self, copy: Path, data: Path) -> str:
+    def restore(self, copy: Path, data_folder: Path) -> str:
         """Make the data folder; what the script said if it refused."""
-        done = self.scripts.run("pitr-restore.sh", copy, self.archive, self.moment, data, PG_OWNER="root")
+        done = self.scripts.run("pitr-restore.sh", copy, self.archive, self.moment, data_folder, PG_OWNER="root")
         return done.stderr if done.returncode else ""
 
 

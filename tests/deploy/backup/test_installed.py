@@ -30,8 +30,8 @@ pytestmark = pytest.mark.xdist_group("deploy-backup")
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Installation]:
     """The settings of the StatefulSet on a server, with the roles and databases that its image makes."""
-    with installation() as found:
-        yield found
+    with installation() as fresh_installation:
+        yield fresh_installation
 
 
 def test_dump_of_the_cluster_holds_every_database_sealed(installed: Installation) -> None:
@@ -49,8 +49,8 @@ def test_dump_of_the_cluster_holds_every_database_sealed(installed: Installation
         timeout=60,
     ).stdout
     assert "-- PostgreSQL database dump complete" in opened
-    told = (installed.backups / "bazaruto_backup_dump.prom").read_text()
-    assert 'bazaruto_backup_last_success_timestamp_seconds{kind="dump"} ' in told
+    metrics = (installed.backups / "bazaruto_backup_dump.prom").read_text()
+    assert 'bazaruto_backup_last_success_timestamp_seconds{kind="dump"} ' in metrics
 
 
 def test_base_backup_of_the_cluster_is_verified_and_the_archive_tidied(installed: Installation) -> None:

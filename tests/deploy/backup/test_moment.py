@@ -34,9 +34,11 @@ class Lost:
     moment: str
     expected: fingerprint.Fingerprint  # what it held at the moment
 
-    def restore(self, data: Path, *, archive: Path | None = None, base: Path | None = None, moment: str = "") -> str:
+    def restore(
+        self, data_folder: Path, *, archive: Path | None = None, base: Path | None = None, moment: str = ""
+    ) -> str:
         """Make the data folder; what the script said if it refused."""
-        arguments = (base or self.base, archive or self.archive, moment or self.moment, data)
+        arguments = (base or self.base, archive or self.archive, moment or self.moment, data_folder)
         # As root, the script gives the folder to root, and the test gives it to the embedded server's own user.
         done = self.scripts.run("pitr-restore.sh", *arguments, PG_OWNER="root")
         return done.stderr if done.returncode else ""
@@ -102,8 +104,8 @@ def test_a_base_backup_passes_the_servers_own_verification(lost: Lost, open_fold
         with tarfile.open(lost.base / name) as packed:
             packed.extraction_filter = getattr(tarfile, "data_filter", None)
             packed.extractall(open_folder / target)
-    told = programs.run("pg_verifybackup", "--manifest-path", lost.base / "backup_manifest", open_folder / "pg")
-    assert "successfully verified" in told
+    verification = programs.run("pg_verifybackup", "--manifest-path", lost.base / "backup_manifest", open_folder / "pg")
+    assert "successfully verified" in verification
     assert 'kind="base"' in (lost.scripts.metrics / "bazaruto_backup_base.prom").read_text()
 
 
@@ -111,8 +113,8 @@ def test_a_missing_file_of_the_log_is_found_before_anything_is_made(lost: Lost, 
     archive = lost.copy_of_archive(open_folder)
     missing = _log_files(archive)[-2]
     missing.unlink()
-    told = lost.restore(open_folder / "pg", archive=archive)
-    assert f"the archive has a gap: {missing.name} is missing" in told
+    refusal = lost.restore(open_folder / "pg", archive=archive)
+    assert f"the archive has a gap: {missing.name} is missing" in refusal
     assert not (open_folder / "pg").exists()
 
 

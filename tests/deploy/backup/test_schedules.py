@@ -125,26 +125,26 @@ def test_prometheus_is_shown_the_folder_that_the_scripts_write_to() -> None:
 
 
 def test_pods_are_found_with_the_jobs_and_labels_that_the_rules_look_at() -> None:
-    found: dict[str, dict[str, int]] = {}
+    ports_by_job: dict[str, dict[str, int]] = {}
     for job in yaml.safe_load((DEPLOY / "kubernetes" / "scrape.yml").read_text())["scrape_configs"]:
         for template in pods("production").values():
             for port in [port for one in template["spec"]["containers"] for port in one.get("ports", [])]:
                 if (labels := relabelled(job["relabel_configs"], template["metadata"]["labels"], port)) is not None:
                     known = labels.get("process", template["metadata"]["labels"]["app.kubernetes.io/component"])
-                    found.setdefault(job["job_name"], {})[known] = port["containerPort"]
+                    ports_by_job.setdefault(job["job_name"], {})[known] = port["containerPort"]
                     if job["job_name"] == "bazaruto":
                         assert labels["service"] == next(p.service for p in PROCESSES if p.name == known)
-    wanted = {"gateway": 8080}
+    process_ports = {"gateway": 8080}
     for service, listens in defaults().services.items():
-        wanted[service] = int(listens.metrics.rpartition(":")[2])
-        wanted[f"{service}-worker"] = int(listens.worker_metrics.rpartition(":")[2])
-    assert found == {
-        "bazaruto": wanted,
+        process_ports[service] = int(listens.metrics.rpartition(":")[2])
+        process_ports[f"{service}-worker"] = int(listens.worker_metrics.rpartition(":")[2])
+    assert ports_by_job == {
+        "bazaruto": process_ports,
         "postgres": {"postgres-exporter": 9187},
         "redis": {"redis-exporter": 9121},
         "backup": {"backup-metrics": 9100},
     }
-    assert {deployment_name(name) for name in wanted} <= pods("production").keys()
+    assert {deployment_name(name) for name in process_ports} <= pods("production").keys()
 
 
 def relabelled(rules: list[dict[str, Any]], pod: dict[str, str], port: dict[str, Any]) -> dict[str, str] | None:

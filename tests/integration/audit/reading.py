@@ -66,5 +66,5 @@ class LoggedServer:
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database, or change it behind the service's back."""
         with closing(psycopg.connect(self.url, autocommit=True)) as connection:
-            found = connection.execute(query.encode())
-            return found.fetchall() if found.description else []
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []

@@ -88,8 +88,8 @@ def test_log_ins_are_kept_and_what_was_typed_is_not(logged: Logged) -> None:
     server.house.log_in(user.email)
     outcome(server.house.log_in, user.email, "canary-secret-1")
     outcome(server.house.log_in, "canary-secret-2@example.com", "canary-secret-3")
-    found = [(event.action, event.actor, event.resource) for event in server.events()][1:]
-    assert found == [
+    log_in_events = [(event.action, event.actor, event.resource) for event in server.events()][1:]
+    assert log_in_events == [
         ("login_succeeded", user.user_id, user.user_id),
         ("login_failed", "anonymous", user.user_id),
         ("login_failed", "anonymous", ""),
@@ -153,9 +153,9 @@ def test_payment_is_kept_when_it_comes_to_its_end(logged: Logged, people: People
 def test_payment_that_a_job_brings_to_its_end_is_kept_too(logged: Logged, people: People) -> None:
     server, person = logged("payments"), people.customer()
     invoice_id = server.house.invoice_of(person)
-    begun = server.house.begin(invoice_id, datetime.now(UTC))
-    server.house.provider.charge(begun.id, begun.amount, "pm_card_ok", 1)
-    server.house.settle(begun.id, datetime.now(UTC))
+    payment = server.house.begin(invoice_id, datetime.now(UTC))
+    server.house.provider.charge(payment.id, payment.amount, "pm_card_ok", 1)
+    server.house.settle(payment.id, datetime.now(UTC))
     [event] = server.events()
     assert (event.action, event.actor, event.client_address) == ("payment_succeeded", "system", "")
 

@@ -72,14 +72,14 @@ def _databases(server: embedded.Server) -> set[str]:
 def test_a_backup_comes_back_the_same(suite: Suite, spare_server: embedded.Server) -> None:
     done = suite.run("backup", "--to", "kept", "--json")
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["trial_balance"] == {"EUR": 0, "USD": 0}
+    summary: dict[str, Any] = json.loads(done.stdout)
+    assert summary["trial_balance"] == {"EUR": 0, "USD": 0}
     assert mode(suite.folder / "kept") == 0o700
     assert {mode(path) for path in (suite.folder / "kept").iterdir()} == {0o600}
 
     done = suite.run("restore", "kept", "--server", spare_server.url("postgres"))
     assert done.returncode == 0, done.stderr
-    assert f"Restored and compared: {told['rows']:,} rows" in done.stdout
+    assert f"Restored and compared: {summary['rows']:,} rows" in done.stdout
     assert _databases(spare_server) == suite.names()
     for url in suite.urls.values():
         assert content(spare_server.url(str(conninfo_to_dict(url)["dbname"]))) == content(url)
@@ -146,13 +146,13 @@ def test_databases_get_their_names_all_or_none(suite: Suite, spare_server: embed
         for name in names:
             server.execute(f'CREATE DATABASE "{name}"'.encode())
 
-    def told(step: str) -> None:
+    def connect_at_renaming(step: str) -> None:
         if step == "Giving the databases their names":
             clients.append(psycopg.connect(spare_server.url(last)))
 
     clients: list[psycopg.Connection] = []
     with pytest.raises(BackupError, match="is being accessed by other users"):
-        restoring.restore(backup, spare_server.url("postgres"), told)
+        restoring.restore(backup, spare_server.url("postgres"), connect_at_renaming)
     clients[0].close()
     assert _databases(spare_server) == set(names)
     for name in names:
@@ -167,15 +167,15 @@ def test_databases_get_their_names_all_or_none(suite: Suite, spare_server: embed
 def test_what_a_restore_that_died_left_is_named_before_anything_is_made(
     suite: Suite, spare_server: embedded.Server, suffix: str
 ) -> None:
-    backup, told = suite.back_up(), list[str]()
+    backup, steps = suite.back_up(), list[str]()
     empty = sorted(suite.names())[-1]
     left = empty + suffix
     with psycopg.connect(spare_server.url("postgres"), autocommit=True) as server:
         for name in (empty, left):
             server.execute(f'CREATE DATABASE "{name}"'.encode())
     with pytest.raises(BackupError, match=f"the database {left} exists"):
-        restoring.restore(backup, spare_server.url("postgres"), told.append)
-    assert told == ["Checking the files"]
+        restoring.restore(backup, spare_server.url("postgres"), steps.append)
+    assert steps == ["Checking the files"]
     assert _databases(spare_server) == {empty, left}
 
 

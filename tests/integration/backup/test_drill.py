@@ -22,11 +22,11 @@ def test_a_drill_gets_everything_of_the_moment_back(tmp_path: Path) -> None:
     command = [BAZARUTOD, "drill", "--rows", "30000", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["wrong"] == []
-    assert told["rows"] >= 30_000
-    assert 0 < told["recovery_seconds"] < told["seconds"]
-    assert "EUR, MZN, USD: all the same" in told["steps"][-1]["detail"]
+    report = json.loads(done.stdout)
+    assert report["wrong"] == []
+    assert report["rows"] >= 30_000
+    assert 0 < report["recovery_seconds"] < report["seconds"]
+    assert "EUR, MZN, USD: all the same" in report["steps"][-1]["detail"]
     assert list(tmp_path.iterdir()) == [], "the drill leaves nothing where it was started"
 
 
@@ -34,13 +34,13 @@ def test_a_drill_in_which_a_row_is_lost_fails(monkeypatch: pytest.MonkeyPatch) -
     replay = Drill._replay
 
     def replay_and_lose(self: Drill) -> str:
-        told = replay(self)
+        detail = replay(self)
         with psycopg.connect(self.servers[0].url("bazaruto_payments")) as connection:
             connection.execute("SET session_replication_role = replica")
             connection.execute("DELETE FROM postings WHERE ctid = (SELECT min(ctid) FROM postings)")
-        return told
+        return detail
 
     monkeypatch.setattr(Drill, "_replay", replay_and_lose)
     report: Report = drill.run(300, lambda _: None)
     assert "table public.postings has" in report.wrong[0]
-    assert any("trial balance" in told for told in report.wrong)
+    assert any("trial balance" in difference for difference in report.wrong)

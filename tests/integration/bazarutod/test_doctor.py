@@ -55,9 +55,9 @@ class Visit:
 
 def _visit(platform: Platform, **changes: object) -> Visit:
     """One look within the bound; `changes` are other settings than those that the platform runs with."""
-    begun = time.monotonic()
+    started = time.monotonic()
     findings = examine(Patient(platform.settings.model_copy(update=changes), platform.folder))
-    assert time.monotonic() - begun < BOUND, "every check is bounded, and all run at once"
+    assert time.monotonic() - started < BOUND, "every check is bounded, and all run at once"
     return Visit(findings)
 
 
@@ -271,11 +271,11 @@ def test_old_backup_is_a_failure_in_production(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("METRICS_DIR", str(tmp_path))
-    told = 'bazaruto_backup_last_success_timestamp_seconds{kind="dump"} '
+    series = 'bazaruto_backup_last_success_timestamp_seconds{kind="dump"} '
     metric = tmp_path / "bazaruto_backup_dump.prom"
-    metric.write_text(f"{told}{int(time.time()) - 3600}\n")
+    metric.write_text(f"{series}{int(time.time()) - 3600}\n")
     assert _visit(platform).of("backup")[0].said == "is fresh"
-    metric.write_text(f"{told}{int(time.time()) - 27 * 3600}\n")
+    metric.write_text(f"{series}{int(time.time()) - 27 * 3600}\n")
     assert _visit(platform).of("backup")[0].state == "warning"
     assert _visit(platform, environment="production").bad() == {("backup", "backup")}
 
@@ -313,9 +313,9 @@ def test_check_that_hangs_or_breaks_hides_nothing(platform: Platform) -> None:
         return [Finding("well", "well", "ok", "is well")]
 
     checks = [Check(look.__name__, "it", look) for look in (hang, break_, well)]
-    begun = time.monotonic()
+    started = time.monotonic()
     findings = examine(Patient(platform.settings, platform.folder), checks)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     over.set()
     assert seconds < BOUND
     assert [finding.state for finding in findings] == ["failure", "failure", "ok"]

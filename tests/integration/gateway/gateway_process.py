@@ -144,10 +144,10 @@ CODES = {
 
 
 def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, reason: str) -> None:
-    info = error_details_pb2.ErrorInfo(reason=reason, domain="bazaruto", metadata={"resource": "book"})
+    error_info = error_details_pb2.ErrorInfo(reason=reason, domain="bazaruto", metadata={"resource": "book"})
     retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=7))
     status = status_pb2.Status(code=code.value[0], message=f"no: {reason}")
-    status.details.add().Pack(info)
+    status.details.add().Pack(error_info)
     status.details.append(any_pb2.Any(type_url="type.googleapis.com/not.Known", value=b"x"))
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         status.details.add().Pack(retry)
@@ -214,10 +214,10 @@ class RunningGateway:
         """An HTTP client that reads no proxy settings."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=60, **options)
 
-    def raw(self, data: bytes, *, wait: float = 60.0, ends: bytes = b"") -> bytes:
+    def raw(self, raw_request: bytes, *, wait: float = 60.0, ends: bytes = b"") -> bytes:
         """Send bytes as they are; read until the gateway closes, has sent `ends`, or is silent for `wait` seconds."""
         with socket.create_connection((self.host, self.port), timeout=wait) as connection:
-            connection.sendall(data)
+            connection.sendall(raw_request)
             received = b""
             try:
                 while part := connection.recv(65536):

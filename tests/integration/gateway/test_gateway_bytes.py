@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "data",
+    "raw_request",
     [
         b"NONSENSE\r\n\r\n",
         b"GET  HTTP/1.1\r\n\r\n",
@@ -29,8 +29,8 @@ import pytest
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff",
     ],
 )
-def test_malformed_http_is_never_an_error_of_the_gateway(gateway: Any, data: bytes) -> None:
-    answer = gateway.raw(data, wait=1)
+def test_malformed_http_is_never_an_error_of_the_gateway(gateway: Any, raw_request: bytes) -> None:
+    answer = gateway.raw(raw_request, wait=1)
     assert not answer.startswith(b"HTTP/1.1 5")
     with gateway.client() as client:
         assert client.get("/livez").status_code == 200

@@ -318,9 +318,9 @@ def test_a_trace_is_continued_or_begun(client: httpx.Client) -> None:
     assert continued.headers["traceparent"].split("-")[1] == trace_id
     assert continued.headers["traceparent"] != given
     assert continued.json()["labels"]["traceparent"] == continued.headers["traceparent"]
-    begun = client.get("/v1/books/b", headers={"traceparent": "nonsense"})
-    assert re.fullmatch("[0-9a-f]{32}", begun.headers["x-trace-id"])
-    assert begun.headers["x-request-id"] == begun.headers["x-trace-id"]
+    response = client.get("/v1/books/b", headers={"traceparent": "nonsense"})
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-trace-id"])
+    assert response.headers["x-request-id"] == response.headers["x-trace-id"]
 
 
 @pytest.mark.parametrize(

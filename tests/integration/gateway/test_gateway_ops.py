@@ -69,10 +69,10 @@ def test_the_page_itself_holds_nothing_and_may_load_nothing(platform: Operated) 
 
 def test_a_dead_and_a_hanging_service_are_down_and_hold_nobody_up(platform: Operated, people: People) -> None:
     ask(platform, people.admin())
-    begun = time.monotonic()
-    found = figures(platform, people)
-    assert time.monotonic() - begun < min(3.0, HANGS)
-    states = {process["name"]: (process["state"], process["note"]) for process in found["processes"]}
+    started = time.monotonic()
+    ops_data = figures(platform, people)
+    assert time.monotonic() - started < min(3.0, HANGS)
+    states = {process["name"]: (process["state"], process["note"]) for process in ops_data["processes"]}
     assert states["gateway"] == ("healthy", "")
     assert states["users"][0] == "healthy"
     assert states["policies"] == ("down", "nobody answers")
@@ -91,21 +91,21 @@ def test_traces_join_the_spans_of_the_gateway_and_of_the_services(platform: Oper
     with platform.gateway.client() as client:
         sent = client.get("/.well-known/jwks.json", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"})
     assert sent.status_code == 200
-    begun = int(time.time() * 1e6)
+    start_micros = int(time.time() * 1e6)
     span = pb.Span(trace_id=trace_id, span_id="1" * 16, parent_id="2" * 16, component="users", name="SQL SELECT")
-    span.start_micros, span.end_micros = begun, begun + 1500
+    span.start_micros, span.end_micros = start_micros, start_micros + 1500
     platform.users.report.spans.append(span)
     try:
-        found = figures(platform, people)
+        ops_data = figures(platform, people)
     finally:
         del platform.users.report.spans[:]
     assert trace_id in platform.users.asked[-1][0].trace_ids
-    [trace] = [one for one in found["traces"] if one["trace_id"] == trace_id]
+    [trace] = [one for one in ops_data["traces"] if one["trace_id"] == trace_id]
     assert {(one["component"], one["name"]) for one in trace["spans"]} == {
         ("gateway", "GET /.well-known/jwks.json"),
         ("users", "SQL SELECT"),
     }
-    assert any(route["path"] == "/.well-known/jwks.json" for route in found["requests"]["routes"])
+    assert any(route["path"] == "/.well-known/jwks.json" for route in ops_data["requests"]["routes"])
 
 
 def test_without_a_source_of_alerts_the_figures_say_so(platform: Operated, people: People) -> None:
@@ -118,11 +118,11 @@ def test_several_workers_of_the_gateway_speak_with_one_voice(people: People, tmp
         for _ in range(20):  # a connection each, so that both workers get some
             with platform.gateway.client() as client:
                 assert client.get("/.well-known/jwks.json").status_code == 200
-        found = figures(platform, people)
-    [route] = [one for one in found["requests"]["routes"] if one["path"] == "/.well-known/jwks.json"]
+        ops_data = figures(platform, people)
+    [route] = [one for one in ops_data["requests"]["routes"] if one["path"] == "/.well-known/jwks.json"]
     assert route["count"] == 20
-    assert len(found["traces"]) == 20
-    assert [one["name"] for one in found["alerts"]["alerts"]] == ["DatabaseDown"]
+    assert len(ops_data["traces"]) == 20
+    assert [one["name"] for one in ops_data["alerts"]["alerts"]] == ["DatabaseDown"]
 
 
 def test_a_source_of_alerts_that_hangs_or_talks_nonsense_is_told_and_not_waited_for(
@@ -130,8 +130,8 @@ def test_a_source_of_alerts_that_hangs_or_talks_nonsense_is_told_and_not_waited_
 ) -> None:
     for document, seconds in (({"unexpected": 1}, 0), ([], HANGS)):
         with answering(document, seconds) as url, operated(tmp_path, people, alerts=url) as platform:
-            begun = time.monotonic()
-            found = figures(platform, people)["alerts"]
-            assert time.monotonic() - begun < 4
-        assert found["configured"]
-        assert found["error"].startswith("no list of alerts there")
+            started = time.monotonic()
+            alerts = figures(platform, people)["alerts"]
+            assert time.monotonic() - started < 4
+        assert alerts["configured"]
+        assert alerts["error"].startswith("no list of alerts there")

@@ -34,9 +34,9 @@ class Worker:
     def __init__(self, url: str, settings: dict[str, float], *, ticking: bool) -> None:
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - closed by `close`
         self._metrics = free_address()
-        wanted = json.dumps({"url": url, "settings": settings, "ticking": ticking, "metrics": self._metrics})
+        arguments = json.dumps({"url": url, "settings": settings, "ticking": ticking, "metrics": self._metrics})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.jobs.worker", wanted],
+            [sys.executable, "-m", "tests.integration.jobs.worker", arguments],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if not name.startswith("BAZARUTO_")},
             stdout=self._log,
@@ -115,8 +115,8 @@ class Queue:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the database says."""
-        found = self._connection.execute(query.encode(), values)
-        return found.fetchall() if found.description else []
+        cursor = self._connection.execute(query.encode(), values)
+        return cursor.fetchall() if cursor.description else []
 
     def states(self) -> dict[str, str]:
         """The state of each job, by the name in its arguments."""

@@ -61,13 +61,13 @@ class Desk:
         """State, tries, and whether somebody wants it cancelled."""
         service, _, number = job.partition(":")
         query = "SELECT status::text, attempts, abort_requested FROM procrastinate_jobs WHERE id = %s"
-        (found,) = self.rows(service, query, number)
-        return found
+        (row,) = self.rows(service, query, number)
+        return row
 
     def rows(self, service: str, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What a service's database says."""
-        found = self._databases[service].execute(query.encode(), values)
-        return found.fetchall() if found.description else []
+        cursor = self._databases[service].execute(query.encode(), values)
+        return cursor.fetchall() if cursor.description else []
 
     def run(self, *words: str, code: int = 0) -> str:
         """What `bazarutod` says; it must end with `code`."""
@@ -75,7 +75,7 @@ class Desk:
         assert done.exit_code == code, done.output
         return done.output
 
-    def told(self, *words: str, code: int = 0) -> Any:
+    def json(self, *words: str, code: int = 0) -> Any:
         """What it says as JSON."""
         return json.loads(self.run(*words, "--json", code=code))
 
@@ -101,9 +101,9 @@ def test_statistics_equal_what_the_databases_count(desk: Desk) -> None:
     desk.job("payments", "mailers")
     desk.job("payments", "payments")
     desk.job("users", "mailers", "succeeded", ended="2 h")
-    told = desk.told("jobs", "stats", "--queue", "mailers", "--duration", "1h")
-    assert told["duration_seconds"] == 3600
-    assert told["total"] == {
+    stats = desk.json("jobs", "stats", "--queue", "mailers", "--duration", "1h")
+    assert stats["duration_seconds"] == 3600
+    assert stats["total"] == {
         "pending": 4,
         "processing": 1,
         "failed": 2,
@@ -112,7 +112,7 @@ def test_statistics_equal_what_the_databases_count(desk: Desk) -> None:
         "failed_for_good": 2,
         "cancelled": 1,
     }
-    users = next(row for row in told["queues"] if row["service"] == "users")
+    users = next(row for row in stats["queues"] if row["service"] == "users")
     ((pending, failed),) = desk.rows(
         "users",
         "SELECT count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'failed')"
@@ -120,8 +120,8 @@ def test_statistics_equal_what_the_databases_count(desk: Desk) -> None:
     )
     assert (users["pending"], users["failed"]) == (pending, failed)
     assert 0 <= users["p95_seconds"] < 5
-    assert {row["queue"] for row in told["queues"]} == {"mailers"}
-    assert desk.told("jobs", "stats", "--duration", "3h")["total"]["completed"] == 5
+    assert {row["queue"] for row in stats["queues"]} == {"mailers"}
+    assert desk.json("jobs", "stats", "--duration", "3h")["total"]["completed"] == 5
     assert "mailers" in desk.run("jobs", "stats", "--queue", "mailers")
 
 
@@ -134,17 +134,17 @@ def test_queues_show_depth_age_and_workers(desk: Desk) -> None:
     desk.rows("quotes", worker, "10 min")
     job = desk.job("users", "default", "doing")
     desk.rows("users", "UPDATE procrastinate_jobs SET worker_id = %s WHERE id = %s", alive, job.split(":")[1])
-    told = desk.told("queues", "list")
-    queues = {queue["queue"]: queue for queue in told["queues"]}
+    listing = desk.json("queues", "list")
+    queues = {queue["queue"]: queue for queue in listing["queues"]}
     assert tuple(queues) == QUEUES
     assert queues["mailers"]["pending"] == 2
     assert 90 <= queues["mailers"]["oldest_due_seconds"] < 120
     assert queues["processing"]["cancelled"] == 1
-    assert [(w["service"], w["processing"], w["alive"]) for w in told["workers"]] == [
+    assert [(w["service"], w["processing"], w["alive"]) for w in listing["workers"]] == [
         ("users", 1, True),
         ("quotes", 0, False),
     ]
-    assert 2 <= told["workers"][0]["heartbeat_seconds"] < 20
+    assert 2 <= listing["workers"][0]["heartbeat_seconds"] < 20
     shown = desk.run("queues", "list")
     assert all(word in shown for word in ("mailers", "alive", "silent", "no worker"))
 
@@ -155,7 +155,7 @@ def test_oldest_due_job_of_no_set_time_is_as_old_as_its_deferral(desk: Desk) -> 
     desk.rows(
         "users", "UPDATE procrastinate_events SET at = now() - interval '50 s' WHERE job_id = %s", first.split(":")[1]
     )
-    assert 50 <= desk.told("queues", "list", "--service", "users")["queues"][0]["oldest_due_seconds"] < 80
+    assert 50 <= desk.json("queues", "list", "--service", "users")["queues"][0]["oldest_due_seconds"] < 80
 
 
 def test_list_is_filtered_by_queue_status_service_and_limit(desk: Desk) -> None:
@@ -163,10 +163,10 @@ def test_list_is_filtered_by_queue_status_service_and_limit(desk: Desk) -> None:
     desk.job("users", "default", "failed")
     payment = desk.job("payments", "payments", "failed")
     desk.job("payments", "payments", "succeeded")
-    assert [job["id"] for job in desk.told("jobs", "list", "--queue", "mailers", "--status", "failed")] == [letter]
-    assert [job["status"] for job in desk.told("jobs", "list", "--service", "payments")] == ["completed", "failed"]
-    assert len(desk.told("jobs", "list", "--status", "failed")) == 3
-    assert len(desk.told("jobs", "list", "--limit", "1")) == 2  # of each service that has any
+    assert [job["id"] for job in desk.json("jobs", "list", "--queue", "mailers", "--status", "failed")] == [letter]
+    assert [job["status"] for job in desk.json("jobs", "list", "--service", "payments")] == ["completed", "failed"]
+    assert len(desk.json("jobs", "list", "--status", "failed")) == 3
+    assert len(desk.json("jobs", "list", "--limit", "1")) == 2  # of each service that has any
     shown = desk.run("jobs", "list", "--status", "failed")
     assert letter in shown
     assert payment in shown
@@ -176,10 +176,10 @@ def test_list_is_filtered_by_queue_status_service_and_limit(desk: Desk) -> None:
 def test_one_job_is_shown_with_its_history_and_without_secrets(desk: Desk) -> None:
     trace = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
     job = desk.job("policies", "payments", "failed", policy_id="p", payment_method="tok_visa", _trace=trace)
-    told = desk.told("jobs", "show", job)
-    assert told["arguments"] == {"policy_id": "p", "payment_method": "***"}
-    assert told["trace_id"] == "ab" * 16
-    assert [event["event"] for event in told["events"]] == ["started", "failed"]
+    details = desk.json("jobs", "show", job)
+    assert details["arguments"] == {"policy_id": "p", "payment_method": "***"}
+    assert details["trace_id"] == "ab" * 16
+    assert [event["event"] for event in details["events"]] == ["started", "failed"]
     shown = desk.run("jobs", "show", job)
     assert "tok_visa" not in shown
     assert "failed" in shown
@@ -190,22 +190,22 @@ def test_retry_by_id_and_of_a_queue(desk: Desk) -> None:
     other = desk.job("users", "mailers", "failed")
     cancelled = desk.job("users", "mailers", "cancelled")
     elsewhere = desk.job("payments", "payments", "failed")
-    assert desk.told("jobs", "retry", "--id", one) == {"done": [one], "left": []}
+    assert desk.json("jobs", "retry", "--id", one) == {"done": [one], "left": []}
     assert [desk.status(job)[0] for job in (one, other, elsewhere)] == ["todo", "failed", "failed"]
-    assert desk.told("jobs", "retry", "--queue", "mailers", "--all")["done"] == [other]
+    assert desk.json("jobs", "retry", "--queue", "mailers", "--all")["done"] == [other]
     assert desk.status(other) == ("todo", 0, False)
     assert desk.status(cancelled)[0] == "cancelled"
-    assert desk.told("jobs", "retry", "--id", cancelled)["done"] == [cancelled]
-    assert desk.told("jobs", "retry", "--all", "--service", "payments")["done"] == [elsewhere]
+    assert desk.json("jobs", "retry", "--id", cancelled)["done"] == [cancelled]
+    assert desk.json("jobs", "retry", "--all", "--service", "payments")["done"] == [elsewhere]
 
 
 def test_retry_puts_one_periodic_job_back_where_only_one_may_wait(desk: Desk) -> None:
     jobs = [desk.job("users", "default", "failed") for _ in range(3)]
     desk.rows("users", "UPDATE procrastinate_jobs SET queueing_lock = 'once'")
-    assert desk.told("jobs", "retry", "--all")["done"] == [jobs[-1]]
-    assert desk.told("jobs", "retry", "--all")["done"] == []
-    told = desk.run("jobs", "retry", "--id", jobs[0], code=1)
-    assert "not one that retry is for" in told
+    assert desk.json("jobs", "retry", "--all")["done"] == [jobs[-1]]
+    assert desk.json("jobs", "retry", "--all")["done"] == []
+    refusal = desk.run("jobs", "retry", "--id", jobs[0], code=1)
+    assert "not one that retry is for" in refusal
 
 
 def test_cancel_takes_waiting_jobs_and_marks_a_running_one(desk: Desk) -> None:
@@ -213,14 +213,14 @@ def test_cancel_takes_waiting_jobs_and_marks_a_running_one(desk: Desk) -> None:
     other = desk.job("users", "default")
     running = desk.job("users", "mailers", "doing")
     failed = desk.job("users", "mailers", "failed")
-    assert desk.told("jobs", "cancel", "--queue", "mailers", "--all")["done"] == [waiting]
+    assert desk.json("jobs", "cancel", "--queue", "mailers", "--all")["done"] == [waiting]
     assert [desk.status(job)[0] for job in (waiting, other, running, failed)] == [
         "cancelled",
         "todo",
         "doing",
         "failed",
     ]
-    assert desk.told("jobs", "cancel", "--id", running, "--id", failed)["done"] == [running, failed]
+    assert desk.json("jobs", "cancel", "--id", running, "--id", failed)["done"] == [running, failed]
     assert desk.status(running) == ("doing", 1, True)
     assert desk.status(failed)[0] == "cancelled"
     assert waiting in desk.run("jobs", "cancel", "--id", waiting, code=1)
@@ -231,21 +231,21 @@ def test_cleanup_deletes_what_ended_long_ago_and_nothing_else(desk: Desk) -> Non
         desk.job("users", "mailers", status, ended=ended)
     desk.job("users", "mailers")
     count = "SELECT count(*) FROM procrastinate_jobs"
-    told = desk.told("jobs", "cleanup", "--older-than", "7d", "--dry-run")
-    assert told == {"dry_run": True, "deleted": {"users": 2, "quotes": 0, "policies": 0, "payments": 0}}
+    preview = desk.json("jobs", "cleanup", "--older-than", "7d", "--dry-run")
+    assert preview == {"dry_run": True, "deleted": {"users": 2, "quotes": 0, "policies": 0, "payments": 0}}
     assert desk.rows("users", count) == [(5,)]
     assert "users: 2 jobs deleted" in desk.run("jobs", "cleanup", "--older-than", "7d")
     assert desk.rows("users", count) == [(3,)]
-    assert desk.told("jobs", "cleanup", "--failed", "--older-than", "7d")["deleted"]["users"] == 1
-    assert desk.told("jobs", "cleanup", "--older-than", "1h", "--queue", "payments")["deleted"]["users"] == 0
+    assert desk.json("jobs", "cleanup", "--failed", "--older-than", "7d")["deleted"]["users"] == 1
+    assert desk.json("jobs", "cleanup", "--older-than", "1h", "--queue", "payments")["deleted"]["users"] == 0
 
 
 def test_pause_and_resume_reach_every_service(desk: Desk) -> None:
-    assert desk.told("queues", "pause", "mailers")["changed"] == dict.fromkeys(SERVICES, True)
-    assert desk.told("queues", "pause", "mailers")["changed"] == dict.fromkeys(SERVICES, False)
-    assert desk.told("queues", "list")["queues"][0]["paused_in"] == list(SERVICES)
+    assert desk.json("queues", "pause", "mailers")["changed"] == dict.fromkeys(SERVICES, True)
+    assert desk.json("queues", "pause", "mailers")["changed"] == dict.fromkeys(SERVICES, False)
+    assert desk.json("queues", "list")["queues"][0]["paused_in"] == list(SERVICES)
     assert "paused" in desk.run("queues", "list")
-    assert desk.told("queues", "resume", "mailers", "--service", "quotes")["changed"] == {"quotes": True}
+    assert desk.json("queues", "resume", "mailers", "--service", "quotes")["changed"] == {"quotes": True}
     assert desk.rows("users", "SELECT queue FROM paused_queues") == [("mailers",)]
     assert "paused in users, policies, payments" in desk.run("queues", "list")
     assert "was not paused" in desk.run("queues", "resume", "mailers")
@@ -258,7 +258,7 @@ def test_monitor_looks_again_and_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["jobs", "stats", "--queue", "mailer"], "there is no queue 'mailer'"),
         (["jobs", "list", "--service", "claims"], "there is no service 'claims'"),
@@ -271,8 +271,8 @@ def test_monitor_looks_again_and_again(desk: Desk) -> None:
         (["queues", "pause", "nowhere"], "there is no queue 'nowhere'"),
     ],
 )
-def test_wrong_words_are_refused_clearly(desk: Desk, words: list[str], told: str) -> None:
-    assert told in " ".join(desk.run(*words, code=2).replace("│", " ").split())
+def test_wrong_words_are_refused_clearly(desk: Desk, words: list[str], message: str) -> None:
+    assert message in " ".join(desk.run(*words, code=2).replace("│", " ").split())
 
 
 def test_job_that_is_not_there_is_an_error(desk: Desk) -> None:

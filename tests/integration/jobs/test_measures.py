@@ -29,10 +29,10 @@ def observe(url: str) -> tuple[int, int]:
     database = Database(url, section(DbSettings), "test-measures")
     database.open()
     with database.reading() as session:
-        found = jobs.observe(session)
-        assert found == jobs.count(session)
+        counts = jobs.observe(session)
+        assert counts == jobs.count(session)
     database.close()
-    return found
+    return counts
 
 
 def test_gauges_equal_what_the_database_counts(queue: Queue) -> None:
@@ -78,8 +78,8 @@ def test_past_equals_what_happened(queue: Queue) -> None:
     queue.defer(worker.RAISE, "poison")
     queue.run_due()
     with psycopg.connect(queue.url, autocommit=True) as connection:
-        told = history.past(connection, timedelta(hours=1))["default"]
-        assert (told.completed, told.failed, told.retried, told.cancelled) == (3, 1, 1, 0)
+        counts = history.past(connection, timedelta(hours=1))["default"]
+        assert (counts.completed, counts.failed, counts.retried, counts.cancelled) == (3, 1, 1, 0)
         assert history.past(connection, timedelta(0)) == {}
 
 

@@ -127,8 +127,8 @@ def test_two_workers_do_nearly_twice_the_work_of_one(queue: Queue) -> None:
         " JOIN effects AS ends ON begins.name = ends.name || ' begins'"
     )
     assert {pid for pid, _, _ in spans} == {started.process.pid for started in workers}
-    worked = sum((ended - begun for _, begun, ended in spans), timedelta())
-    taken = max(ended for _, _, ended in spans) - min(begun for _, begun, _ in spans)
+    worked = sum((end - start for _, start, end in spans), timedelta())
+    taken = max(end for _, _, end in spans) - min(start for _, start, _ in spans)
     assert worked / taken >= 1.7
 
 
@@ -177,8 +177,8 @@ def test_periodic_job_runs_once_for_each_time_however_many_workers(queue: Queue)
     for _ in range(2):
         queue.start_worker(ticking=True)
     queue.wait_for(lambda: len(queue.rows("SELECT 1 FROM procrastinate_jobs WHERE task_name = 'test.tick'")) > 3)
-    found = queue.rows("SELECT count(*), count(DISTINCT args->>'timestamp') FROM procrastinate_jobs")
-    assert found[0][0] == found[0][1]
+    counts = queue.rows("SELECT count(*), count(DISTINCT args->>'timestamp') FROM procrastinate_jobs")
+    assert counts[0][0] == counts[0][1]
 
 
 def test_dead_workers_periodic_job_is_not_put_back_beside_the_next_one(queue: Queue) -> None:

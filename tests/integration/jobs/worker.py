@@ -141,11 +141,11 @@ def quick(**changes: float) -> JobSettings:
 
 
 if __name__ == "__main__":
-    wanted = json.loads(sys.argv[1])
+    arguments = json.loads(sys.argv[1])
     telemetry.start(Settings(environment="test"), "test-worker")
-    pages.serve(wanted["metrics"])
-    loop._GRACE = wanted["settings"].pop("grace", loop._GRACE)
-    made = runner(wanted["url"], quick(**wanted["settings"]))
-    if wanted["ticking"]:
-        made.every("* * * * * *", TICK, Handlers(wanted["url"]).tick)
+    pages.serve(arguments["metrics"])
+    loop._GRACE = arguments["settings"].pop("grace", loop._GRACE)
+    made = runner(arguments["url"], quick(**arguments["settings"]))
+    if arguments["ticking"]:
+        made.every("* * * * * *", TICK, Handlers(arguments["url"]).tick)
     made.run()

@@ -68,11 +68,11 @@ def test_slow_names_the_slowest_statements_of_all_services_in_order(ground: Grou
     for service, seconds in (("users", "0.5"), ("payments", "1")):
         with ground.admin(service) as connection:
             connection.execute(f"SELECT pg_sleep({seconds}), 'of {service}'".encode())
-    found = ground.json("slow", "--limit", "5")
-    assert len(found) == 5
-    assert [row["service"] for row in found[:2]] == ["payments", "users"]
-    assert found[0]["mean_ms"] >= 1000
-    assert found[0]["query"] == "SELECT pg_sleep($1), $2"  # no values
+    statements = ground.json("slow", "--limit", "5")
+    assert len(statements) == 5
+    assert [row["service"] for row in statements[:2]] == ["payments", "users"]
+    assert statements[0]["mean_ms"] >= 1000
+    assert statements[0]["query"] == "SELECT pg_sleep($1), $2"  # no values
     printed = ground.run("slow", "--login", "postgres")
     assert printed.returncode == 0
     assert "pg_sleep" in printed.stdout
@@ -90,15 +90,15 @@ def test_slow_says_what_is_missing(ground: Ground) -> None:
 def test_status_counts_connections_as_the_server_does(ground: Ground) -> None:
     with ground.admin("policies") as one, ground.admin("policies") as other:
         other.execute("BEGIN")
-        found = ground.json("status")
-        states = {row["state"]: row["connections"] for row in found["services"]["policies"]["connections"]}
+        status = ground.json("status")
+        states = {row["state"]: row["connections"] for row in status["services"]["policies"]["connections"]}
         assert states == {"idle": 1, "idle in transaction": 1}
-        server = found["services"]["policies"]["server"]
+        server = status["services"]["policies"]["server"]
         assert server["max_connections"] == int(ground.show("max_connections"))
         assert server["connections"] >= 2
         assert one.closed == 0
-    assert found["pool"]["max_connections"] == 10
-    assert set(found["services"]) == set(SERVICES)
+    assert status["pool"]["max_connections"] == 10
+    assert set(status["services"]) == set(SERVICES)
 
 
 def test_status_names_who_is_in_the_way_of_a_lock(ground: Ground) -> None:

@@ -45,8 +45,8 @@ def all_said(**variables: str) -> Lines:
 
 
 def one(lines: Lines, message: str) -> dict[str, Any]:
-    (found,) = (line for line in lines if message in line["message"])
-    return found
+    (matching_line,) = (line for line in lines if message in line["message"])
+    return matching_line
 
 
 def lines_of(path: Path) -> Lines:

@@ -188,8 +188,8 @@ def test_pages_show_every_invoice_of_the_caller_once_and_newest_first(house: Hou
             break
     assert seen == [billing.installments[0].invoice_id for billing in opened][::-1]
     only = pb.ListInvoicesRequest(policy_id=opened[2].policy_id)
-    found = house.invoices.ListInvoices(only, metadata=person.metadata()).invoices
-    assert [invoice.policy_id for invoice in found] == [opened[2].policy_id]
+    invoices = house.invoices.ListInvoices(only, metadata=person.metadata()).invoices
+    assert [invoice.policy_id for invoice in invoices] == [opened[2].policy_id]
 
 
 def test_page_token_of_another_list_is_refused(house: House, people: People) -> None:
@@ -289,9 +289,9 @@ def test_first_invoice_that_was_not_paid_in_time_is_voided_and_leaves_the_books(
 def test_payment_under_way_keeps_the_first_invoice_from_being_voided(house: House, people: People) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
     invoice_id = house.invoice_of(people.customer(), start_date=values.date_to_proto(yesterday.date()))
-    begun = house.begin(invoice_id, yesterday)
+    payment = house.begin(invoice_id, yesterday)
     house.handlers.void_unpaid_invoices()
-    house.record(begun.id, Charged("reference", begun.amount), datetime.now(UTC))
+    house.record(payment.id, Charged("reference", payment.amount), datetime.now(UTC))
     house.handlers.void_unpaid_invoices()
     assert house.rows("SELECT status FROM invoices") == [("paid",)]
 

@@ -58,35 +58,35 @@ def test_provider_that_fails_in_any_way_leaves_an_unknown_outcome(
 def test_crash_before_the_charge_ends_in_a_cancellation(house: House, people: People) -> None:
     person = people.customer()
     invoice_id = house.invoice_of(person)
-    begun = house.begin(invoice_id, NOW)
-    assert house.settle(begun.id, NOW + timedelta(seconds=1)).state is State.PROCESSING
-    assert house.settle(begun.id, SOON).state is State.CANCELED
+    payment = house.begin(invoice_id, NOW)
+    assert house.settle(payment.id, NOW + timedelta(seconds=1)).state is State.PROCESSING
+    assert house.settle(payment.id, SOON).state is State.CANCELED
     assert house.pay(person, invoice_id).state == pb.Payment.STATE_SUCCEEDED
     house.check_money()
 
 
 def test_process_that_wakes_up_after_the_cancellation_charges_nothing(house: House, people: People) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
-    house.settle(begun.id, SOON)
-    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
+    house.settle(payment.id, SOON)
+    outcome = collecting.charge(house.provider, payment, "pm_card_ok")
     assert outcome == Canceled()
-    assert house.record(begun.id, outcome, SOON).state is State.CANCELED
+    assert house.record(payment.id, outcome, SOON).state is State.CANCELED
     house.check_money()
 
 
 def test_crash_between_the_charge_and_its_record_is_made_good(house: House, people: People) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
-    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
-    assert house.settle(begun.id, SOON).state is State.SUCCEEDED
-    assert house.record(begun.id, outcome, SOON).state is State.SUCCEEDED
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
+    outcome = collecting.charge(house.provider, payment, "pm_card_ok")
+    assert house.settle(payment.id, SOON).state is State.SUCCEEDED
+    assert house.record(payment.id, outcome, SOON).state is State.SUCCEEDED
     assert house.work() == ["payments.confirm_premium"]
     house.check_money()
 
 
 def test_decline_after_a_crash_is_found_too(house: House, people: People) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
-    collecting.charge(house.provider, begun, "pm_card_declined")
-    settled = house.settle(begun.id, SOON)
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
+    collecting.charge(house.provider, payment, "pm_card_declined")
+    settled = house.settle(payment.id, SOON)
     assert (settled.state, settled.decline_code) == (State.DECLINED, "card_declined")
     house.check_money()
 
@@ -112,13 +112,13 @@ def test_provider_gets_less_time_than_the_call_and_never_more_than_its_own(
 
 
 def test_call_and_jobs_that_race_record_one_outcome(house: House, people: People) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
-    outcome = collecting.charge(house.provider, begun, "pm_card_ok")
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
+    outcome = collecting.charge(house.provider, payment, "pm_card_ok")
 
     def step(number: int) -> State:
         if number % 2:
-            return house.settle(begun.id, SOON).state
-        return house.record(begun.id, outcome, SOON).state
+            return house.settle(payment.id, SOON).state
+        return house.record(payment.id, outcome, SOON).state
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(step, range(8))) == {State.SUCCEEDED}
@@ -129,27 +129,27 @@ def test_call_and_jobs_that_race_record_one_outcome(house: House, people: People
 
 
 def test_late_and_untrue_answers_change_nothing(house: House, people: People) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
-    too_much = Charged("ref", begun.amount + begun.amount)
-    assert house.record(begun.id, too_much, NOW).state is State.PROCESSING
-    collecting.charge(house.provider, begun, "pm_card_ok")
-    house.settle(begun.id, SOON)
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
+    too_much = Charged("ref", payment.amount + payment.amount)
+    assert house.record(payment.id, too_much, NOW).state is State.PROCESSING
+    collecting.charge(house.provider, payment, "pm_card_ok")
+    house.settle(payment.id, SOON)
     for outcome in (Declined("ref", "late"), Canceled(), Unknown(), too_much):
-        assert house.record(begun.id, outcome, SOON).state is State.SUCCEEDED
+        assert house.record(payment.id, outcome, SOON).state is State.SUCCEEDED
     house.check_money()
 
 
 def test_provider_is_asked_again_while_it_does_not_answer(
     house: House, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = house.begin(house.invoice_of(people.customer()), NOW)
+    payment = house.begin(house.invoice_of(people.customer()), NOW)
 
     def fail(*_: object) -> None:
         raise TimeoutError
 
     monkeypatch.setattr(house.provider, "find", fail)
     for attempt in range(7):
-        assert house.settle(begun.id, SOON, attempt).state is State.PROCESSING
+        assert house.settle(payment.id, SOON, attempt).state is State.PROCESSING
     waits = house.rows("SELECT args->>'attempt', scheduled_at FROM procrastinate_jobs ORDER BY id")
     assert [(attempt, round((at - SOON).total_seconds() / 60)) for attempt, at in waits[1:]] == [
         ("1", 2),
@@ -166,8 +166,8 @@ def test_provider_is_asked_again_while_it_does_not_answer(
 def test_short_outage_of_the_provider_costs_no_payment_its_objective(
     house: House, people: People, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    begun, find = house.begin(house.invoice_of(people.customer()), NOW), house.provider.find
-    collecting.charge(house.provider, begun, "pm_card_ok")  # whose answer is lost
+    payment, find = house.begin(house.invoice_of(people.customer()), NOW), house.provider.find
+    collecting.charge(house.provider, payment, "pm_card_ok")  # whose answer is lost
     asked = NOW
 
     def find_after_the_outage(*about: Any) -> Any:
@@ -180,7 +180,7 @@ def test_short_outage_of_the_provider_costs_no_payment_its_objective(
     state = State.PROCESSING
     while state is State.PROCESSING:
         ((asked, attempt),) = house.rows(latest)
-        state = house.settle(begun.id, asked, attempt).state
+        state = house.settle(payment.id, asked, attempt).state
     assert state is State.SUCCEEDED
     assert asked - NOW < timedelta(minutes=15)
     house.check_money()

@@ -25,9 +25,10 @@ TODAY = datetime.now(UTC).date()
 
 
 def balances(house: House, day: date | None = None) -> dict[tuple[str, str], int]:
-    found = house.trial_balance(day).accounts
+    accounts = house.trial_balance(day).accounts
     return {
-        (line.account_code, line.balance.currency_code): values.money_from_proto(line.balance).minor for line in found
+        (line.account_code, line.balance.currency_code): values.money_from_proto(line.balance).minor
+        for line in accounts
     }
 
 
@@ -47,9 +48,9 @@ def test_trial_balance_is_told_for_each_currency(house: House, people: People) -
         ("2100", "JPY"): 850,
         ("4100", "EUR"): 25_00,
     }
-    told = house.trial_balance()
-    assert [money.currency_code for money in told.differences] == ["EUR", "JPY"]
-    first = told.accounts[0]
+    trial_balance = house.trial_balance()
+    assert [money.currency_code for money in trial_balance.differences] == ["EUR", "JPY"]
+    first = trial_balance.accounts[0]
     assert (first.account_code, first.account_name, first.debits.units, first.credits.units) == (
         "1010",
         "Gateway clearing",
@@ -69,9 +70,9 @@ def test_trial_balance_counts_until_a_day(house: House, people: People) -> None:
 
 
 def test_empty_books_balance(house: House) -> None:
-    told = house.trial_balance()
-    assert not told.accounts
-    assert not told.differences
+    trial_balance = house.trial_balance()
+    assert not trial_balance.accounts
+    assert not trial_balance.differences
 
 
 def test_journals_are_listed_newest_first(house: House, people: People) -> None:

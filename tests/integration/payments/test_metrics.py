@@ -38,16 +38,16 @@ def ago(**time: float) -> datetime:
     return datetime.now(UTC) - timedelta(**time)
 
 
-def told(page: str) -> dict[str, float]:
+def oldest_ages(page: str) -> dict[str, float]:
     """The age of the oldest payment by state, on a page of metrics."""
-    found = re.findall(rf'^{_AGE}{{state="(\w+)"}} (\S+)$', page, re.MULTILINE)
-    return {state: float(seconds) for state, seconds in found}
+    samples = re.findall(rf'^{_AGE}{{state="(\w+)"}} (\S+)$', page, re.MULTILINE)
+    return {state: float(seconds) for state, seconds in samples}
 
 
 def page_of(house: House) -> dict[str, float]:
     """What the worker's page tells."""
     with watching.shown(house.database):
-        return told(metrics.page().decode())
+        return oldest_ages(metrics.page().decode())
 
 
 def ended_within(seconds: str, waited_for: str) -> float:
@@ -94,13 +94,13 @@ def test_page_without_an_answer_of_the_database_comes_soon_and_keeps_what_was_to
 ) -> None:
     house.begin(house.invoice_of(people.customer()), ago(minutes=20))
     with watching.shown(house.database), psycopg.connect(house.url) as holder:
-        before = told(metrics.page().decode())
+        before = oldest_ages(metrics.page().decode())
         holder.execute("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE")
-        begun = time.monotonic()
-        assert told(metrics.page().decode()) == before
-        assert time.monotonic() - begun < 5
+        started = time.monotonic()
+        assert oldest_ages(metrics.page().decode()) == before
+        assert time.monotonic() - started < 5
         holder.rollback()
-        until(lambda: told(metrics.page().decode()) != before)
+        until(lambda: oldest_ages(metrics.page().decode()) != before)
 
 
 def test_payments_that_ended_are_not_read_to_find_the_oldest_open_one(house: House, people: People) -> None:
@@ -129,15 +129,15 @@ def test_every_worker_of_a_database_tells_the_same(house: House, people: People)
     with ExitStack() as stack:
         pages = [stack.enter_context(running_worker(house, people)) for _ in range(2)]
         for read in pages:
-            until(lambda read=read: bool(told(read())))  # type: ignore[misc]
-            assert told(read()) == {"processing": pytest.approx(20 * 60, abs=60), "requires_action": 0}
+            until(lambda read=read: bool(oldest_ages(read())))  # type: ignore[misc]
+            assert oldest_ages(read()) == {"processing": pytest.approx(20 * 60, abs=60), "requires_action": 0}
 
 
 def test_end_that_took_twenty_minutes_is_counted_as_late(house: House, people: People) -> None:
     now = datetime.now(UTC)
-    begun = house.begin(house.invoice_of(people.customer()), now - timedelta(minutes=20))
+    payment = house.begin(house.invoice_of(people.customer()), now - timedelta(minutes=20))
     before = {seconds: ended_within(seconds, "provider") for seconds in ("900.0", "3600.0")}
-    house.record(begun.id, Charged("ref", begun.amount), now)
+    house.record(payment.id, Charged("ref", payment.amount), now)
     assert ended_within("900.0", "provider") == before["900.0"]
     assert ended_within("3600.0", "provider") == before["3600.0"] + 1
 
@@ -151,28 +151,28 @@ def test_payment_of_a_call_is_counted_as_ended_at_once(house: House, people: Peo
 
 def test_time_of_a_payer_who_has_to_act_is_counted_apart(house: House, people: People) -> None:
     now = datetime.now(UTC)
-    begun = house.begin(house.invoice_of(people.customer()), now - timedelta(minutes=20))
+    payment = house.begin(house.invoice_of(people.customer()), now - timedelta(minutes=20))
     before = [ended_within("+Inf", whom) for whom in ("provider", "payer")]
-    house.record(begun.id, ActionRequired("ref", "https://example.com"), now - timedelta(minutes=19))
-    house.record(begun.id, Charged("ref", begun.amount), now)
+    house.record(payment.id, ActionRequired("ref", "https://example.com"), now - timedelta(minutes=19))
+    house.record(payment.id, Charged("ref", payment.amount), now)
     assert [ended_within("+Inf", whom) for whom in ("provider", "payer")] == [before[0], before[1] + 1]
 
 
 def test_end_that_is_recorded_twice_or_undone_is_counted_once(house: House, people: People) -> None:
     now = datetime.now(UTC)
-    begun = house.begin(house.invoice_of(people.customer()), now)
-    outcome, before = Charged("ref", begun.amount), ended_within("+Inf", "provider")
+    payment = house.begin(house.invoice_of(people.customer()), now)
+    outcome, before = Charged("ref", payment.amount), ended_within("+Inf", "provider")
 
     def record_and_fail() -> None:
         with house.database.transaction() as session:
-            collecting.record(session, begun.id, outcome, now)
+            collecting.record(session, payment.id, outcome, now)
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         record_and_fail()
     assert ended_within("+Inf", "provider") == before
     for _ in range(2):
-        house.record(begun.id, outcome, now)
+        house.record(payment.id, outcome, now)
     assert ended_within("+Inf", "provider") == before + 1
 
 

@@ -21,9 +21,9 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
 
 def lost(house: House, people: People) -> Payment:
     """A payment that was charged, and whose answer was lost."""
-    begun = house.begin(house.invoice_of(people.customer()), LATER)
-    collecting.charge(house.provider, begun, "pm_card_ok")
-    return begun
+    payment = house.begin(house.invoice_of(people.customer()), LATER)
+    collecting.charge(house.provider, payment, "pm_card_ok")
+    return payment
 
 
 def statements() -> list[str]:
@@ -34,8 +34,8 @@ def statements() -> list[str]:
 def test_stuck_payment_is_found_by_the_query_of_the_runbook(house: House, people: People) -> None:
     person = people.customer()
     house.pay(person, house.invoice_of(person))
-    begun = lost(house, people)
-    assert [row[:3] for row in house.rows(statements()[0])] == [(begun.id, begun.invoice_id, "processing")]
+    payment = lost(house, people)
+    assert [row[:3] for row in house.rows(statements()[0])] == [(payment.id, payment.invoice_id, "processing")]
 
 
 def test_job_that_was_cancelled_and_retried_asks_the_provider_now(house: House, people: People) -> None:
@@ -51,10 +51,10 @@ def test_job_that_was_cancelled_and_retried_asks_the_provider_now(house: House, 
 
 
 def test_job_that_was_deleted_is_made_again_by_hand(house: House, people: People) -> None:
-    begun = lost(house, people)
+    payment = lost(house, people)
     with psycopg.connect(house.url, autocommit=True) as connection:
         connection.execute("DELETE FROM procrastinate_jobs")
-        connection.execute(statements()[1].replace("PAYMENT", str(begun.id)).encode())
+        connection.execute(statements()[1].replace("PAYMENT", str(payment.id)).encode())
     assert house.work() == ["payments.settle", "payments.confirm_premium"]
     assert len(house.provider.asked) == 1
     house.check_money()

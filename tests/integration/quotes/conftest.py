@@ -37,10 +37,10 @@ AHEAD = 45
 def risk(product_code: str = "motor", ahead: int = AHEAD, coverages: Any = (), **answers: Any) -> pb.Risk:
     """The usual risk of a product, with cover from some days ahead and some other answers; None leaves one out."""
     start = datetime.now(UTC).date() + timedelta(days=ahead)
-    found = pb.Risk(product_code=product_code, coverages=coverages, start_date=values.date_to_proto(start))
+    message = pb.Risk(product_code=product_code, coverages=coverages, start_date=values.date_to_proto(start))
     given = {**ANSWERS.get(product_code, {}), **answers}
-    found.answers.update({code: answer for code, answer in given.items() if answer is not None})
-    return found
+    message.answers.update({code: answer for code, answer in given.items() if answer is not None})
+    return message
 
 
 def coverage(code: str, **amounts: Any) -> premium_pb2.Coverage:

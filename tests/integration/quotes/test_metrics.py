@@ -18,7 +18,7 @@ from tests.support.people import Person, new_key
 def counted(product_type: str = "motor") -> dict[str, float]:
     """Quotes of a product by outcome, as this process shows them."""
     labels = ({"product_type": product_type, "outcome": outcome.value} for outcome in Outcome)
-    return {found["outcome"]: REGISTRY.get_sample_value("bazaruto_quotes_total", found) or 0 for found in labels}
+    return {series["outcome"]: REGISTRY.get_sample_value("bazaruto_quotes_total", series) or 0 for series in labels}
 
 
 @pytest.mark.parametrize(

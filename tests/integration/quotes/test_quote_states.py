@@ -124,12 +124,12 @@ def test_expired_quote_cannot_be_accepted(house: House, person: Person, accepted
     quote_id = house.past(person, 40, accepted=accepted)
     if swept:
         jobs.expire_quotes(house.database, datetime.now(UTC))
-    found = house.get(person, quote_id)
-    assert found.state == pb.Quote.STATE_EXPIRED
+    quote = house.get(person, quote_id)
+    assert quote.state == pb.Quote.STATE_EXPIRED
     with pytest.raises(grpc.RpcError) as caught:
         house.accept(person, quote_id)
     assert reason_of(caught.value) == "QUOTE_EXPIRED"
-    assert metadata_of(caught.value) == {"valid_until_time": found.valid_until_time.ToDatetime(UTC).isoformat()}
+    assert metadata_of(caught.value) == {"valid_until_time": quote.valid_until_time.ToDatetime(UTC).isoformat()}
 
 
 def test_bound_quote_cannot_be_accepted(house: House, person: Person, policies: Person) -> None:

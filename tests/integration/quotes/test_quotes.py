@@ -35,7 +35,7 @@ def test_anybody_may_calculate_and_nothing_is_kept(house: House) -> None:
     assert reply.product_version == 1
     assert reply.decision == pb.UNDERWRITING_DECISION_APPROVED
     assert sum(cents(step.amount) for step in reply.steps) == cents(reply.premium.total)
-    assert [found.coverage_code for found in reply.coverages] == ["third_party"]
+    assert [rated_coverage.coverage_code for rated_coverage in reply.coverages] == ["third_party"]
     assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
 
 
@@ -49,8 +49,8 @@ def test_calculation_shows_which_rule_refers_or_declines(house: House) -> None:
 
 
 def test_created_quote_is_complete_and_reads_the_same(house: House, person: Person) -> None:
-    wanted = [coverage("own_damage", deductible=money(250)), coverage("roadside")]
-    made = house.create(person, risk(coverages=wanted))
+    coverages = [coverage("own_damage", deductible=money(250)), coverage("roadside")]
+    made = house.create(person, risk(coverages=coverages))
     start = values.date_from_proto(made.start_date, "")
     assert made.state == pb.Quote.STATE_QUOTED
     assert made.quote_number == f"Q-{datetime.now(ZoneInfo('Europe/Lisbon')).year}-000001"
@@ -202,7 +202,7 @@ def test_list_by_state_goes_by_the_clock(house: House, person: Person) -> None:
     accepted = house.accept(person, house.create(person).quote_id).quote_id
     lapsed = {house.past(person, 40), house.past(person, 40, accepted=True), house.past(person, 40, use="taxi")}
     states = {
-        state: {found.quote_id for found in _list(house, person, state=state).quotes}
+        state: {quote.quote_id for quote in _list(house, person, state=state).quotes}
         for state in (pb.Quote.STATE_QUOTED, pb.Quote.STATE_ACCEPTED, pb.Quote.STATE_REFERRED, pb.Quote.STATE_EXPIRED)
     }
     assert list(states.values()) == [{quoted}, {accepted}, set(), lapsed]

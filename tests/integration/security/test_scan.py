@@ -56,11 +56,11 @@ def auditor(programs: Path, known_weak: str, others: str, code: int = 0) -> None
 
 def report_of(lock: str, **changes: dict[str, Any]) -> str:
     """What pip-audit writes about every package of a lock file; `changes` add to some."""
-    found = [
+    packages = [
         {"name": name, "version": version, "vulns": [], **changes.get(name.replace("-", "_"), {})}
         for name, version, _ in verdicts._pinned(str(ROOT / "requirements" / lock))
     ]
-    return json.dumps({"dependencies": found, "fixes": []})
+    return json.dumps({"dependencies": packages, "fixes": []})
 
 
 def scan(programs: Path, part: str) -> tuple[int, str]:
@@ -114,9 +114,9 @@ def test_skipped_dependency_is_not_a_pass(programs: Path) -> None:
 
 
 def test_dependency_that_the_report_leaves_out_is_not_a_pass(programs: Path) -> None:
-    found = json.loads(report_of("run.lock"))
-    found["dependencies"] = [item for item in found["dependencies"] if item["name"] != "cryptography"]
-    auditor(programs, json.dumps({"dependencies": [WEAK]}), json.dumps(found))
+    report = json.loads(report_of("run.lock"))
+    report["dependencies"] = [item for item in report["dependencies"] if item["name"] != "cryptography"]
+    auditor(programs, json.dumps({"dependencies": [WEAK]}), json.dumps(report))
     assert scan(programs, "dependencies")[0] == 3
 
 

@@ -128,8 +128,8 @@ def test_another_user_cannot_be_told_from_one_that_does_not_exist(house: House) 
             with pytest.raises(grpc.RpcError) as refused:
                 call(authorization, user_id, **named)
             status = status_of(refused.value)
-            told = [detail for detail in status.details if not detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR)]
-            answers.append((refused.value.code(), status.message, str(told)))
+            details = [detail for detail in status.details if not detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR)]
+            answers.append((refused.value.code(), status.message, str(details)))
             assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
     assert len(set(answers)) == 1
     assert house.sql("SELECT count(*) FROM users WHERE full_name = 'X'") == [(0,)]

@@ -51,15 +51,15 @@ def shared(
 @contextmanager
 def counted_queries() -> Iterator[list[str]]:
     """The statements that read users, from every engine of this process."""
-    found: list[str] = []
+    statements: list[str] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if "FROM users" in statement:
-            found.append(statement)
+            statements.append(statement)
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     try:
-        yield found
+        yield statements
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
@@ -154,9 +154,9 @@ def test_redis_that_hangs_costs_a_moment_once_and_nothing_old_comes_back_with_it
     shared.get(authorization)
     redis.hang()
     try:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         changed = shared.update(authorization, full_name="Ana Maria")
-        assert time.perf_counter() - begun < 2
+        assert time.perf_counter() - started < 2
         assert quickest(lambda: shared.get(authorization) == changed, 20) < 0.25  # the limit of a question
     finally:
         redis.go_on()

@@ -74,9 +74,9 @@ def test_unknown_address_takes_as_long_as_a_wrong_password(house: House) -> None
     def median(email: str) -> float:
         taken = []
         for _ in range(9):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             assert outcome(house.log_in, email, "wrong-carrinha-47") == "CREDENTIALS_INVALID"
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.perf_counter() - started)
         return statistics.median(taken)
 
     outcome(house.log_in, "nobody@example.com", "x")  # the first one makes the hash of nobody
@@ -95,10 +95,10 @@ def test_failed_log_ins_are_counted_and_logged_without_what_was_typed(house: Hou
     assert {reason: failures()[reason] - before[reason] for reason in REASONS} == {  # type: ignore[operator]
         "unknown_email": 1, "wrong_password": 1, "user_disabled": 1, "refresh_invalid": 0, "refresh_reused": 0,
     }  # fmt: skip
-    told = [line for line in lines if line["event"] == "authentication failed"]
-    assert [line["reason"] for line in told] == ["wrong_password", "unknown_email", "user_disabled"]
-    assert all(line["log_level"] == "warning" for line in told)
-    assert told[0]["user_id"] == user.user_id
+    failed_log_ins = [line for line in lines if line["event"] == "authentication failed"]
+    assert [line["reason"] for line in failed_log_ins] == ["wrong_password", "unknown_email", "user_disabled"]
+    assert all(line["log_level"] == "warning" for line in failed_log_ins)
+    assert failed_log_ins[0]["user_id"] == user.user_id
     assert "canary" not in str(lines)
     assert PASSWORD not in str(lines)
 

@@ -62,9 +62,9 @@ def mail_settings(letterbox: Letterbox, **changes: Any) -> MailSettings:
 
 def part(letter: EmailMessage, kind: str) -> str:
     """The text of one alternative of a letter."""
-    found = letter.get_body((kind,))
-    assert found is not None
-    return str(found.get_content())
+    alternative = letter.get_body((kind,))
+    assert alternative is not None
+    return str(alternative.get_content())
 
 
 def test_new_customer_is_welcomed_in_two_forms(house: House, letterbox: Letterbox, work: Any) -> None:
@@ -209,10 +209,10 @@ def test_certificate_of_a_stranger_gets_no_letter(letterbox: Letterbox, secured:
 def test_wrong_password_is_tried_again_for_it_may_be_mended(letterbox: Letterbox, secured: dict[str, Any]) -> None:
     with (
         letterbox.open(secured["context"], login=("mailer", "another")),
-        pytest.raises(MailNotSent, match="535") as told,
+        pytest.raises(MailNotSent, match="535") as caught,
     ):
         Mailer(mail_settings(letterbox, tls="starttls", **secured["files"])).send(LETTER)
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_server_that_offers_no_tls_gets_no_letter(letterbox: Letterbox) -> None:

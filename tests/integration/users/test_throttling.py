@@ -61,9 +61,9 @@ def delay_of(house: House, email: str) -> float:
         house.log_in(email)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert reason_of(refused.value) == "TOO_MANY_ATTEMPTS"
-    info = error_details_pb2.RetryInfo()
-    assert any(detail.Unpack(info) for detail in status_of(refused.value).details)
-    return float(info.retry_delay.ToTimedelta().total_seconds())
+    retry_info = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry_info) for detail in status_of(refused.value).details)
+    return float(retry_info.retry_delay.ToTimedelta().total_seconds())
 
 
 def test_after_five_failures_even_the_right_password_has_to_wait(start: Start) -> None:
@@ -156,8 +156,8 @@ def test_attempts_that_wait_are_counted_as_failed_log_ins(start: Start) -> None:
 
     def counted() -> float:
         names = ("wrong_password", "throttled")
-        found = (REGISTRY.get_sample_value("bazaruto_auth_failed_logins_total", {"reason": name}) for name in names)
-        return sum(value or 0 for value in found)
+        counts = (REGISTRY.get_sample_value("bazaruto_auth_failed_logins_total", {"reason": name}) for name in names)
+        return sum(value or 0 for value in counts)
 
     before = counted()
     guess(house, user.email, 11)

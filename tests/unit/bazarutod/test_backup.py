@@ -28,23 +28,25 @@ def test_the_same_content_has_no_difference() -> None:
 
 
 def test_a_lost_row_is_told_with_its_table() -> None:
-    found = _books(tables={**_BOOKS.tables, "public.postings": Table(rows=3, checksum="3:4")})
-    assert differences(_BOOKS, found) == ["table public.postings has 3 rows instead of 4"]
+    restored = _books(tables={**_BOOKS.tables, "public.postings": Table(rows=3, checksum="3:4")})
+    assert differences(_BOOKS, restored) == ["table public.postings has 3 rows instead of 4"]
 
 
 def test_another_content_with_as_many_rows_is_told() -> None:
-    found = _books(tables={**_BOOKS.tables, "public.postings": Table(rows=4, checksum="3:5")})
-    assert differences(_BOOKS, found) == ["table public.postings has the right number of rows and another content"]
+    restored = _books(tables={**_BOOKS.tables, "public.postings": Table(rows=4, checksum="3:5")})
+    assert differences(_BOOKS, restored) == ["table public.postings has the right number of rows and another content"]
 
 
 def test_a_missing_and_a_foreign_table_are_told() -> None:
-    found = _books(tables={"public.journals": _BOOKS.tables["public.journals"], "public.x": Table(rows=0, checksum="")})
-    assert differences(_BOOKS, found) == ["table public.postings is missing", "table public.x should not be there"]
+    restored = _books(
+        tables={"public.journals": _BOOKS.tables["public.journals"], "public.x": Table(rows=0, checksum="")}
+    )
+    assert differences(_BOOKS, restored) == ["table public.postings is missing", "table public.x should not be there"]
 
 
-@pytest.mark.parametrize(("reached", "told"), [(6, 1), (7, 0), (8, 0)])
-def test_a_sequence_may_be_ahead_and_not_behind(reached: int, told: int) -> None:
-    assert len(differences(_BOOKS, _books(sequences={"public.numbers": reached}))) == told
+@pytest.mark.parametrize(("reached", "difference_count"), [(6, 1), (7, 0), (8, 0)])
+def test_a_sequence_may_be_ahead_and_not_behind(reached: int, difference_count: int) -> None:
+    assert len(differences(_BOOKS, _books(sequences={"public.numbers": reached}))) == difference_count
 
 
 def test_a_missing_sequence_is_told() -> None:
@@ -52,13 +54,13 @@ def test_a_missing_sequence_is_told() -> None:
 
 
 def test_another_trial_balance_is_told() -> None:
-    found = _books(trial_balance={"EUR": Sums(debits=90, credits=90)})
-    assert differences(_BOOKS, found) == ["the trial balance is another one"]
+    restored = _books(trial_balance={"EUR": Sums(debits=90, credits=90)})
+    assert differences(_BOOKS, restored) == ["the trial balance is another one"]
 
 
 def test_books_out_of_order_name_the_currency() -> None:
-    found = _books(trial_balance={"EUR": Sums(debits=90, credits=100)})
-    assert found.unbalanced() == ["the trial balance of EUR is off by -10"]
+    books = _books(trial_balance={"EUR": Sums(debits=90, credits=100)})
+    assert books.unbalanced() == ["the trial balance of EUR is off by -10"]
 
 
 def test_a_password_does_not_become_an_argument() -> None:

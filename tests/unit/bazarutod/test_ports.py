@@ -21,9 +21,9 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_drawn_port_is_not_drawn_again_although_nobody_listens(monkeypatch: pytest.MonkeyPatch, drawn: Path) -> None:
     monkeypatch.setattr(ports, "_RANGE", range(10_000, 10_030))
-    found = [ports.free_port() for _ in range(15)]
-    assert len(set(found)) == 15
-    assert {int(mark.name) for mark in drawn.iterdir()} == set(found)
+    free_ports = [ports.free_port() for _ in range(15)]
+    assert len(set(free_ports)) == 15
+    assert {int(mark.name) for mark in drawn.iterdir()} == set(free_ports)
 
 
 def test_port_that_another_run_has_drawn_is_not_drawn(monkeypatch: pytest.MonkeyPatch, drawn: Path) -> None:

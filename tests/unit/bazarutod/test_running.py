@@ -21,14 +21,14 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in list(os.environ):
         if name.startswith("BAZARUTO_"):
             monkeypatch.delenv(name)
-    told = {
+    environment = {
         "BAZARUTO_SERVICES__USERS__DB_URL": RUNNING,
         "BAZARUTO_SERVICES__QUOTES__DB_URL": RUNNING,
         "BAZARUTO_REDIS__URL": "redis://127.0.0.1:6666/0",
         "BAZARUTO_AUTH__KEY_FOLDER": str(tmp_path / "secrets" / "keys"),
     }
-    (tmp_path / "state.json").write_text(json.dumps({"pid": 1, "environment": told}))
-    for name in told:
+    (tmp_path / "state.json").write_text(json.dumps({"pid": 1, "environment": environment}))
+    for name in environment:
         monkeypatch.setenv(name, "")  # so that it is put back when the test ends
         monkeypatch.delenv(name)
     return tmp_path
@@ -66,7 +66,7 @@ def test_folder_is_had_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "printed"),
+    ("text", "printed"),
     [
         ("postgresql://ana:se:c/ret@db/users", "postgresql://ana:***@db/users"),
         ("redis://:secret@cache:6379/0", "redis://:***@cache:6379/0"),
@@ -80,5 +80,5 @@ def test_folder_is_had_by_one_process_at_a_time(tmp_path: Path) -> None:
         ("http://127.0.0.1:8080, ana@example.com", "http://127.0.0.1:8080, ana@example.com"),
     ],
 )
-def test_no_password_is_printed(told: str, printed: str) -> None:
-    assert without_passwords(told) == printed
+def test_no_password_is_printed(text: str, printed: str) -> None:
+    assert without_passwords(text) == printed

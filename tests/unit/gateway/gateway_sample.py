@@ -234,16 +234,16 @@ def table() -> RouteTable:
 
 def kind(name: str) -> protobuf.DescMessage:
     """A message of the sample."""
-    found = registry().message(f"bazaruto.quotes.test.{name}")
-    assert found is not None
-    return found
+    descriptor = registry().message(f"bazaruto.quotes.test.{name}")
+    assert descriptor is not None
+    return descriptor
 
 
 def route(method: str, path: str) -> tuple[Route, list[str]]:
     """The route of a request on the sample, which must exist."""
-    found = table().find(method, path)
-    assert found is not None, f"{method} {path} has no route"
-    return found
+    match = table().find(method, path)
+    assert match is not None, f"{method} {path} has no route"
+    return match
 
 
 @cache

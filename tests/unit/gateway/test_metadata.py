@@ -36,7 +36,7 @@ def test_a_malformed_timeout_is_refused(name: str, value: str) -> None:
 
 
 def test_metadata_is_what_the_list_allows() -> None:
-    found = request(
+    http_request = request(
         ("authorization", "Bearer x"),
         ("idempotency-key", "k" * 20),
         ("accept-language", "pt"),
@@ -49,7 +49,7 @@ def test_metadata_is_what_the_list_allows() -> None:
         ("cookie", "a=b"),
         ("x-http-method-override", "DELETE"),
     )
-    assert dict(metadata.sent(found, "00-t", "r1", "198.51.100.7")) == {
+    assert dict(metadata.sent(http_request, "00-t", "r1", "198.51.100.7")) == {
         "traceparent": "00-t",
         "x-request-id": "r1",
         "x-forwarded-for": "198.51.100.7",

@@ -75,7 +75,7 @@ def test_address_of_a_service_on_another_machine_is_dialled(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("BAZARUTO_LOGLEVEL", "info", "BAZARUTO_LOGLEVEL: unknown key"),
         ("BAZARUTO_DB__POOL", "5", "db.pool: unknown key"),
@@ -91,14 +91,16 @@ def test_address_of_a_service_on_another_machine_is_dialled(monkeypatch: pytest.
         ("BAZARUTO_CONFIG", "/nowhere.yaml", "BAZARUTO_CONFIG: there is no file /nowhere.yaml"),
     ],
 )
-def test_wrong_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+def test_wrong_variable_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match=told.replace("'", ".")):
+    with pytest.raises(ConfigError, match=message.replace("'", ".")):
         load()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("colour: red", "colour: unknown key"),
         ("gateway:\n  listen: 8080", "gateway.listen"),
@@ -106,9 +108,9 @@ def test_wrong_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name
     ],
 )
 def test_wrong_key_of_the_file_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "config.yaml").write_text(text)
     monkeypatch.setenv("BAZARUTO_CONFIG", str(tmp_path / "config.yaml"))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         load()

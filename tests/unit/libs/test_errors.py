@@ -72,10 +72,14 @@ class Sleeping(Refused):
 
 def test_state_becomes_code_reason_and_metadata() -> None:
     status = to_status(Sleeping(state="asleep"))
-    info = error_details_pb2.ErrorInfo()
-    assert status.details[0].Unpack(info)
+    error_info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(error_info)
     assert code_of(status) is grpc.StatusCode.FAILED_PRECONDITION
-    assert (info.reason, info.domain, dict(info.metadata)) == ("POLICY_STATE_INVALID", "bazaruto", {"state": "asleep"})
+    assert (error_info.reason, error_info.domain, dict(error_info.metadata)) == (
+        "POLICY_STATE_INVALID",
+        "bazaruto",
+        {"state": "asleep"},
+    )
     assert status.message == "It sleeps."
 
 

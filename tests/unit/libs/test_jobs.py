@@ -25,15 +25,15 @@ def job(attempts: int) -> Job:
 
 def waits(settings: JobSettings) -> list[int | None]:
     """The seconds before each further try, and None where there is none."""
-    found: list[int | None] = []
+    delays: list[int | None] = []
     for attempt in range(settings.max_attempts):
         decision = Retry(settings).get_retry_decision(exception=OSError(), job=job(attempt))
         if decision is None:
-            found.append(None)
+            delays.append(None)
         else:
             assert decision.retry_at is not None
-            found.append(round((decision.retry_at - datetime.now(UTC)).total_seconds()))
-    return found
+            delays.append(round((decision.retry_at - datetime.now(UTC)).total_seconds()))
+    return delays
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -83,9 +83,9 @@ def test_job_whose_row_is_missing_gives_up_and_names_it() -> None:
 
 def test_waits_grow_up_to_the_cap_and_end() -> None:
     settings = section(JobSettings, retry_wait=timedelta(seconds=10), retry_cap=timedelta(minutes=5), max_attempts=6)
-    *found, last = waits(settings)
+    *delays, last = waits(settings)
     assert last is None
-    for seconds, plain in zip(found, (10, 40, 160, 300, 300), strict=True):
+    for seconds, plain in zip(delays, (10, 40, 160, 300, 300), strict=True):
         assert seconds is not None
         assert 0.75 * plain <= seconds <= min(1.25 * plain, 301)
 
@@ -118,7 +118,7 @@ def test_waits_for_a_database_double_up_to_five_seconds_and_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         'FATAL:  password authentication failed for user "users"',
         'FATAL:  role "users" does not exist',
@@ -128,12 +128,12 @@ def test_waits_for_a_database_double_up_to_five_seconds_and_differ() -> None:
         "FATAL:  no such database: bazaruto_users",
     ],
 )
-def test_refusal_is_not_waited_for(told: str) -> None:
-    assert is_refusal(psycopg.OperationalError(told))
+def test_refusal_is_not_waited_for(message: str) -> None:
+    assert is_refusal(psycopg.OperationalError(message))
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         "connection refused",
         "connection timeout expired",
@@ -143,5 +143,5 @@ def test_refusal_is_not_waited_for(told: str) -> None:
         "[Errno -2] Name or service not known",
     ],
 )
-def test_absence_is_waited_for(told: str) -> None:
-    assert not is_refusal(psycopg.OperationalError(told))
+def test_absence_is_waited_for(message: str) -> None:
+    assert not is_refusal(psycopg.OperationalError(message))

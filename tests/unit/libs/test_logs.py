@@ -118,15 +118,15 @@ def test_line_after_a_torn_one_begins_a_line_of_its_own(tmp_path: Path, monkeypa
     path = tmp_path / "app.log"
     sink = Sink(str(path))
     write = os.write
-    answers: list[Any] = [lambda file, data: write(file, data[:5]), OSError(errno.ENOSPC, "full")]
+    answers: list[Any] = [lambda file, chunk: write(file, chunk[:5]), OSError(errno.ENOSPC, "full")]
 
-    def scarce(file: int, data: bytes) -> int:
+    def scarce(file: int, chunk: bytes) -> int:
         if not answers:
-            return write(file, data)
+            return write(file, chunk)
         answer = answers.pop(0)
         if isinstance(answer, OSError):
             raise answer
-        return int(answer(file, data))
+        return int(answer(file, chunk))
 
     monkeypatch.setattr(os, "write", scarce)
     SinkLogger(sink).error(json.dumps({"message": "torn"}))

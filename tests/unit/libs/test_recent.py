@@ -41,9 +41,9 @@ def test_the_last_fifty_errors_are_remembered_oldest_first() -> None:
 
 def test_of_a_long_traceback_the_end_is_kept() -> None:
     recent.remember_line(line("error", "x" * 100_000, exception="y" * 100_000 + "ValueError: this"))
-    found = recent.snapshot()["errors"][0]
-    assert len(found["message"]) == len(found["cause"]) == 2000
-    assert found["cause"].endswith("ValueError: this")
+    error = recent.snapshot()["errors"][0]
+    assert len(error["message"]) == len(error["cause"]) == 2000
+    assert error["cause"].endswith("ValueError: this")
 
 
 def test_spans_are_found_by_their_trace_and_the_latest_besides() -> None:
@@ -54,9 +54,9 @@ def test_spans_are_found_by_their_trace_and_the_latest_besides() -> None:
     for name in ("second", "third"):
         with tracer.start_as_current_span(name):
             pass
-    wanted = format_trace_id(first.get_span_context().trace_id)
-    assert [span.name for span in memory.find([wanted])] == ["first"]
-    assert [span.name for span in memory.find([wanted], latest=1)] == ["first", "third"]
+    trace_id = format_trace_id(first.get_span_context().trace_id)
+    assert [span.name for span in memory.find([trace_id])] == ["first"]
+    assert [span.name for span in memory.find([trace_id], latest=1)] == ["first", "third"]
     assert memory.find(["0" * 31 + "1"]) == []
 
 
@@ -65,12 +65,12 @@ def test_a_span_is_remembered_with_its_parent_its_process_and_its_failure() -> N
     tracer = traced(memory)
     with tracer.start_as_current_span("outer") as outer, tracer.start_as_current_span("inner") as inner:
         inner.set_status(StatusCode.ERROR)
-    found = {span.name: span for span in memory.find(latest=2)}
-    assert int(found["inner"].parent_id, 16) == outer.get_span_context().span_id
-    assert (found["inner"].failed, found["outer"].failed) == (True, False)
-    assert found["outer"].parent_id == ""
-    assert found["inner"].component == "policies-worker"
-    assert found["outer"].start_micros <= found["inner"].start_micros <= found["inner"].end_micros
+    spans = {span.name: span for span in memory.find(latest=2)}
+    assert int(spans["inner"].parent_id, 16) == outer.get_span_context().span_id
+    assert (spans["inner"].failed, spans["outer"].failed) == (True, False)
+    assert spans["outer"].parent_id == ""
+    assert spans["inner"].component == "policies-worker"
+    assert spans["outer"].start_micros <= spans["inner"].start_micros <= spans["inner"].end_micros
 
 
 def test_spans_take_less_than_a_megabyte() -> None:

@@ -180,12 +180,12 @@ def test_whole_price_is_accepted() -> None:
     ],
 )
 def test_what_may_be_paid(changes: dict[str, object], expected: Money | None, error: type[Exception] | None) -> None:
-    found = bill(premium(100, 20, 5), **changes)
+    candidate = bill(premium(100, 20, 5), **changes)
     if error is None:
-        invoice.check_payable(found, expected, NOW)
+        invoice.check_payable(candidate, expected, NOW)
         return
     with pytest.raises(error):
-        invoice.check_payable(found, expected, NOW)
+        invoice.check_payable(candidate, expected, NOW)
 
 
 def test_payment_agreed_on_with_the_contract_may_be_made_late() -> None:
@@ -199,9 +199,9 @@ def test_only_the_first_invoice_has_an_end_and_that_is_midnight_where_the_policy
 
 
 def test_paid_invoice_owes_nothing() -> None:
-    found = bill(premium(100, 20, 5))
-    paid = invoice.pay(found, NOW)
-    assert found.amount_due == Money(125, "EUR")
+    open_invoice = bill(premium(100, 20, 5))
+    paid = invoice.pay(open_invoice, NOW)
+    assert open_invoice.amount_due == Money(125, "EUR")
     assert paid.amount_due == Money(0, "EUR")
     assert (paid.state, paid.paid_at, paid.version) == (State.PAID, NOW, 2)
 

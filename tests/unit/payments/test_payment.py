@@ -46,8 +46,8 @@ OUTCOMES: list[Outcome] = [
 
 
 def a_payment(state: State = State.PROCESSING) -> Payment:
-    begun = Payment(ids.new(), ids.new(), ids.new(), AMOUNT, "sandbox", NOW, state)
-    return begun if begun.is_open else replace(begun, completed_at=NOW)
+    new_payment = Payment(ids.new(), ids.new(), ids.new(), AMOUNT, "sandbox", NOW, state)
+    return new_payment if new_payment.is_open else replace(new_payment, completed_at=NOW)
 
 
 @pytest.mark.parametrize("state", [State.PROCESSING, State.REQUIRES_ACTION])
@@ -83,8 +83,8 @@ def test_waiting_for_the_payer_twice_changes_nothing() -> None:
 
 @pytest.mark.parametrize("outcome", [Unknown(), Charged("ref", Money(1, "EUR")), Charged("ref", Money(125_00, "USD"))])
 def test_no_answer_and_an_untrue_one_change_nothing(outcome: Outcome) -> None:
-    begun = a_payment()
-    assert payment.apply(begun, outcome, LATER) is begun
+    open_payment = a_payment()
+    assert payment.apply(open_payment, outcome, LATER) is open_payment
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.DECLINED, State.CANCELED])
@@ -123,16 +123,16 @@ def test_charge_that_the_books_do_not_know_of_is_noticed(state: State, outcome: 
 
 def test_what_the_payer_is_told() -> None:
     declined = payment.apply(a_payment(), Declined("ref", "card_declined"), NOW)
-    told = payment.refusal(declined, Unknown())
-    assert isinstance(told, PaymentDeclined)
-    assert told.metadata == {"decline_code": "card_declined"}
+    refusal = payment.refusal(declined, Unknown())
+    assert isinstance(refusal, PaymentDeclined)
+    assert refusal.metadata == {"decline_code": "card_declined"}
     assert isinstance(payment.refusal(a_payment(State.CANCELED), MethodUnknown()), PaymentMethodInvalid)
     assert payment.refusal(a_payment(State.SUCCEEDED), CHARGED) is None
     assert payment.refusal(a_payment(), Unknown()) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "seconds", "expected"),
+    ("outcome", "seconds", "expected"),
     [
         (None, 29, False),
         (None, 30, True),
@@ -142,8 +142,8 @@ def test_what_the_payer_is_told() -> None:
         (CHARGED, 10**6, False),
     ],
 )
-def test_when_a_payment_is_given_up(found: Outcome | None, seconds: int, expected: bool) -> None:
-    assert payment.is_overdue(a_payment(), found, NOW + timedelta(seconds=seconds)) is expected
+def test_when_a_payment_is_given_up(outcome: Outcome | None, seconds: int, expected: bool) -> None:
+    assert payment.is_overdue(a_payment(), outcome, NOW + timedelta(seconds=seconds)) is expected
 
 
 def asked_at() -> list[timedelta]:

@@ -29,12 +29,12 @@ def test_what_is_not_chosen_of_a_coverage_takes_the_first_that_is_offered() -> N
 
 
 def test_chosen_amounts_are_kept_in_the_order_of_the_offers() -> None:
-    wanted = [Coverage("garden", eur(2000_00)), Coverage("house", None, eur(0))]
-    assert choose(wanted) == (Coverage("house", None, eur(0)), Coverage("garden", eur(2000_00)))
+    choices = [Coverage("garden", eur(2000_00)), Coverage("house", None, eur(0))]
+    assert choose(choices) == (Coverage("house", None, eur(0)), Coverage("garden", eur(2000_00)))
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "choices",
     [
         [Coverage("pool")],
         [Coverage("")],
@@ -45,10 +45,10 @@ def test_chosen_amounts_are_kept_in_the_order_of_the_offers() -> None:
         [Coverage("garden"), Coverage("garden", eur(2000_00))],
     ],
 )
-def test_what_is_not_offered_is_refused_with_its_coverage(wanted: list[Coverage]) -> None:
+def test_what_is_not_offered_is_refused_with_its_coverage(choices: list[Coverage]) -> None:
     with pytest.raises(CoverageInvalid) as caught:
-        choose(wanted)
-    assert caught.value.metadata == {"coverage": wanted[0].code}
+        choose(choices)
+    assert caught.value.metadata == {"coverage": choices[0].code}
 
 
 def test_amount_in_another_currency_is_refused() -> None:

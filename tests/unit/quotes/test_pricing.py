@@ -71,8 +71,8 @@ def test_newest_version_that_is_on_sale_is_sold() -> None:
     versions = [third, first, second]
 
     def sold(year: int, month: int, day: int, hour: int = 12) -> int | None:
-        found = newest_on_sale(versions, datetime(year, month, day, hour, tzinfo=UTC))
-        return found.version if found else None
+        product = newest_on_sale(versions, datetime(year, month, day, hour, tzinfo=UTC))
+        return product.version if product else None
 
     assert sold(2025, 12, 31) is None
     assert sold(2026, 1, 1) == 1

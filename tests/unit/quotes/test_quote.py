@@ -74,8 +74,8 @@ def test_quote_is_good_for_its_days_and_never_behind_the_first_day_of_cover(
 ) -> None:
     start = NOW.date() + timedelta(days=days_ahead)
     made = calculator("motor").calculate(Risk(ANSWERS["motor"], (), start), NOW)
-    found = quote.create(made, NOW, quote_id=UUID(int=1), user_id=UUID(int=2), number="Q")
-    assert found.valid_until == valid_until
+    new_quote = quote.create(made, NOW, quote_id=UUID(int=1), user_id=UUID(int=2), number="Q")
+    assert new_quote.valid_until == valid_until
 
 
 def test_accepted_quote_says_when() -> None:
@@ -126,7 +126,7 @@ def test_word_of_a_policy_may_come_after_the_quote_was_marked_as_expired() -> No
 
 
 @pytest.mark.parametrize(
-    ("found", "issued_at", "state"),
+    ("unbindable_quote", "issued_at", "state"),
     [
         (in_state(State.QUOTED), NOW, "quoted"),
         (in_state(State.QUOTED), TOO_LATE, "expired"),
@@ -135,9 +135,9 @@ def test_word_of_a_policy_may_come_after_the_quote_was_marked_as_expired() -> No
         (in_state(State.ACCEPTED), TOO_LATE, "expired"),
     ],
 )
-def test_quote_that_cannot_be_bound(found: Quote, issued_at: datetime, state: str) -> None:
+def test_quote_that_cannot_be_bound(unbindable_quote: Quote, issued_at: datetime, state: str) -> None:
     with pytest.raises(QuoteStateInvalid) as caught:
-        quote.bind(found, POLICY, issued_at)
+        quote.bind(unbindable_quote, POLICY, issued_at)
     assert caught.value.metadata == {"state": state}
 
 
@@ -162,10 +162,10 @@ NEXT = {
 }
 COMMANDS: list[Callable[[Quote, datetime], Quote]] = [
     quote.accept,
-    lambda found, now: quote.bind(found, POLICY, now),
-    lambda found, now: quote.bind(found, OTHER_POLICY, now),
+    lambda current_quote, now: quote.bind(current_quote, POLICY, now),
+    lambda current_quote, now: quote.bind(current_quote, OTHER_POLICY, now),
     # The sweep writes down what the clock says.
-    lambda found, now: replace(found, recorded_state=found.state(now)),
+    lambda current_quote, now: replace(current_quote, recorded_state=current_quote.state(now)),
 ]
 
 
@@ -176,16 +176,16 @@ COMMANDS: list[Callable[[Quote, datetime], Quote]] = [
 def test_there_are_no_other_transitions(
     begin: State, commands: list[tuple[Callable[[Quote, datetime], Quote], datetime]]
 ) -> None:
-    found = in_state(begin)
+    current_quote = in_state(begin)
     for command, now in commands:
-        before = found
+        before = current_quote
         try:
-            found = command(before, now)
+            current_quote = command(before, now)
         except DomainError:
             continue
-        assert found.recorded_state in {before.recorded_state} | NEXT[before.recorded_state]
-        assert (found.recorded_state is State.BOUND) == (found.policy_id is not None)
-        changed = {f.name for f in fields(Quote) if getattr(found, f.name) != getattr(before, f.name)}
+        assert current_quote.recorded_state in {before.recorded_state} | NEXT[before.recorded_state]
+        assert (current_quote.recorded_state is State.BOUND) == (current_quote.policy_id is not None)
+        changed = {f.name for f in fields(Quote) if getattr(current_quote, f.name) != getattr(before, f.name)}
         assert changed <= {"recorded_state", "accepted_at", "policy_id", "version"}
 
 

@@ -37,15 +37,15 @@ def risks(draw: st.DrawFn, code: str) -> tuple[dict[str, Any], tuple[Coverage, .
             answers[question.code] = draw(st.booleans())
         else:
             answers[question.code] = draw(st.sampled_from(question.choices))
-    wanted = []
+    coverages = []
     for offer in product.coverages:
         if draw(st.booleans()):
             limit, deductible = (
                 draw(st.sampled_from([None, *(Money.parse(str(a), product.currency) for a in offered)]))
                 for offered in (offer.limits, offer.deductibles)
             )
-            wanted.append(Coverage(offer.code, limit, deductible))
-    return answers, tariff(code).choose(wanted)
+            coverages.append(Coverage(offer.code, limit, deductible))
+    return answers, tariff(code).choose(coverages)
 
 
 any_risk = st.sampled_from(SHIPPED).flatmap(lambda code: st.tuples(st.just(code), risks(code)))
@@ -223,12 +223,12 @@ def _slow_row(step: Any, answers: dict[str, Any], coverage: Coverage | None) -> 
         first, _, last = row.partition("..")
         if step.by in ("limit", "deductible"):
             amount = getattr(coverage, step.by)
-            found = Money.parse(row, amount.currency) == amount
+            applies = Money.parse(row, amount.currency) == amount
         elif isinstance(answer := answers[step.by], int) and not isinstance(answer, bool):
-            found = int(first) <= answer <= int(last or first)
+            applies = int(first) <= answer <= int(last or first)
         else:
-            found = row == (str(answer).lower() if isinstance(answer, bool) else answer)
-        if found:
+            applies = row == (str(answer).lower() if isinstance(answer, bool) else answer)
+        if applies:
             return Decimal(value)
     raise AssertionError(f"{step.name} has no row for its answer")
 

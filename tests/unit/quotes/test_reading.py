@@ -13,8 +13,8 @@ from tests.unit.quotes.samples import SHIPPED, small, tariff
 
 
 def step(document: Document, name: str) -> Document:
-    found: Document = next(step for step in document["rating"] if step["name"] == name)
-    return found
+    rating_step: Document = next(step for step in document["rating"] if step["name"] == name)
+    return rating_step
 
 
 def test_shipped_products_are_sound() -> None:
@@ -34,7 +34,7 @@ def test_shipped_products_offer_their_plans(code: str, plans: dict[str, int]) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda d: d.update(colour="red"), "colour: unknown key"),
         (lambda d: d["coverages"][1].update(colour="red"), "coverages[1].colour: unknown key"),
@@ -109,10 +109,10 @@ def test_shipped_products_offer_their_plans(code: str, plans: dict[str, int]) ->
         (lambda d: d["underwriting"][0]["when"].update(area={"at_least": 1001}), "underwriting[0].when.area: 1001"),
     ],
 )
-def test_document_that_cannot_be_meant_is_refused(change: Callable[[Document], object], told: str) -> None:
+def test_document_that_cannot_be_meant_is_refused(change: Callable[[Document], object], message: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         read(small(change))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_wrong_key_is_named_at_once() -> None:
@@ -121,7 +121,7 @@ def test_every_wrong_key_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("code: motor\ncode: home\n", "the key 'code' is there twice"),
         ("code: [motor\n", "while parsing"),
@@ -130,12 +130,12 @@ def test_every_wrong_key_is_named_at_once() -> None:
         ("? [a]\n: b\n", "a key is not text"),
     ],
 )
-def test_file_that_cannot_be_read_is_named(tmp_path: Path, content: str, told: str) -> None:
+def test_file_that_cannot_be_read_is_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(content)
     with pytest.raises(DefinitionError, match=r"^broken\.yaml: ") as caught:
         publishing.load(path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_numbers_with_decimal_places_never_become_floats(tmp_path: Path) -> None:

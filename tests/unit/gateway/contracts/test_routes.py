@@ -17,8 +17,8 @@ def table_of(*rpcs: str) -> RouteTable:
 
 
 def name_of(table: RouteTable, method: str, path: str) -> str:
-    found = table.find(method, path)
-    return found[0].rpc.name if found else ""
+    match = table.find(method, path)
+    return match[0].rpc.name if match else ""
 
 
 @pytest.fixture(scope="module")

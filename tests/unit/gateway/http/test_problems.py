@@ -70,8 +70,8 @@ def test_a_detail_that_cannot_be_rendered_is_dropped_alone() -> None:
 
 
 def test_details_that_are_no_status_are_no_details() -> None:
-    found = problems.from_status(sample.registry(), 9, "text", b"\xff\xff")
-    assert [detail["reason"] for detail in found.details] == ["CONCURRENT_CHANGE"]
+    generic_problem = problems.from_status(sample.registry(), 9, "text", b"\xff\xff")
+    assert [detail["reason"] for detail in generic_problem.details] == ["CONCURRENT_CHANGE"]
 
 
 @pytest.mark.parametrize("code", range(1, 17))

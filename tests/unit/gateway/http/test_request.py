@@ -33,9 +33,9 @@ def test_without_proxies_nothing_is_forwarded() -> None:
 
 @pytest.mark.parametrize("name", ["authorization", "idempotency-key", "content-type"])
 def test_a_header_that_counts_once_must_not_come_twice(name: str) -> None:
-    found = request((name, "a"), (name, "b"))
-    assert found.wrong is not None
-    assert found.wrong.status == 400
+    http_request = request((name, "a"), (name, "b"))
+    assert http_request.wrong is not None
+    assert http_request.wrong.status == 400
 
 
 @pytest.mark.parametrize(("given", "echoed"), [("abc-1", "abc-1"), ("a b", "made"), ("x" * 129, "made"), ("", "made")])

@@ -144,36 +144,36 @@ def test_every_span_stands_below_its_parent_and_siblings_by_their_start() -> Non
         span("a", "early", "root", 2, 5),
         span("a", "root", "", 1, 10),
     ]
-    [found] = traces.waterfalls(["a"], spans)
-    assert [(one["name"], one["depth"]) for one in found["spans"]] == [
+    [trace] = traces.waterfalls(["a"], spans)
+    assert [(one["name"], one["depth"]) for one in trace["spans"]] == [
         ("root", 0),
         ("early", 1),
         ("leaf", 2),
         ("late", 1),
     ]
-    assert found["spans"][1]["start_ms"] == pytest.approx(0.001)
-    assert found["duration_ms"] == pytest.approx(0.009)
+    assert trace["spans"][1]["start_ms"] == pytest.approx(0.001)
+    assert trace["duration_ms"] == pytest.approx(0.009)
 
 
 def test_a_span_whose_parent_is_not_kept_is_shown_all_the_same() -> None:
-    [found] = traces.waterfalls(["a"], [span("a", "orphan", "forgotten")])
-    assert [(one["name"], one["depth"]) for one in found["spans"]] == [("orphan", 0)]
+    [trace] = traces.waterfalls(["a"], [span("a", "orphan", "forgotten")])
+    assert [(one["name"], one["depth"]) for one in trace["spans"]] == [("orphan", 0)]
 
 
 def test_spans_that_name_each_other_as_parent_end_somewhere() -> None:
-    [found] = traces.waterfalls(["a"], [span("a", "one", "two"), span("a", "two", "one")])
-    assert len(found["spans"]) == 2
+    [trace] = traces.waterfalls(["a"], [span("a", "one", "two"), span("a", "two", "one")])
+    assert len(trace["spans"]) == 2
 
 
 def test_a_span_told_twice_is_one_and_a_trace_nobody_kept_is_none() -> None:
-    found = traces.waterfalls(["a", "b"], [span("a", "one"), span("a", "one")])
-    assert [one["span_count"] for one in found] == [1]
+    waterfalls = traces.waterfalls(["a", "b"], [span("a", "one"), span("a", "one")])
+    assert [one["span_count"] for one in waterfalls] == [1]
 
 
 def test_a_deep_and_long_trace_is_cut() -> None:
     spans = [span("a", "s0"), *(span("a", f"s{n}", f"s{n - 1}", n, n + 1) for n in range(1, 5000))]
-    [found] = traces.waterfalls(["a"], spans)
-    assert (len(found["spans"]), found["span_count"]) == (200, 5000)
+    [trace] = traces.waterfalls(["a"], spans)
+    assert (len(trace["spans"]), trace["span_count"]) == (200, 5000)
 
 
 def test_requests_are_counted_by_route_without_the_gateways_own() -> None:
@@ -185,25 +185,25 @@ def test_requests_are_counted_by_route_without_the_gateways_own() -> None:
     for path, status, seconds in (("/v1/users", "200", 0.02), ("/v1/users", "503", 20), ("/ops/data", "200", 1)):
         requests.labels("GET", path, status).inc()
         durations.labels("GET", path).observe(seconds)
-    found = traffic.count(registry.collect(), OWN)
-    [route] = found["routes"]
+    counts = traffic.count(registry.collect(), OWN)
+    [route] = counts["routes"]
     assert (route["path"], route["count"], route["failed"]) == ("/v1/users", 2, 1)
-    by_bound = dict(zip([*found["bounds"], "all"], route["buckets"], strict=True))
+    by_bound = dict(zip([*counts["bounds"], "all"], route["buckets"], strict=True))
     assert (by_bound[0.01], by_bound[0.025], by_bound[10], by_bound["all"]) == (0, 1, 1, 2)
 
 
 def report(*beats: float, error: str = "") -> pb.ServiceReport:
-    found = pb.ServiceReport(service="policies", version="1.0.0", database_error=error)
+    service_report = pb.ServiceReport(service="policies", version="1.0.0", database_error=error)
     for beat in beats:
-        found.workers.add().silence.FromTimedelta(timedelta(seconds=beat))
-    return found
+        service_report.workers.add().silence.FromTimedelta(timedelta(seconds=beat))
+    return service_report
 
 
 REMEMBERED: workers.Remembered = {"errors": [], "spans": []}
 
 
 @pytest.mark.parametrize(
-    ("told", "remembered", "state"),
+    ("answer", "remembered", "state"),
     [
         (report(), REMEMBERED, "healthy"),
         (report(3), workers.NOWHERE, "healthy"),
@@ -216,12 +216,12 @@ REMEMBERED: workers.Remembered = {"errors": [], "spans": []}
         (report(error="gone"), workers.NOWHERE, "unknown"),
     ],
 )
-def test_a_worker_is_judged_by_its_page_and_by_its_heartbeat(told: Any, remembered: Any, state: str) -> None:
-    assert processes.worker("policies", told, remembered, 30.0)["state"] == state
+def test_a_worker_is_judged_by_its_page_and_by_its_heartbeat(answer: Any, remembered: Any, state: str) -> None:
+    assert processes.worker("policies", answer, remembered, 30.0)["state"] == state
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("answer", "state"),
     [
         (report(), "healthy"),
         (report(error="the database does not answer"), "unhealthy"),
@@ -231,8 +231,8 @@ def test_a_worker_is_judged_by_its_page_and_by_its_heartbeat(told: Any, remember
         ("INTERNAL", "unhealthy"),
     ],
 )
-def test_a_service_is_judged_by_its_report(told: Any, state: str) -> None:
-    assert processes.service("policies", told)["state"] == state
+def test_a_service_is_judged_by_its_report(answer: Any, state: str) -> None:
+    assert processes.service("policies", answer)["state"] == state
 
 
 def test_errors_of_all_processes_are_merged_latest_first_and_cut() -> None:
@@ -257,9 +257,9 @@ def test_alerts_are_read_from_either_source() -> None:
     notes = {"summary": "Database is down", "description": "PostgreSQL is not responding"}
     manager = [{"labels": labels, "annotations": notes, "status": {"state": "active"}, "startsAt": "2026"}]
     prometheus = {"labels": labels, "annotations": notes, "state": "firing", "activeAt": "2026"}
-    wanted = {"name": "DatabaseDown", "severity": "critical", "since": "2026", **notes}
-    assert list(alerts.parse(manager)) == [{**wanted, "state": "active"}]
-    assert list(alerts.parse({"data": {"alerts": [prometheus]}})) == [{**wanted, "state": "firing"}]
+    alert = {"name": "DatabaseDown", "severity": "critical", "since": "2026", **notes}
+    assert list(alerts.parse(manager)) == [{**alert, "state": "active"}]
+    assert list(alerts.parse({"data": {"alerts": [prometheus]}})) == [{**alert, "state": "firing"}]
 
 
 def test_the_policy_allows_the_pages_own_style_and_script_and_nothing_else() -> None:

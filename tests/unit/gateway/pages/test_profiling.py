@@ -147,9 +147,11 @@ def test_a_task_that_waits_is_seen() -> None:
         task = asyncio.create_task(left_behind())
         await asyncio.sleep(0)
         pages = profiling.build(admit)
-        found = [await pages["/debug/pprof/goroutine"](request("/debug/pprof/goroutine", q)) for q in ("", "debug=1")]
+        responses = [
+            await pages["/debug/pprof/goroutine"](request("/debug/pprof/goroutine", q)) for q in ("", "debug=1")
+        ]
         task.cancel()
-        return found[0], found[1]
+        return responses[0], responses[1]
 
     binary, text = asyncio.run(run())
     assert any(name.endswith("left_behind") for name in names(binary))

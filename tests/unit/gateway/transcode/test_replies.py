@@ -52,8 +52,8 @@ def test_a_response_body_is_the_field_alone() -> None:
 def test_a_download_is_bytes_with_their_own_type() -> None:
     kind = sample.registry().message("google.api.HttpBody")
     assert kind is not None
-    found = reply("GET", "/v1/books/b/content", kind.type(content_type="application/pdf", data=b"%PDF"))
-    assert (found.body, found.content_type) == (b"%PDF", "application/pdf")
+    download = reply("GET", "/v1/books/b/content", kind.type(content_type="application/pdf", data=b"%PDF"))
+    assert (download.body, download.content_type) == (b"%PDF", "application/pdf")
 
 
 def test_the_tag_of_a_resource_is_its_etag() -> None:

@@ -80,8 +80,8 @@ def test_a_query_reaches_every_kind_of_field() -> None:
         "&sinceTime=2026-01-01T00:00:00Z&loan=1.5s&read_mask=full_name,bornYear&limit=5&rare=true"
         "&author.full_name=x&author.teacher.bornYear=-3&sold=9007199254740993&weight=1.5&exact=true&shelf=7&"
     )
-    found = message("GET", "/v1/books:search", query)
-    asked = json.loads(found.to_json())
+    search = message("GET", "/v1/books:search", query)
+    asked = json.loads(search.to_json())
     assert asked == {
         "text": "a b+",
         "tags": ["x", "y"],
@@ -156,16 +156,16 @@ def test_a_query_survives_escaping(text: str, tags: list[str], labels: dict[str,
     parts = [("text", text), *(("tags", tag) for tag in tags)]
     parts += [(f"labels[{key}]", value) for key, value in labels.items()]
     query = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in parts)
-    found = message("GET", "/v1/books:search", query)
-    assert (found.text, found.tags, found.labels) == (text, tags, labels)
+    search = message("GET", "/v1/books:search", query)
+    assert (search.text, search.tags, search.labels) == (text, tags, labels)
 
 
 # The body
 
 
 def test_names_of_the_contract_and_of_json_are_both_read() -> None:
-    found = message("POST", "/v1/books", body='{"book_id": "b", "printedTime": "2026-01-01T00:00:00Z", "@odd": "x"}')
-    assert (found.book_id, found.odd) == ("b", "x")
+    book = message("POST", "/v1/books", body='{"book_id": "b", "printedTime": "2026-01-01T00:00:00Z", "@odd": "x"}')
+    assert (book.book_id, book.odd) == ("b", "x")
 
 
 def test_no_body_is_an_empty_message() -> None:
@@ -228,8 +228,8 @@ def test_a_body_that_is_not_utf8_is_refused(body: bytes) -> None:
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
-    found = wrong("POST", "/v1/books", body='{"title": 1, "pages": "x", "author": {"fullName": []}}')
-    assert set(found) == {"title", "pages", "author.full_name"}
+    violations = wrong("POST", "/v1/books", body='{"title": 1, "pages": "x", "author": {"fullName": []}}')
+    assert set(violations) == {"title", "pages", "author.full_name"}
 
 
 def test_fields_of_a_body_that_is_one_field_are_named_from_the_request() -> None:
@@ -238,16 +238,16 @@ def test_fields_of_a_body_that_is_one_field_are_named_from_the_request() -> None
 
 def test_what_json_allows_is_read() -> None:
     body = '{"title": "\\u00e9\\ud83d\\ude00", "sold": "5", "pages": 2e1, "note": null, "extra": {"a_b": null}}'
-    found = message("POST", "/v1/books", body=body)
-    assert (found.title, found.sold, found.pages, found.note) == ("\xe9\U0001f600", 5, 20, None)
+    book = message("POST", "/v1/books", body=body)
+    assert (book.title, book.sold, book.pages, book.note) == ("\xe9\U0001f600", 5, 20, None)
 
 
 def test_key_given_twice_is_found_among_many_without_comparing_each_with_each() -> None:
     keys = [f"k{key}" for key in range(50_000)]
     body = "{" + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}"
-    begun = time.process_time()
+    started = time.process_time()
     assert wrong("POST", "/v1/books", body=body)[keys[-1]] == "is given twice"
-    assert time.process_time() - begun < 5  # it takes a tenth of a second, and comparing took half a minute
+    assert time.process_time() - started < 5  # it takes a tenth of a second, and comparing took half a minute
 
 
 @given(st.binary(max_size=200))
@@ -278,8 +278,8 @@ def test_the_mask_of_a_patch_is_made_of_its_body() -> None:
         '{"title": "t", "author": {"teacher": {"bornYear": 1}}, "labels": {"a": "b"}, "note": null, "@odd": "z",'
         ' "extra": {"x": {"y": 1}}, "helpers": [{"fullName": "h"}], "copies": "3", "bookId": "other"}'
     )
-    found = message("PATCH", "/v1/books/b1", body=body)
-    assert found.update_mask.paths == [
+    update = message("PATCH", "/v1/books/b1", body=body)
+    assert update.update_mask.paths == [
         "title",
         "author.teacher.born_year",
         "labels",
@@ -296,8 +296,8 @@ def test_an_empty_message_in_a_patch_is_named_itself() -> None:
 
 
 def test_an_explicit_mask_is_used_as_it_is() -> None:
-    found = message("PATCH", "/v1/books/b1", "updateMask=title,author.full_name", '{"pages": 1}')
-    assert found.update_mask.paths == ["title", "author.full_name"]
+    update = message("PATCH", "/v1/books/b1", "updateMask=title,author.full_name", '{"pages": 1}')
+    assert update.update_mask.paths == ["title", "author.full_name"]
 
 
 def test_only_a_patch_gets_a_mask() -> None:
@@ -309,5 +309,5 @@ def test_a_patch_without_fields_gets_no_mask() -> None:
 
 
 def test_an_upload_is_passed_on_as_it_came() -> None:
-    found = message("PUT", "/v1/books/b1/content", body=b"\x00\xff", kind="application/pdf")
-    assert (found.book_id, found.content.content_type, found.content.data) == ("b1", "application/pdf", b"\x00\xff")
+    upload = message("PUT", "/v1/books/b1/content", body=b"\x00\xff", kind="application/pdf")
+    assert (upload.book_id, upload.content.content_type, upload.content.data) == ("b1", "application/pdf", b"\x00\xff")

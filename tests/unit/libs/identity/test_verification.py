@@ -167,8 +167,10 @@ def test_many_threads_verify_more_tokens_than_are_remembered(people: People, mon
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(8) as pool:
-            for found in pool.map(lambda n: (verifier.verify(tokens[n % 8].authorization), tokens[n % 8]), range(2000)):
-                assert found[0].user_id == found[1].id
+            for caller, person in pool.map(
+                lambda n: (verifier.verify(tokens[n % 8].authorization), tokens[n % 8]), range(2000)
+            ):
+                assert caller.user_id == person.id
     finally:
         sys.setswitchinterval(interval)
     assert len(verifier._known) == 3
