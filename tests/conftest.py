@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -15,7 +16,9 @@ import pytest
 from bazarutod import embedded
 from libs.config import Settings
 from tests.support import postgres, register, servers, skips
+from tests.support.letterbox import Letterbox
 from tests.support.people import People
+from tests.support.platform import Platform, running_platform
 
 # Enough examples to see a rule broken while working; HYPOTHESIS_PROFILE=thorough looks longer.
 hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
@@ -62,6 +65,22 @@ def pytest_make_collect_report(
 def people(tmp_path_factory: pytest.TempPathFactory) -> People:
     """Callers with real tokens."""
     return People(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="session")
+def letterbox() -> Iterator[Letterbox]:
+    """Where the letters of `platform` arrive."""
+    box = Letterbox()
+    with box.open():
+        yield box
+
+
+@pytest.fixture(scope="session")
+def platform(letterbox: Letterbox) -> Iterator[Platform]:
+    """Every process of the platform, for all tests of a run that leave it as it was."""
+    mail = {"host": "127.0.0.1", "port": letterbox.port, "tls": "none"}
+    with running_platform(BAZARUTO_MAIL=json.dumps(mail)) as running:
+        yield running
 
 
 @pytest.fixture

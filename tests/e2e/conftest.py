@@ -1,4 +1,4 @@
-"""One platform for all end-to-end tests of a run, and one that those of its operation break and mend."""
+"""A platform that the tests of its operation break and mend, and a customer of the one that stays whole."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ import pytest
 
 from tests.e2e.operations import Operated, operated_platform
 from tests.support.buyer import Buyer
-from tests.support.platform import Platform, running_platform
+from tests.support.platform import Platform
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """Every process of the platform, started as people start it."""
-    with running_platform() as running:
+def operated() -> Iterator[Operated]:
+    """A platform to operate."""
+    with operated_platform() as running:
+        running.recover()
         yield running
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Operated]:
-    """A platform to operate, for the tests of one file."""
-    with operated_platform() as started:
-        yield started
-
-
 @pytest.fixture
-def operated(running: Operated) -> Operated:
-    """Well again, whatever the test before did to it."""
-    running.recover()
-    return running
+def recovering(operated: Operated) -> Iterator[Operated]:
+    """The same for a test that breaks it: behind the test, all is well again."""
+    yield operated
+    operated.recover()
 
 
 @pytest.fixture

@@ -60,42 +60,41 @@ def test_health_has_the_shape_of_the_guide_and_counts_jobs_as_the_databases_do(o
         assert checks["jobs"]["failed_jobs"] >= 1
 
 
-def test_stopped_postgres_is_noticed_within_five_seconds_and_so_is_its_return(operated: Operated) -> None:
-    mark = operated.mark()
-    with operated.postgres_stopped():
-        assert until(lambda: operated.get("/readyz").status_code == 503) < 5
-        assert operated.get("/livez").status_code == 200
-        answer = operated.get("/healthz")
+def test_stopped_postgres_is_noticed_within_five_seconds_and_so_is_its_return(recovering: Operated) -> None:
+    mark = recovering.mark()
+    with recovering.postgres_stopped():
+        assert until(lambda: recovering.get("/readyz").status_code == 503) < 5
+        assert recovering.get("/livez").status_code == 200
+        answer = recovering.get("/healthz")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
         assert answer.json()["status"] == answer.json()["checks"]["database"]["status"] == "unhealthy"
-        until(lambda: {*SERVICES} <= pools_that_gave_up(operated, mark))
-        assert operated.get("/livez").status_code == 200
-    assert until(lambda: operated.get("/readyz").status_code == 200) < 5
-    assert until(lambda: operated.get("/healthz").status_code == 200) < 5
+        until(lambda: {*SERVICES} <= pools_that_gave_up(recovering, mark))
+        assert recovering.get("/livez").status_code == 200
+    assert until(lambda: recovering.get("/readyz").status_code == 200) < 5
+    assert until(lambda: recovering.get("/healthz").status_code == 200) < 5
 
 
-def test_frozen_postgres_is_unhealthy_within_two_seconds(operated: Operated) -> None:
-    with operated.postgres_frozen():
-        assert quickest(lambda: operated.get("/healthz").status_code == 503, 2) < 2.3  # two, and the way of a client
-        assert until(lambda: operated.get("/readyz").status_code == 503) < 5
-        assert operated.get("/livez").status_code == 200
-    assert until(lambda: operated.get("/readyz").status_code == 200) < 5
+def test_frozen_postgres_is_unhealthy_within_two_seconds(recovering: Operated) -> None:
+    with recovering.postgres_frozen():
+        assert quickest(lambda: recovering.get("/healthz").status_code == 503, 2) < 2.3  # two, and the way of a client
+        assert until(lambda: recovering.get("/readyz").status_code == 503) < 5
+        assert recovering.get("/livez").status_code == 200
+    assert until(lambda: recovering.get("/readyz").status_code == 200) < 5
 
 
-def test_stopped_redis_is_unhealthy_and_the_process_lives(operated: Operated) -> None:
-    operated.redis.stop()
+def test_stopped_redis_is_unhealthy_and_the_process_lives(recovering: Operated) -> None:
+    recovering.redis.stop()
     try:
-        answer = operated.get("/healthz")
+        answer = recovering.get("/healthz")
         assert answer.status_code == 503
         assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
             "database": "healthy",
             "redis": "unhealthy",
             "jobs": "healthy",
         }
-        assert operated.get("/livez").status_code == operated.get("/readyz").status_code == 200
+        assert recovering.get("/livez").status_code == recovering.get("/readyz").status_code == 200
     finally:
-        operated.redis.start()
-    operated.recover()
+        recovering.redis.start()
 
 
 def test_version_is_the_same_wherever_it_is_asked_for(operated: Operated) -> None:
@@ -107,14 +106,14 @@ def test_version_is_the_same_wherever_it_is_asked_for(operated: Operated) -> Non
         assert operated.get(path).json()["version"] == VERSION
 
 
-def test_watchers_of_grpc_health_hear_of_a_stopped_postgres_and_of_its_return(operated: Operated) -> None:
+def test_watchers_of_grpc_health_hear_of_a_stopped_postgres_and_of_its_return(recovering: Operated) -> None:
     heard: dict[tuple[str, str], list[int]] = {}
     with ExitStack() as stack:
         for service, name in _OF_SERVICE.items():
             for asked in ("", name):
-                heard[service, asked] = stack.enter_context(watching(operated, service, asked))
+                heard[service, asked] = stack.enter_context(watching(recovering, service, asked))
         until(lambda: all(states[-1:] == [SERVING] for states in heard.values()))
-        with operated.postgres_stopped():
+        with recovering.postgres_stopped():
             assert until(lambda: all(states[-1] == NOT_SERVING for states in heard.values())) < 6
         until(lambda: all(states[-1] == SERVING for states in heard.values()))
     assert set(map(tuple, heard.values())) == {(SERVING, NOT_SERVING, SERVING)}  # a change is told once, nothing else

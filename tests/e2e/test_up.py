@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,8 @@ import pytest
 from bazarutod.ports import free_port
 from bazarutod.stack import PROCESSES
 from tests.support.platform import free_addresses
+from tests.support.servers import serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -32,6 +35,42 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bazaruto-up-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A platform that somebody started with the command, and the file that it reads its settings from."""
+
+    up: subprocess.Popen[str]
+    folder: Path
+    configuration: Path
+    quotes: str
+    """Where the quotes service answers."""
+
+    def children(self) -> set[int]:
+        """The process ids of what the command started."""
+        return {child.pid for child in psutil.Process(self.up.pid).children()}
+
+    def until_printed(self, text: str) -> None:
+        """Read what the command prints, up to a line with that text."""
+        assert self.up.stdout
+        while text not in (line := self.up.stdout.readline()):
+            assert line
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """A running platform for the tests that leave it running."""
+    with tempfile.TemporaryDirectory(prefix="bazaruto-up-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        configuration = folder / "config.yaml"
+        configuration.write_text("{}\n")
+        addresses = free_addresses()
+        with _up(folder, BAZARUTO_CONFIG=str(configuration), **addresses) as up:
+            _until_ready(up)
+            yield Running(up, folder, configuration, addresses["BAZARUTO_SERVICES__QUOTES__LISTEN"])
+        assert up.returncode == 0
 
 
 @contextmanager
@@ -85,45 +124,38 @@ def test_ctrl_c_ends_a_platform_that_is_still_starting(folder: Path) -> None:
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_process_that_dies_is_started_again(folder: Path) -> None:
-    with _up(folder) as up:
-        _until_ready(up)
-        children = psutil.Process(up.pid).children()
-        victim = next(child for child in children if "services.quotes.main" in " ".join(child.cmdline()))
-        victim.kill()
-        assert up.stdout
-        while "starting it again" not in (line := up.stdout.readline()):
-            assert line
-    assert up.returncode == 0
+def test_process_that_dies_is_started_again(running: Running) -> None:
+    children = psutil.Process(running.up.pid).children()
+    victim = next(child for child in children if "services.quotes.main serve" in " ".join(child.cmdline()))
+    victim.kill()
+    running.until_printed("starting it again")
+    until(lambda: serving(running.quotes))
 
 
-def test_restart_replaces_every_process_and_tells_each(folder: Path) -> None:
-    with _up(folder) as up:
-        _until_ready(up)
-        before = {child.pid for child in psutil.Process(up.pid).children()}
-        done = _restart(folder)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert re.findall(r"^(\S+) +restarted in \d+\.\d s$", done.stdout, re.MULTILINE) == [p.name for p in PROCESSES]
-        after = {child.pid for child in psutil.Process(up.pid).children()}
-        assert len(before - after) == len(after - before) == len(PROCESSES)
-        restarted = json.loads(_restart(folder, "quotes", "--json").stdout)
-        assert [one["process"] for one in restarted] == ["quotes"]
-        assert restarted[0]["seconds"] > 0
+def test_restart_replaces_every_process_and_tells_each(running: Running) -> None:
+    before = running.children()
+    done = _restart(running.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^(\S+) +restarted in \d+\.\d s$", done.stdout, re.MULTILINE) == [p.name for p in PROCESSES]
+    after = running.children()
+    assert len(before - after) == len(after - before) == len(PROCESSES)
+    restarted = json.loads(_restart(running.folder, "quotes", "--json").stdout)
+    assert [one["process"] for one in restarted] == ["quotes"]
+    assert restarted[0]["seconds"] > 0
 
 
-def test_successor_that_does_not_start_leaves_the_running_process(folder: Path) -> None:
-    configuration = folder / "config.yaml"
-    configuration.write_text("{}\n")
-    with _up(folder, BAZARUTO_CONFIG=str(configuration)) as up:
-        _until_ready(up)
-        before = {child.pid for child in psutil.Process(up.pid).children()}
-        configuration.write_text("db: {max_connections: many}\n")
-        done = _restart(folder, "users", "quotes")
-        assert done.returncode == 1
-        assert "users: it goes on as it was" in done.stdout
-        assert "db.max_connections" in done.stdout
-        assert "Not restarted: users, quotes" in done.stderr
-        assert {child.pid for child in psutil.Process(up.pid).children()} == before
+def test_successor_that_does_not_start_leaves_the_running_process(running: Running) -> None:
+    before = running.children()
+    running.configuration.write_text("db: {max_connections: many}\n")
+    try:
+        done = _restart(running.folder, "users", "quotes")
+    finally:
+        running.configuration.write_text("{}\n")
+    assert done.returncode == 1
+    assert "users: it goes on as it was" in done.stdout
+    assert "db.max_connections" in done.stdout
+    assert "Not restarted: users, quotes" in done.stderr
+    assert running.children() == before
 
 
 def test_restart_of_what_does_not_run_says_so(folder: Path) -> None:
@@ -136,10 +168,8 @@ def _restart(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=120)
 
 
-def test_second_platform_in_the_same_folder_is_refused(folder: Path) -> None:
-    with _up(folder) as first:
-        _until_ready(first)
-        assert "is running already" in _refusal(folder)
+def test_second_platform_in_the_same_folder_is_refused(running: Running) -> None:
+    assert "is running already" in _refusal(running.folder)
 
 
 def test_address_that_somebody_listens_on_is_named(folder: Path) -> None:

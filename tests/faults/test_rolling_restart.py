@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from bazarutod.stack import PROCESSES
 from tests.support.buyer import Buyer
-from tests.support.platform import Platform, running_platform
+from tests.support.platform import Platform
 from tests.support.steady import PER_SECOND, steady_requests
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
-    """A platform of its own, as no process of it stays."""
-    with running_platform() as running:
-        yield running
 
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["kept connections", "new connections"])

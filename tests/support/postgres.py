@@ -42,7 +42,7 @@ def end_run() -> None:
 
 def server() -> embedded.Server:
     """The server of this run."""
-    with _alone():
+    with alone():
         return embedded.start(Path(os.environ[FOLDER]) / "pg", throwaway=True, options=("max_connections=500",))
 
 
@@ -58,7 +58,7 @@ def new_database(service: str) -> str:
 
 def _template(running: embedded.Server, connection: psycopg.Connection, service: str) -> str:
     name = f"template_{service}"
-    with _alone():
+    with alone():
         exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if not exists:
             connection.execute(f'CREATE DATABASE "{name}_new"')
@@ -69,7 +69,7 @@ def _template(running: embedded.Server, connection: psycopg.Connection, service:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Only one of the parallel test processes at a time."""
     with (Path(os.environ[FOLDER]) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -14,33 +14,31 @@ import pytest
 
 from tests.support.letterbox import Letterbox
 from tests.support.people import new_key
-from tests.support.platform import Platform, running_platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
 
 
-def test_sign_up_leads_to_a_letter_that_an_operator_can_hold_back() -> None:
-    letterbox = Letterbox()
-    mail = {"host": "127.0.0.1", "port": letterbox.port, "tls": "none"}
-    with (
-        letterbox.open(),
-        running_platform(BAZARUTO_MAIL=json.dumps(mail)) as platform,
-    ):
-        bazarutod(platform, "queues", "pause", "mailers")
+def test_sign_up_leads_to_a_letter_that_an_operator_can_hold_back(platform: Platform, letterbox: Letterbox) -> None:
+    wait_for(lambda: counted(platform)["pending"] == counted(platform)["processing"] == 0)  # letters of other tests
+    bazarutod(platform, "queues", "pause", "mailers")
+    try:
+        letters_before, completed_before = len(letterbox.letters), counted(platform)["completed"]
         trace_id = sign_up(platform, "ana@example.com")
         assert counted(platform)["pending"] == 1
-        (waiting,) = bazarutod(platform, "jobs", "list", "--queue", "mailers")
+        (waiting,) = bazarutod(platform, "jobs", "list", "--queue", "mailers", "--status", "pending")
         assert bazarutod(platform, "jobs", "show", waiting["id"])["trace_id"] == trace_id
         wait_for(lambda: metric(platform, "listen", 'bazaruto_jobs_pending{queue="mailers"}') == 1)
         wait_for(lambda: metric(platform, "worker", 'bazaruto_jobs_pending{queue="mailers"}') == 1)
-        assert letterbox.letters == []
+        assert len(letterbox.letters) == letters_before
+    finally:
         bazarutod(platform, "queues", "resume", "mailers")
-        wait_for(lambda: counted(platform)["completed"] == 1)
-        assert [letter["To"] for letter in letterbox.letters] == ["Ana Sitoe <ana@example.com>"]
-        sent = next(line for line in platform.log("users-worker").splitlines() if "letter sent" in line)
-        assert json.loads(sent)["trace_id"] == trace_id
-        workers = bazarutod(platform, "queues", "list")["workers"]
-        assert {worker["service"] for worker in workers if worker["alive"]} == set(platform.settings.services)
+    wait_for(lambda: counted(platform)["completed"] == completed_before + 1)
+    assert [letter["To"] for letter in letterbox.letters[letters_before:]] == ["Ana Sitoe <ana@example.com>"]
+    sent = [line for line in platform.log("users-worker").splitlines() if "letter sent" in line]
+    assert json.loads(sent[-1])["trace_id"] == trace_id
+    workers = bazarutod(platform, "queues", "list")["workers"]
+    assert {worker["service"] for worker in workers if worker["alive"]} == set(platform.settings.services)
 
 
 def sign_up(platform: Platform, email: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import time
+from contextvars import ContextVar
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -30,7 +31,9 @@ def enter(secret: bytes = SECRET) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _call() -> None:
+def _call(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The call is that of a test alone: the next test of the process answers none.
+    monkeypatch.setattr(calls, "_current", ContextVar("call"))
     enter()
 
 
