@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# The platform and its tests start many processes: what they import is compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
