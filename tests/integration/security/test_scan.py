@@ -183,7 +183,8 @@ def test_update_tells_which_versions_changed(tmp_path: Path) -> None:
 
 
 def test_update_tells_which_tag_has_left_its_digest_behind(programs: Path) -> None:
-    files = [ROOT / "docker-compose.yml", *(path for path in (ROOT / "deploy").rglob("*") if path.is_file())]
+    deployed = (path for path in (ROOT / "deploy").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = [ROOT / "docker-compose.yml", *deployed]
     lines = "".join(path.read_text() for path in files)
     pairs = set(re.findall(r"(?:FROM|image:) (\S+:\S+)@(sha256:[0-9a-f]{64})", lines))
     composed = re.findall(r"image: ([^:@\s]+)@(sha256:[0-9a-f]{64}) # (\S+)", lines)
