@@ -17,7 +17,7 @@ import httpx
 from bazarutod.demo import RISK
 from tests.support.buyer import Buyer
 
-PER_SECOND = 100
+PER_SECOND = 40
 _CONNECTIONS = 16
 _TIMEOUT = 10.0
 _MOST_UNDER_WAY = 64  # callers wait when there are more: a machine too slow for the rate is no fault of the platform
@@ -38,7 +38,7 @@ class Outcome:
 
 @contextmanager
 def steady_requests(url: str, buyer: Buyer, policy: dict[str, Any], *, keep_alive: bool = True) -> Iterator[Outcome]:
-    """Send a hundred requests a second within the block, to every service in turn; read the outcome after it.
+    """Send forty requests a second within the block, to every service in turn; read the outcome after it.
 
     Without `keep_alive` every request has a connection of its own.
     """
