@@ -81,7 +81,7 @@ class Library:
             labels["deadline"] = f"{context.time_remaining():.3f}"
             return self.book(book_id=book_id, labels=labels)
         if book_id == "slow":
-            context.add_callback(self.cancelled.set)
+            self._tell_of_the_end(context)
             while context.is_active() and not self.go_on.wait(0.05):
                 pass
         if book_id == "large":
@@ -105,7 +105,7 @@ class Library:
             _abort(context, CODES[request.book_id], request.book_id.upper())
         yield self.book(book_id=request.book_id, title="first")
         if request.book_id == "endless":
-            context.add_callback(self.cancelled.set)
+            self._tell_of_the_end(context)
             while context.is_active() and not self.go_on.wait(0.05):
                 pass
             return
@@ -115,6 +115,11 @@ class Library:
         yield self.book(book_id=request.book_id, title="second")
         if request.book_id == "breaks":
             _abort(context, grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+
+    def _tell_of_the_end(self, context: grpc.ServicerContext) -> None:
+        """Set `cancelled` when the call ends, or now where it has ended: a caller may go with the first message."""
+        if not context.add_callback(self.cancelled.set):
+            self.cancelled.set()
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """All methods of the sample, without generated code."""

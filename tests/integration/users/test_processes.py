@@ -71,15 +71,14 @@ def run(verb: str, environment: dict[str, str], text: str = "") -> subprocess.Co
 @contextmanager
 def running(verb: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process within; it must end by itself when it is asked to."""
-    process = subprocess.Popen(command(verb), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=90)
-        assert process.returncode == 0, out
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command(verb), env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=90)
+            assert process.returncode == 0, out
+        finally:
+            process.kill()
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
@@ -203,7 +202,8 @@ def test_copy_that_hangs_makes_the_server_unready(environment: dict[str, str]) -
         until(lambda: readiness(own, "metrics")[0] == 200, server)
         (copy, *_) = psutil.Process(server.pid).children()
         copy.suspend()
-        assert readiness(own, "metrics") == (503, f"unhealthy: copy {copy.pid} does not answer\n")
+        # A signal takes a moment to stop every thread of a process.
+        until(lambda: readiness(own, "metrics") == (503, f"unhealthy: copy {copy.pid} does not answer\n"), server)
         copy.resume()
         until(lambda: readiness(own, "metrics")[0] == 200, server)
 
