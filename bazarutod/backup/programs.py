@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,24 +115,48 @@ def _started(
     stderr: int = _STDERR,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program, in a group of its own. Whatever ends the block early ends the group."""
-    process = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL, or one that seals or uploads
-        list(map(str, command)),
-        env=environment,
-        process_group=0,
-        close_fds=False,  # of Python's files only the lock is inheritable
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with _held_signals():
+            process = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL, or one that seals or uploads
+                list(map(str, command)),
+                env=environment,
+                process_group=0,
+                close_fds=False,  # of Python's files only the lock is inheritable
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+            )
         yield process
     finally:
-        if process.poll() is None:
-            _end(process)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        if process:
+            if process.poll() is None:
+                _end(process)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    with suppress(BrokenPipeError):
+                        stream.close()
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Signals that come within are heeded behind it: one that ended a start half-way would leave the program behind."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for heard in held:
+            signal.raise_signal(heard)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
