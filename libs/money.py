@@ -2,18 +2,23 @@
 
 Rounding happens once, at the end of an exact computation, half to even (`roundTiesToEven` of IEEE 754): rounded
 amounts are then as often too high as too low.
+
+Text is read strictly, too: what people and files write as an amount is plain, or it is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from libs.errors import Invalid
 
-# ISO 4217: how many decimal places an amount has, where it is not 2.
+# ISO 4217, list one as of 2026-01-01: every code to which it gives minor units. Metals, units of bond markets, and the
+# codes for tests and for no currency have none. First how many decimal places an amount has, where it is not 2.
 _EXPONENTS = {
     **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
@@ -21,14 +26,21 @@ _EXPONENTS = {
 }
 _TWO_PLACES = frozenset(
     """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP
-    CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS
-    INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN
-    MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE
-    SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST YER ZAR ZMW ZWG
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
+    CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
+    IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+    MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP
+    SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG
+    YER ZAR ZMW ZWG
     """.split()
 )
 NANOS = 1_000_000_000
+
+PLAIN_DECIMAL: Final = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
+"""A decimal number as text: digits of ASCII, a minus before them, a point between them. Sign, whole digits, places.
+
+Python's own readers take `1e2`, `1_000`, ` 1`, `+1`, `.5`, `5.` and the digits of other scripts as well.
+"""
 
 
 class AmountInvalid(Invalid):
@@ -67,15 +79,18 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Money:
-        """Read a decimal number of whole units. `AmountInvalid` when it has more places than the currency."""
+        """Read a plain decimal number of whole units (`PLAIN_DECIMAL`).
+
+        `AmountInvalid` for any other text, and when the number has more places than the currency.
+        """
         places = exponent(currency)
-        try:
-            scaled = Decimal(text).scaleb(places)
-        except InvalidOperation:
-            raise AmountInvalid(f"{text!r} is not a decimal number", amount=text) from None
-        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        match = PLAIN_DECIMAL.fullmatch(text)
+        if match is None:
+            raise AmountInvalid(f"{text!r} is not a plain decimal number", amount=text)
+        sign, whole, decimals = match.groups(default="")
+        if decimals[places:].strip("0"):
             raise AmountInvalid(f"{currency} has {places} decimal places, {text!r} does not fit", amount=text)
-        return cls(int(scaled), currency)
+        return cls(int(sign + whole + decimals[:places].ljust(places, "0")), currency)
 
     @classmethod
     def zero(cls, currency: str) -> Money:
@@ -137,6 +152,16 @@ class Money:
             shares[i] += 1
         return [Money(sign * share, self.currency) for share in shares]
 
+    def split_evenly(self, count: int, first: int = 0) -> list[Money]:
+        """`count` parts that add up to the amount, of which no two differ by more than one minor unit.
+
+        The larger parts stand together: from position `first` on, and from the beginning again behind the last one.
+        """
+        if count < 1:
+            raise ValueError("an amount is split into one part or more")
+        least, larger = divmod(self.minor, count)
+        return [Money(least + ((number - first) % count < larger), self.currency) for number in range(count)]
+
     def __str__(self) -> str:
         places = exponent(self.currency)
         return f"{Decimal(self.minor).scaleb(-places):.{places}f} {self.currency}"
@@ -149,3 +174,17 @@ class Money:
 def total(amounts: Iterable[Money], currency: str) -> Money:
     """The sum of amounts of one currency; zero when there are none."""
     return sum(amounts, Money.zero(currency))
+
+
+def split_columns(columns: Sequence[Money], count: int) -> list[tuple[Money, ...]]:
+    """`count` rows over amounts of one currency that are split evenly, each column by itself.
+
+    The larger parts of a column begin where those of the one before it end. So it is with the sums of rows as with a
+    single amount: no two differ by more than one minor unit, whatever the signs of the columns are.
+    """
+    first = 0
+    parts = []
+    for column in columns:
+        parts.append(column.split_evenly(count, first))
+        first += column.minor % count
+    return list(zip(*parts, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from libs.money import Money
+from libs.money import Money, split_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ class Premium:
         return Premium(self.net + other.net, self.tax + other.tax, self.fees + other.fees)
 
     def split(self, count: int) -> list[Premium]:
-        """`count` equal parts that add up to the whole, for net, tax and fees each by itself."""
-        equal = [1] * count
-        parts = zip(self.net.split(equal), self.tax.split(equal), self.fees.split(equal), strict=True)
-        return [Premium(*part) for part in parts]
+        """`count` parts that add up to the whole: net, tax and fees each by itself, and totals as even as can be.
+
+        The totals of two parts differ by one minor unit at most. A column alone may be off by units within its part.
+        """
+        return [Premium(*part) for part in split_columns([self.net, self.tax, self.fees], count)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,20 @@ def test_document_that_cannot_be_meant_is_refused(change: Callable[[Document], o
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["5e1", "5E+1", "5_0.00", " 50.00", "50.00 ", "+50.00", "50.", "\uff15\uff10", "\u0665\u0660", "5e-400"]
+)
+def test_amounts_and_rates_are_plain_decimal_numbers(text: str) -> None:
+    for change, key in (
+        (lambda d: step(d, "minimum").update(amount=text), "rating[6].amount"),
+        (lambda d: step(d, "roof")["table"].update(straw=text), "rating[3].table.straw"),
+        (lambda d: d["coverages"][1].update(limits=[text]), "coverages[1].limits[0]"),
+    ):
+        with pytest.raises(DefinitionError) as caught:
+            read(small(change))
+        assert f"{key}: {text!r} is not a plain decimal number" in str(caught.value)
+
+
 def test_every_wrong_key_is_named_at_once() -> None:
     with pytest.raises(DefinitionError, match=r"version: .*currency: "):
         read(small(lambda document: document.update(version=0, currency="EUX")))

@@ -7,11 +7,13 @@ so that they never pass through a float.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from libs.money import PLAIN_DECIMAL
 from services.quotes.catalogue.rules.checking import problems_of
 from services.quotes.catalogue.rules.product import Product
 
@@ -32,10 +34,28 @@ def read(document: Document) -> Product:
     except ValidationError as error:
         problems = [f"{_path(e['loc'])}: {_REASONS.get(e['type'], e['msg'])}" for e in error.errors()]
         raise DefinitionError("; ".join(problems)) from error
-    problems = [f"{key}: {text}" for key, text in problems_of(product)]
+    problems = [f"{_path(location)}: {text!r} is not a plain decimal number" for location, text in _odd(document)]
+    problems += [f"{key}: {text}" for key, text in problems_of(product)]
     if problems:
         raise DefinitionError("; ".join(problems))
     return product
+
+
+def _odd(value: object, location: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Texts that Python reads as numbers though nobody writes numbers so, like `1_000`: pydantic takes them too."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _odd(part, (*location, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _odd(part, (*location, index))
+    elif isinstance(value, str) and not PLAIN_DECIMAL.fullmatch(value):
+        try:
+            finite = Decimal(value).is_finite()
+        except InvalidOperation:
+            return
+        if finite:
+            yield location, value
 
 
 def _path(location: Sequence[int | str]) -> str:
