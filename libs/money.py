@@ -70,6 +70,21 @@ def round_half_even(value: Fraction | Decimal | int) -> int:
     return round(Fraction(value))
 
 
+def split(amount: int, weights: Sequence[int]) -> list[int]:
+    """Shares in proportion to `weights` that add up to the amount (largest remainder, ties to the earliest)."""
+    if not weights or min(weights) < 0 or sum(weights) == 0:
+        raise ValueError("weights must be non-negative and not all zero")
+    total = sum(weights)
+    sign = -1 if amount < 0 else 1
+    size = abs(amount)
+    shares = [size * weight // total for weight in weights]
+    remainders = [size * weight % total for weight in weights]
+    order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
+    for i in order[: size - sum(shares)]:
+        shares[i] += 1
+    return [sign * share for share in shares]
+
+
 @dataclass(frozen=True, slots=True, order=False)
 class Money:
     """An amount: `minor` units (cents, or whole yen) of `currency`."""
@@ -139,18 +154,8 @@ class Money:
         return Money(round_half_even(self.minor * Fraction(factor)), self.currency)
 
     def split(self, weights: Sequence[int]) -> list[Money]:
-        """Shares in proportion to `weights` that add up to the amount (largest remainder, ties to the earliest)."""
-        if not weights or min(weights) < 0 or sum(weights) == 0:
-            raise ValueError("weights must be non-negative and not all zero")
-        total = sum(weights)
-        sign = -1 if self.minor < 0 else 1
-        size = abs(self.minor)
-        shares = [size * weight // total for weight in weights]
-        remainders = [size * weight % total for weight in weights]
-        order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
-        for i in order[: size - sum(shares)]:
-            shares[i] += 1
-        return [Money(sign * share, self.currency) for share in shares]
+        """Shares in proportion to `weights` that add up to the amount, as those of `split`."""
+        return [Money(share, self.currency) for share in split(self.minor, weights)]
 
     def split_evenly(self, count: int, first: int = 0) -> list[Money]:
         """`count` parts that add up to the amount, of which no two differ by more than one minor unit.

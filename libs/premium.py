@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
 
 from libs.money import Money, split_columns
+
+
+class LineKind(StrEnum):
+    """What an amount is for."""
+
+    PREMIUM = "premium"  # net, of one coverage and object
+    TAX = "tax"
+    FEE = "fee"
+    RETENTION = "retention"  # kept beyond the earned premium; net
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeLine:
+    """One amount of a price, or of a change of a price: then it is signed."""
+
+    kind: LineKind
+    amount: Money
+    starts_on: date
+    ends_on: date
+    """First day behind the days over which it is earned; `starts_on` where it is earned at once."""
+    coverage_code: str = ""
+    charge_code: str = ""
+    """Code of the tax or the fee."""
+    object_id: str = ""
+    term_number: int = 1
+    commissionable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +94,17 @@ class Coverage:
             self.limit.minor if self.limit else None,
             self.deductible.minor if self.deductible else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class InsuredObject:
+    """One thing or person that is insured: a car with its plate, a traveller."""
+
+    id: str
+    """Its name within its quote and its policy, for example `vehicle_1`; empty until one is given."""
+    code: str
+    """The kind of object in the product, for example `vehicle`."""
+    fields: Mapping[str, object]
+    """What was asked of it: booleans, whole numbers and text, also for dates, decimal numbers and amounts."""
+    identifier: str = ""
+    """The value by which it is told from others of its kind, for example its plate."""

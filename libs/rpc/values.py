@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, money_pb2
 
-from bazaruto.common.v1 import premium_pb2
+from bazaruto.common.v1 import charge_pb2, insured_object_pb2, premium_pb2
 from libs.errors import FieldInvalid
 from libs.money import Money
-from libs.premium import Coverage, Premium
+from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind, Premium
+
+_LINE_KINDS = {
+    LineKind.PREMIUM: charge_pb2.ChargeLine.KIND_PREMIUM,
+    LineKind.TAX: charge_pb2.ChargeLine.KIND_TAX,
+    LineKind.FEE: charge_pb2.ChargeLine.KIND_FEE,
+    LineKind.RETENTION: charge_pb2.ChargeLine.KIND_RETENTION,
+}
+_LINE_KINDS_BY_PROTO = {proto: kind for kind, proto in _LINE_KINDS.items()}
 
 
 def money_to_proto(money: Money) -> money_pb2.Money:
@@ -25,19 +34,52 @@ def money_from_proto(message: money_pb2.Money) -> Money:
     return Money.from_units(message.units, message.nanos, message.currency_code)
 
 
-def premium_to_proto(premium: Premium) -> premium_pb2.Premium:
-    """The parts of a price, with their total."""
+def premium_to_proto(premium: Premium, lines: Iterable[ChargeLine] = ()) -> premium_pb2.Premium:
+    """The parts of a price, with their total, and the lines that they are made of."""
     return premium_pb2.Premium(
         net=money_to_proto(premium.net),
         tax=money_to_proto(premium.tax),
         fees=money_to_proto(premium.fees),
         total=money_to_proto(premium.total),
+        lines=[charge_line_to_proto(line) for line in lines],
     )
 
 
 def premium_from_proto(message: premium_pb2.Premium) -> Premium:
     """The parts of a price; whether they add up to its total is for the rules to say."""
     return Premium(money_from_proto(message.net), money_from_proto(message.tax), money_from_proto(message.fees))
+
+
+def charge_line_to_proto(line: ChargeLine) -> charge_pb2.ChargeLine:
+    """One amount of a price."""
+    return charge_pb2.ChargeLine(
+        kind=_LINE_KINDS[line.kind],
+        coverage_code=line.coverage_code,
+        charge_code=line.charge_code,
+        start_date=date_to_proto(line.starts_on),
+        end_date=date_to_proto(line.ends_on),
+        amount=money_to_proto(line.amount),
+        commissionable=line.commissionable,
+        object_id=line.object_id,
+        term_number=line.term_number,
+    )
+
+
+def charge_line_from_proto(message: charge_pb2.ChargeLine, field: str) -> ChargeLine:
+    """One amount of a price. `FieldInvalid`, naming `field`, when its kind or its days are none."""
+    if message.kind not in _LINE_KINDS_BY_PROTO:
+        raise FieldInvalid(violations={f"{field}.kind": "is not the kind of a line"})
+    return ChargeLine(
+        kind=_LINE_KINDS_BY_PROTO[message.kind],
+        amount=money_from_proto(message.amount),
+        starts_on=date_from_proto(message.start_date, f"{field}.start_date"),
+        ends_on=date_from_proto(message.end_date, f"{field}.end_date"),
+        coverage_code=message.coverage_code,
+        charge_code=message.charge_code,
+        object_id=message.object_id,
+        term_number=message.term_number,
+        commissionable=message.commissionable,
+    )
 
 
 def coverage_to_proto(coverage: Coverage) -> premium_pb2.Coverage:
@@ -56,6 +98,27 @@ def coverage_from_proto(message: premium_pb2.Coverage) -> Coverage:
         money_from_proto(message.limit) if message.HasField("limit") else None,
         money_from_proto(message.deductible) if message.HasField("deductible") else None,
     )
+
+
+def insured_object_to_proto(insured: InsuredObject) -> insured_object_pb2.InsuredObject:
+    """One thing or person that is insured."""
+    message = insured_object_pb2.InsuredObject(
+        object_id=insured.id, object_code=insured.code, identifier=insured.identifier
+    )
+    fields: dict[str, Any] = dict(insured.fields)
+    message.fields.update(fields)
+    return message
+
+
+def insured_object_from_proto(message: insured_object_pb2.InsuredObject) -> InsuredObject:
+    """One thing or person that is insured, as it was sent: its fields are for the rules of the product to check."""
+    fields = {name: _whole(value) for name, value in message.fields.items()}
+    return InsuredObject(message.object_id, message.object_code, fields, message.identifier)
+
+
+def _whole(value: object) -> object:
+    """JSON has doubles only: those that are whole numbers are whole numbers here."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def date_to_proto(day: date) -> date_pb2.Date:

@@ -52,18 +52,20 @@ def risk_from_proto(risk: pb.Risk) -> Risk:
         answers=dict(risk.answers.items()),
         coverages=[values.coverage_from_proto(coverage) for coverage in risk.coverages],
         starts_on=values.date_from_proto(risk.start_date, "risk.start_date") if risk.HasField("start_date") else None,
+        objects=[values.insured_object_from_proto(insured) for insured in risk.objects],
     )
 
 
 def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
     """A price that nobody keeps."""
+    risk = calculation.risk
     return pb.CalculateQuoteResponse(
-        product_version=calculation.risk.product.version,
+        product_version=risk.product.version,
         decision=_DECISIONS[calculation.decision.outcome],
         underwriting_reasons=[_reason_to_proto(reason) for reason in calculation.decision.reasons],
-        premium=values.premium_to_proto(calculation.risk.price.premium),
-        steps=_steps_to_proto(calculation.risk.price),
-        coverages=[values.coverage_to_proto(coverage) for coverage in calculation.risk.coverages],
+        premium=values.premium_to_proto(risk.price.premium, risk.price.charges(risk.starts_on, risk.ends_on)),
+        steps=_steps_to_proto(risk.price),
+        coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages],
     )
 
 
@@ -82,7 +84,7 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         end_date=values.date_to_proto(quote.ends_on),
         answers=answers,
         coverages=[values.coverage_to_proto(coverage) for coverage in quote.coverages],
-        premium=values.premium_to_proto(quote.price.premium),
+        premium=values.premium_to_proto(quote.price.premium, quote.price.charges(quote.starts_on, quote.ends_on)),
         steps=_steps_to_proto(quote.price),
         underwriting_reasons=[_reason_to_proto(reason) for reason in quote.reasons],
         plan_codes=quote.plans.keys(),
@@ -93,6 +95,11 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         etag=etag_of(quote, now),
         time_zone=quote.time_zone,
         plan_installments=quote.plans.values(),
+        customer_id=ids.encode("cus", quote.user_id),
+        kind=pb.Quote.KIND_NEW_BUSINESS,
+        group_id=ids.encode("qgr", quote.id),
+        revision=1,
+        transaction_id=ids.encode("ptx", quote.transaction_id) if quote.transaction_id else "",
     )
 
 
@@ -115,4 +122,4 @@ def _steps_to_proto(price: Price) -> list[pb.PriceStep]:
 
 
 def _reason_to_proto(reason: Reason) -> pb.UnderwritingReason:
-    return pb.UnderwritingReason(rule_code=reason.rule_code, text=reason.text)
+    return pb.UnderwritingReason(rule_code=reason.rule_code, text=reason.text, level=reason.level)

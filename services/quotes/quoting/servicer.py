@@ -29,7 +29,7 @@ from services.quotes.quoting.messages import (
 )
 from services.quotes.quoting.rules import quote
 from services.quotes.quoting.rules.calculation import Calculation
-from services.quotes.quoting.rules.quote import PolicyAlreadyIssued
+from services.quotes.quoting.rules.quote import PolicyAlreadyIssued, Quote
 from services.quotes.quoting.store import quotes
 
 
@@ -68,7 +68,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
         with self._database.reading(fresh=True) as session:
             offer = quotes.find(session, ids.decode("quo", request.quote_id))
-        return quote_to_proto(calls.visible(offer, "quote"), datetime.now(UTC))
+        return quote_to_proto(self._with_lines(calls.visible(offer, "quote")), datetime.now(UTC))
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         caller = calls.caller()
@@ -79,7 +79,8 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 session, caller.scope, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
             )
         shown, token = page.cut(rows, key=lambda item: item.id)
-        return pb.ListQuotesResponse(quotes=[quote_to_proto(item, now) for item in shown], next_page_token=token)
+        quotes_shown = [quote_to_proto(self._with_lines(item), now) for item in shown]
+        return pb.ListQuotesResponse(quotes=quotes_shown, next_page_token=token)
 
     def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         with self._database.transaction() as session:
@@ -98,12 +99,13 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 after={"state": accepted.state(now), "total": Money(accepted.price.total, accepted.price.currency)},
                 user_id=ids.encode("usr", accepted.user_id),
             )
-            reply = quote_to_proto(accepted, now)
+            reply = quote_to_proto(self._with_lines(accepted), now)
             idempotency.keep(session, reply)
         return reply
 
     def BindQuote(self, request: pb.BindQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         policy_id = ids.decode("pol", request.policy_id)
+        transaction_id = ids.decode("ptx", request.transaction_id) if request.transaction_id else None
         issued_at = values.time_from_proto(request.issue_time)
         try:
             with self._database.transaction() as session:
@@ -111,7 +113,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 if offer is None:
                     raise ResourceNotFound(resource="quote")
                 try:
-                    bound = quote.bind(offer, policy_id, issued_at)
+                    bound = quote.bind(offer, policy_id, transaction_id, issued_at)
                 except PolicyAlreadyIssued as error:
                     raise PolicyAlreadyIssued(policy_id=ids.encode("pol", offer.policy_id or policy_id)) from error
                 if bound is not offer:
@@ -121,7 +123,14 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 message = "the policy was issued from another quote"
                 raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
             raise
-        return quote_to_proto(bound, datetime.now(UTC))
+        return quote_to_proto(self._with_lines(bound), datetime.now(UTC))
+
+    def _with_lines(self, offer: Quote) -> Quote:
+        """The quote with the lines of its price. One of a program of before has none until the sweep wrote them."""
+        if offer.price.lines:
+            return offer
+        product = self._catalogue.version(offer.product_code, offer.product_version)
+        return self._calculators.with_lines(product, offer) if product else offer
 
     def _calculate(self, risk: pb.Risk, now: datetime) -> Calculation:
         """Price a risk with the version that is on sale."""

@@ -56,7 +56,7 @@ def test_two_migrators_at_once_both_succeed_with_a_whole_index(empty: str) -> No
         first.result(timeout=60)
         second.result(timeout=60)
         assert watching.execute(INDEX).fetchone() == (True, True)
-        assert watching.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert watching.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
 
 
 def test_index_that_was_given_up_midway_is_made_anew(empty: str) -> None:

@@ -19,11 +19,19 @@ from tests.support.people import People, Person, new_key
 from tests.support.servers import refuse_stale_reads
 
 
-def bind(house: House, who: Person, quote_id: str, policy_id: str = "", issued_at: datetime | None = None) -> pb.Quote:
+def bind(
+    house: House,
+    who: Person,
+    quote_id: str,
+    policy_id: str = "",
+    issued_at: datetime | None = None,
+    transaction_id: str = "",
+) -> pb.Quote:
     request = pb.BindQuoteRequest(
         quote_id=quote_id,
         policy_id=policy_id or ids.encode("pol", ids.new()),
         issue_time=values.time_to_proto(issued_at or datetime.now(UTC)),
+        transaction_id=transaction_id,
     )
     return house.quotes.BindQuote(request, metadata=who.metadata())
 
@@ -149,6 +157,19 @@ def test_binding_again_changes_nothing(house: House, person: Person, policies: P
     with pytest.raises(grpc.RpcError) as caught:
         bind(house, policies, quote_id)
     assert (reason_of(caught.value), metadata_of(caught.value)) == ("POLICY_ALREADY_ISSUED", {"policy_id": policy_id})
+
+
+def test_quote_is_bound_by_one_transaction(house: House, person: Person, policies: Person) -> None:
+    quote_id = house.accept(person, house.create(person).quote_id).quote_id
+    policy_id, transaction_id = ids.encode("pol", ids.new()), ids.encode("ptx", ids.new())
+    bound = bind(house, policies, quote_id, policy_id, transaction_id=transaction_id)
+    assert bound.transaction_id == transaction_id
+    assert bind(house, policies, quote_id, policy_id, transaction_id=transaction_id) == bound
+    assert bind(house, policies, quote_id, policy_id) == bound
+    with pytest.raises(grpc.RpcError) as caught:
+        bind(house, policies, quote_id, policy_id, transaction_id=ids.encode("ptx", ids.new()))
+    assert (reason_of(caught.value), metadata_of(caught.value)) == ("POLICY_ALREADY_ISSUED", {"policy_id": policy_id})
+    assert house.get(person, quote_id) == bound
 
 
 def test_one_policy_binds_one_quote(house: House, person: Person, policies: Person) -> None:

@@ -12,6 +12,7 @@ import pytest
 from google.type import date_pb2, money_pb2
 from prometheus_client import REGISTRY
 
+from bazaruto.common.v1 import charge_pb2
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.rpc import values
@@ -64,6 +65,45 @@ def test_created_quote_is_complete_and_reads_the_same(house: House, person: Pers
     assert cents(made.premium.net) + cents(made.premium.tax) + cents(made.premium.fees) == cents(made.premium.total)
     assert made.valid_until_time.ToDatetime(UTC) - made.create_time.ToDatetime(UTC) == timedelta(days=30)
     assert house.get(person, made.quote_id) == made
+
+
+def test_quote_says_what_its_price_is_made_of(house: House, person: Person) -> None:
+    made = house.create(person, risk(coverages=[coverage("own_damage"), coverage("roadside")]))
+    assert [
+        (charge_pb2.ChargeLine.Kind.Name(line.kind), line.coverage_code or line.charge_code)
+        for line in made.premium.lines
+    ] == [
+        ("KIND_PREMIUM", "third_party"),
+        ("KIND_PREMIUM", "own_damage"),
+        ("KIND_PREMIUM", "roadside"),
+        ("KIND_TAX", "premium_tax"),
+        ("KIND_TAX", "medical_emergency_levy"),
+        ("KIND_FEE", "policy_fee"),
+    ]
+    assert sum(cents(line.amount) for line in made.premium.lines) == cents(made.premium.total)
+    premium, tax = made.premium.lines[0], made.premium.lines[3]
+    assert (premium.start_date, premium.end_date) == (made.start_date, made.end_date)
+    assert (tax.start_date, tax.end_date) == (made.start_date, made.start_date)
+    assert (made.customer_id[4:], made.kind, made.revision) == (made.user_id[4:], pb.Quote.KIND_NEW_BUSINESS, 1)
+
+
+def test_quote_of_a_program_that_knew_no_lines_is_read_with_them(house: House, person: Person) -> None:
+    made = house.create(person, risk(coverages=[coverage("theft")]))
+    with psycopg.connect(house.url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE quotes SET lines = NULL")
+    assert house.get(person, made.quote_id) == made
+    assert _list(house, person).quotes == [made]
+
+
+def test_object_of_a_product_that_insures_none_is_refused(house: House, person: Person) -> None:
+    asked = risk()
+    asked.objects.add(object_code="boat", object_id="boat_1")
+    with pytest.raises(grpc.RpcError) as caught:
+        house.create(person, asked)
+    assert reason_of(caught.value) == "OBJECT_INVALID"
+    assert metadata_of(caught.value) == {"object": "boat_1", "field": "object_code"}
+    assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
 
 
 def test_cover_begins_today_where_no_start_is_asked_for(house: House, person: Person) -> None:

@@ -40,7 +40,7 @@ def in_state(state: State) -> Quote:
     if state is State.ACCEPTED:
         return quote.accept(make_quote(), NOW)
     if state is State.BOUND:
-        return quote.bind(in_state(State.ACCEPTED), POLICY, NOW)
+        return quote.bind(in_state(State.ACCEPTED), POLICY, None, NOW)
     return make_quote()
 
 
@@ -106,23 +106,23 @@ def test_quote_that_cannot_be_accepted(
 
 
 def test_bound_quote_names_its_policy() -> None:
-    bound = quote.bind(in_state(State.ACCEPTED), POLICY, LAST)
+    bound = quote.bind(in_state(State.ACCEPTED), POLICY, None, LAST)
     assert (bound.state(TOO_LATE), bound.policy_id) == (State.BOUND, POLICY)
 
 
 def test_binding_the_same_policy_again_changes_nothing() -> None:
     bound = in_state(State.BOUND)
-    assert quote.bind(bound, POLICY, TOO_LATE) is bound
+    assert quote.bind(bound, POLICY, None, TOO_LATE) is bound
 
 
 def test_binding_another_policy_is_refused() -> None:
     with pytest.raises(PolicyAlreadyIssued):
-        quote.bind(in_state(State.BOUND), OTHER_POLICY, NOW)
+        quote.bind(in_state(State.BOUND), OTHER_POLICY, None, NOW)
 
 
 def test_word_of_a_policy_may_come_after_the_quote_was_marked_as_expired() -> None:
     swept = replace(in_state(State.ACCEPTED), recorded_state=State.EXPIRED)
-    assert quote.bind(swept, POLICY, LAST).state(TOO_LATE) is State.BOUND
+    assert quote.bind(swept, POLICY, None, LAST).state(TOO_LATE) is State.BOUND
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_word_of_a_policy_may_come_after_the_quote_was_marked_as_expired() -> No
 )
 def test_quote_that_cannot_be_bound(unbindable_quote: Quote, issued_at: datetime, state: str) -> None:
     with pytest.raises(QuoteStateInvalid) as caught:
-        quote.bind(unbindable_quote, POLICY, issued_at)
+        quote.bind(unbindable_quote, POLICY, None, issued_at)
     assert caught.value.metadata == {"state": state}
 
 
 def test_quote_that_expired_before_it_was_accepted_cannot_be_bound() -> None:
     with pytest.raises(QuoteStateInvalid):
-        quote.bind(replace(make_quote(), recorded_state=State.EXPIRED), POLICY, NOW)
+        quote.bind(replace(make_quote(), recorded_state=State.EXPIRED), POLICY, None, NOW)
 
 
 def test_validity_includes_its_last_moment() -> None:
@@ -162,8 +162,8 @@ NEXT = {
 }
 COMMANDS: list[Callable[[Quote, datetime], Quote]] = [
     quote.accept,
-    lambda current_quote, now: quote.bind(current_quote, POLICY, now),
-    lambda current_quote, now: quote.bind(current_quote, OTHER_POLICY, now),
+    lambda current_quote, now: quote.bind(current_quote, POLICY, None, now),
+    lambda current_quote, now: quote.bind(current_quote, OTHER_POLICY, None, now),
     # The sweep writes down what the clock says.
     lambda current_quote, now: replace(current_quote, recorded_state=current_quote.state(now)),
 ]

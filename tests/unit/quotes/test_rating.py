@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.money import Money, round_half_even
-from libs.premium import Coverage
+from libs.premium import Coverage, LineKind
 from services.quotes.rating.rules.pricing import Tariff
 from services.quotes.rating.rules.rating import Price, half_even
 from tests.unit.quotes.samples import SHIPPED, calculate, small_tariff, tariff
@@ -183,9 +184,28 @@ def test_the_compiled_price_is_that_of_plain_fractions(risk: tuple[str, Any]) ->
     assert tariff(code).rate(answers, coverages).net == _slow_net(code, answers, coverages)
 
 
-def _slow_net(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...]) -> int:
+def _slow_shares(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...]) -> list[Fraction]:
+    """The part of the whole that each coverage starts with, in their order."""
+    values = _slow_values(code, answers, coverages)
+    return [values[coverage.code] / sum(values.values()) for coverage in coverages]
+
+
+def _slow_values(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...]) -> dict[str, Fraction]:
     chosen = {coverage.code: coverage for coverage in coverages}
     values: dict[str, Fraction] = {}
+    for step in tariff(code).product.rating:
+        if any(not _holds(answers[question], test) for question, test in step.when.items()):
+            continue
+        for coverage in [chosen[name] for name in step.coverages if name in chosen]:
+            if step.kind == "base":
+                values[coverage.code] = _slow_base(step, answers, coverage)
+            else:
+                values[coverage.code] *= _slow_factor(step, answers, coverage)
+    return values
+
+
+def _slow_net(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...]) -> int:
+    values = _slow_values(code, answers, coverages)
     whole = Fraction(1)
     least = 0
     for step in tariff(code).product.rating:
@@ -193,11 +213,6 @@ def _slow_net(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...
             continue
         if step.kind == "minimum":
             least = int(Fraction(step.amount or 0) * 100)
-        for coverage in [chosen[name] for name in step.coverages if name in chosen]:
-            if step.kind == "base":
-                values[coverage.code] = _slow_base(step, answers, coverage)
-            else:
-                values[coverage.code] *= _slow_factor(step, answers, coverage)
         if not step.coverages and step.kind in ("factor", "discount", "loading"):
             whole *= _slow_factor(step, answers, None)
     return max(least, round_half_even(sum(values.values(), Fraction(0)) * whole))
@@ -258,3 +273,55 @@ def test_half_even_is_the_rounding_of_money(numerator: int, denominator: int) ->
 def test_price_of_the_usual_risk_is_pinned(code: str, price: tuple[str, int, int, int]) -> None:
     """A published version never changes what it charges: whoever breaks this needs a new version of the product."""
     assert calculate(code).risk.price[:4] == price
+
+
+@given(any_risk)
+def test_lines_add_up_to_net_tax_and_fees(risk: tuple[str, Any]) -> None:
+    code, (answers, coverages) = risk
+    price = tariff(code).rate(answers, coverages)
+    by_kind = {kind: sum(line.amount for line in price.lines if line.kind is kind) for kind in LineKind}
+    assert by_kind == {"premium": price.net, "tax": price.tax, "fee": price.fees, "retention": 0}
+
+
+@given(any_risk)
+def test_each_coverage_bears_its_share_of_the_net_to_the_cent(risk: tuple[str, Any]) -> None:
+    code, (answers, coverages) = risk
+    price = tariff(code).rate(answers, coverages)
+    shares = _slow_shares(code, answers, coverages)
+    lines = [line for line in price.lines if line.kind is LineKind.PREMIUM]
+    assert [line.coverage_code for line in lines] == [coverage.code for coverage in coverages]
+    assert all(abs(line.amount - price.net * share) < 1 for line, share in zip(lines, shares, strict=True))
+
+
+def test_minimum_of_nothing_is_borne_by_the_first_mandatory_coverage() -> None:
+    product = small_tariff(
+        questions=[],
+        coverages=[
+            {"code": "free", "display_name": "Free"},
+            {"code": "c1", "display_name": "C1", "mandatory": True},
+        ],
+        rating=[
+            {"name": "free", "kind": "base", "coverages": ["free"], "amount": "0.00"},
+            {"name": "c1", "kind": "base", "coverages": ["c1"], "amount": "0.00"},
+            {"name": "minimum", "kind": "minimum", "amount": "50.00"},
+        ],
+        underwriting=[],
+    )
+    price = rate(product, [Coverage("free")])
+    assert [(line.coverage_code, line.amount) for line in price.lines] == [("free", 0), ("c1", 50_00)]
+    assert [line.amount for line in rate(product).lines] == [50_00]
+
+
+def test_premium_is_earned_over_the_term_and_tax_and_fees_at_once() -> None:
+    start, end = date(2026, 11, 24), date(2027, 11, 24)
+    charges = rate(small_tariff(), area=100, roof="tile", dog=False).charges(start, end)
+    assert [(line.kind, line.coverage_code, line.charge_code, line.amount.minor) for line in charges] == [
+        ("premium", "house", "", 125_00),
+        ("tax", "", "tax", 21_25),
+        ("fee", "", "fee", 2_50),
+    ]
+    assert [(line.starts_on, line.ends_on, line.commissionable) for line in charges] == [
+        (start, end, True),
+        (start, start, False),
+        (start, start, False),
+    ]

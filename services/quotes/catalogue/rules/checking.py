@@ -233,6 +233,10 @@ def _underwriting(product: Product) -> Problems:
         yield from ((f"{key}.{name}", text) for name, text in _conditions(product, rule.when))
         if (rule.decision == "approve") != bool(rule.waives):
             yield f"{key}.waives", "is what a rule that approves has, and no other"
+        if not 0 <= rule.level <= 9:
+            yield f"{key}.level", "must be from 0 to 9"
+        elif rule.level and rule.decision != "refer":
+            yield f"{key}.level", "is what a rule that refers has, and no other"
         for code in set(rule.waives) - referring:
             yield f"{key}.waives", f"{code!r} is not a rule that refers"
 

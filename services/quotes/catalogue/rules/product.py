@@ -99,13 +99,17 @@ class Step(Part):
 
 @dataclass(frozen=True, slots=True)
 class Rule(Part):
-    """An underwriting rule. One that approves takes back the referrals that it waives."""
+    """An underwriting rule. One that approves takes back the referrals that it waives.
+
+    `level` is the authority, from 0 to 9, that an underwriter needs to approve what a rule refers.
+    """
 
     code: str
     decision: Literal["approve", "refer", "decline"]
     text: str
     when: Condition
     waives: tuple[str, ...] = ()
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)

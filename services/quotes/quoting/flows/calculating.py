@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting import measures
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
+from services.quotes.quoting.rules.quote import Quote
 from services.quotes.rating.rules.pricing import Risk
 
 
@@ -30,3 +32,8 @@ class Calculators:
             return calculator.calculate(risk, now)
         finally:
             measures.calculation_duration.labels(product.code).observe(time.perf_counter() - start)
+
+    def with_lines(self, product: Product, quote: Quote) -> Quote:
+        """A quote that was stored before prices had lines, with the lines that its version gives to its answers."""
+        rated = self._compiled[product.code, product.version].tariff.rate(quote.answers, quote.coverages)
+        return replace(quote, price=quote.price._replace(lines=rated.lines))

@@ -105,6 +105,8 @@ class Quote:
     created_at: datetime
     accepted_at: datetime | None = None
     policy_id: UUID | None = None
+    transaction_id: UUID | None = None
+    """The transaction of the policy that took it; None also of a program that did not tell it."""
     version: int = 1
 
     def state(self, now: datetime) -> State:
@@ -158,21 +160,30 @@ def accept(quote: Quote, now: datetime) -> Quote:
     return replace(quote, recorded_state=State.ACCEPTED, accepted_at=now, version=quote.version + 1)
 
 
-def bind(quote: Quote, policy_id: UUID, issued_at: datetime) -> Quote:
-    """Record the policy that was issued from the quote. The same policy again changes nothing.
+def bind(quote: Quote, policy_id: UUID, transaction_id: UUID | None, issued_at: datetime) -> Quote:
+    """Record the policy that was issued from the quote, and by which transaction. Both again change nothing.
 
     The moment of issue decides whether the quote was still good, not the moment at which this is told: the word
     may come late, when a sweep has marked the accepted quote as expired already.
     """
     if quote.policy_id is not None:
-        if quote.policy_id != policy_id:
+        other_transaction = (
+            None not in (transaction_id, quote.transaction_id) and transaction_id != quote.transaction_id
+        )
+        if quote.policy_id != policy_id or other_transaction:
             raise PolicyAlreadyIssued
         return quote
     if quote.accepted_at is None:
         raise QuoteStateInvalid(state=quote.state(issued_at))
     if issued_at > quote.valid_until:
         raise QuoteStateInvalid(state=State.EXPIRED)
-    return replace(quote, recorded_state=State.BOUND, policy_id=policy_id, version=quote.version + 1)
+    return replace(
+        quote,
+        recorded_state=State.BOUND,
+        policy_id=policy_id,
+        transaction_id=transaction_id,
+        version=quote.version + 1,
+    )
 
 
 def _valid_until(risk: PricedRisk, now: datetime) -> datetime:

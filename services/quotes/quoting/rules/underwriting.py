@@ -24,6 +24,8 @@ class Reason:
 
     rule_code: str
     text: str
+    level: int = 0
+    """What an underwriter's authority must reach to approve it: 0 to 9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,11 @@ def compile_rules(product: Product) -> Decide:
     speaks of is approved.
     """
     declining, referring = (
-        [(compile_condition(r.when), Reason(r.code, r.text)) for r in product.underwriting if r.decision == decision]
+        [
+            (compile_condition(r.when), Reason(r.code, r.text, r.level))
+            for r in product.underwriting
+            if r.decision == decision
+        ]
         for decision in ("decline", "refer")
     )
     approving = [(compile_condition(r.when), r.waives) for r in product.underwriting if r.decision == "approve"]

@@ -13,10 +13,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
-from libs.premium import Coverage
+from libs.premium import Coverage, LineKind
 from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
-from services.quotes.rating.rules.rating import Price, PriceStep
+from services.quotes.rating.rules.rating import Line, Price, PriceStep
 
 
 class Row(DeclarativeBase):
@@ -53,12 +53,14 @@ class QuoteRow(Row):
     tax: Mapped[int]
     fees: Mapped[int]
     steps: Mapped[list[Any]]
+    lines: Mapped[list[Any] | None]
     reasons: Mapped[list[Any]]
     plans: Mapped[list[Any]]
     valid_until: Mapped[datetime]
     created_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     policy_id: Mapped[UUID | None]
+    bound_transaction_id: Mapped[UUID | None]
     version: Mapped[int]
 
 
@@ -154,7 +156,8 @@ def row_from_quote(quote: Quote) -> dict[str, Any]:
         "tax": price.tax,
         "fees": price.fees,
         "steps": [list(step) for step in price.steps],
-        "reasons": [[reason.rule_code, reason.text] for reason in quote.reasons],
+        "lines": [list(line) for line in price.lines],
+        "reasons": [[reason.rule_code, reason.text, reason.level] for reason in quote.reasons],
         "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
         "valid_until": quote.valid_until,
         "created_at": quote.created_at,
@@ -168,6 +171,7 @@ def changes_from_quote(quote: Quote) -> dict[str, Any]:
         "state": quote.recorded_state,
         "accepted_at": quote.accepted_at,
         "policy_id": quote.policy_id,
+        "bound_transaction_id": quote.transaction_id,
         "version": quote.version,
     }
 
@@ -176,6 +180,7 @@ def quote_from_row(row: Any) -> Quote:
     """The quote of a row."""
     currency = row.currency
     steps = tuple(PriceStep(*step) for step in row.steps)
+    lines = tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines or ())
     return Quote(
         id=row.id,
         number=row.number,
@@ -188,12 +193,13 @@ def quote_from_row(row: Any) -> Quote:
         ends_on=row.ends_on,
         answers=row.answers,
         coverages=tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages),
-        price=Price(currency, row.net, row.tax, row.fees, steps),
+        price=Price(currency, row.net, row.tax, row.fees, steps, lines),
         reasons=tuple(Reason(*reason) for reason in row.reasons),
         plans=dict(row.plans),
         valid_until=row.valid_until,
         created_at=row.created_at,
         accepted_at=row.accepted_at,
         policy_id=row.policy_id,
+        transaction_id=row.bound_transaction_id,
         version=row.version,
     )

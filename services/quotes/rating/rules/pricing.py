@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from libs.errors import Invalid
-from libs.premium import Coverage
+from libs.premium import Coverage, InsuredObject
 from services.quotes.catalogue.rules.product import Answer, Product
-from services.quotes.rating.rules import answers
+from services.quotes.rating.rules import answers, objects
 from services.quotes.rating.rules.coverage import Choose, compile_choice
 from services.quotes.rating.rules.rating import Price, Rate, compile_rating
 
@@ -29,6 +29,7 @@ class Risk:
     answers: Mapping[str, object]
     coverages: Sequence[Coverage] = ()
     starts_on: date | None = None
+    objects: Sequence[InsuredObject] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class PricedRisk:
     ends_on: date
     answers: Mapping[str, Answer]
     coverages: tuple[Coverage, ...]
+    objects: tuple[InsuredObject, ...]
     price: Price
 
 
@@ -55,9 +57,10 @@ class Tariff:
         """Price a risk at a moment. Raises the state that keeps it from being priced."""
         starts_on = self._first_day(risk.starts_on, now)
         checked = answers.check(self.product, risk.answers)
+        insured = objects.check(self.product, risk.objects)
         coverages = self.choose(risk.coverages)
         ends_on = self.product.term.end(starts_on, checked)
-        return PricedRisk(self.product, starts_on, ends_on, checked, coverages, self.rate(checked, coverages))
+        return PricedRisk(self.product, starts_on, ends_on, checked, coverages, insured, self.rate(checked, coverages))
 
     def _first_day(self, asked: date | None, now: datetime) -> date:
         earliest = self.product.today(now)

@@ -4,26 +4,40 @@ The steps of a product are compiled once into a function, because it runs for ev
 Nothing is rounded on the way: an amount in the breakdown is the difference between two running values, each rounded
 half to even. That is why the amounts add up to the total to the cent. Tax is on the rounded premium net of fees,
 each tax rounded on its own.
+
+The one rounded net is allotted to the coverages by their unrounded shares, with the steps on the whole premium and the
+minimum in it, so that the lines of a price add up to it and no price depends on how many lines it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
-from libs.money import exponent
-from libs.premium import Coverage, Premium
+from libs.money import Money, exponent, split
+from libs.premium import ChargeLine, Coverage, LineKind, Premium
 from services.quotes.catalogue.rules.product import Answers, Product, StepKind
 from services.quotes.rating.rules.step import Base, Scaling, compile_base, compile_scaling, places_in, places_of, scaled
 
 
 class PriceStep(NamedTuple):
-    """One line of a breakdown. `amount` is in minor units of the price's currency."""
+    """One step of a breakdown. `amount` is in minor units of the price's currency."""
 
     name: str
     kind: StepKind
     coverage_code: str
     factor: str
+    amount: int
+
+
+class Line(NamedTuple):
+    """What one coverage of one object costs for the whole term, or a tax or a fee. `amount` is in minor units."""
+
+    kind: LineKind
+    coverage_code: str
+    charge_code: str
+    object_id: str
     amount: int
 
 
@@ -35,6 +49,7 @@ class Price(NamedTuple):
     tax: int
     fees: int
     steps: tuple[PriceStep, ...]
+    lines: tuple[Line, ...]
 
     @property
     def total(self) -> int:
@@ -45,6 +60,22 @@ class Price(NamedTuple):
     def premium(self) -> Premium:
         """The price without how it came about."""
         return Premium.of_minor(self.net, self.tax, self.fees, self.currency)
+
+    def charges(self, starts_on: date, ends_on: date) -> tuple[ChargeLine, ...]:
+        """The lines for a term. Premium is earned over its days, taxes and fees at once; commission is on premium."""
+        return tuple(
+            ChargeLine(
+                kind=line.kind,
+                amount=Money(line.amount, self.currency),
+                starts_on=starts_on,
+                ends_on=ends_on if line.kind is LineKind.PREMIUM else starts_on,
+                coverage_code=line.coverage_code,
+                charge_code=line.charge_code,
+                object_id=line.object_id,
+                commissionable=line.kind is LineKind.PREMIUM,
+            )
+            for line in self.lines
+        )
 
 
 Rate = Callable[[Answers, Sequence[Coverage]], Price]
@@ -63,7 +94,7 @@ class _Charge(NamedTuple):
 def compile_rating(product: Product) -> Rate:
     """A function from checked answers and chosen coverages to the price by the product's steps.
 
-    A step that does not apply to a risk is no line of its breakdown.
+    A step that does not apply to a risk is left out of its breakdown.
     """
     scale = 10 ** _places_of_any_value(product)
     on_coverages = _compile_coverage_steps(product, scale)
@@ -73,13 +104,14 @@ def compile_rating(product: Product) -> Rate:
         if step.kind in ("factor", "discount", "loading") and not step.coverages
     ]
     minimum_name, minimum = _minimum(product)
+    mandatory = frozenset(offer.code for offer in product.coverages if offer.mandatory)
     charges = _charges(product)
     currency = product.currency
 
     def rate(answers: Answers, coverages: Sequence[Coverage]) -> Price:
         chosen = {coverage.code: coverage for coverage in coverages}
         values: dict[str, int] = {}
-        lines: list[PriceStep] = []
+        steps: list[PriceStep] = []
         exact = net = 0  # the running value: times `scale`, and rounded
         for step in on_coverages:
             code = step.coverage
@@ -98,7 +130,7 @@ def compile_rating(product: Product) -> Rate:
             values[code] = value
             exact += value - before
             rounded = half_even(exact, scale)
-            lines.append(PriceStep(step.name, kind, code, factor, rounded - net))
+            steps.append(PriceStep(step.name, kind, code, factor, rounded - net))
             net = rounded
         for name, kind, _, denominator, pick in on_whole:
             cell = pick(answers, chosen)
@@ -106,23 +138,42 @@ def compile_rating(product: Product) -> Rate:
                 continue
             exact = exact * cell.numerator // denominator
             rounded = half_even(exact, scale)
-            lines.append(PriceStep(name, kind, "", cell.factor, rounded - net))
+            steps.append(PriceStep(name, kind, "", cell.factor, rounded - net))
             net = rounded
         if net < minimum:
-            lines.append(PriceStep(minimum_name, "minimum", "", "", minimum - net))
+            steps.append(PriceStep(minimum_name, "minimum", "", "", minimum - net))
             net = minimum
+        lines = _allot(net, values, coverages, mandatory)
         tax = fees = 0
         for name, kind, factor, numerator, denominator in charges:
             amount = numerator
             if kind == "tax":
                 amount = half_even(net * numerator, denominator)
                 tax += amount
+                lines.append(Line(LineKind.TAX, "", name, "", amount))
             else:
                 fees += amount
-            lines.append(PriceStep(name, kind, "", factor, amount))
-        return Price(currency, net, tax, fees, tuple(lines))
+                lines.append(Line(LineKind.FEE, "", name, "", amount))
+            steps.append(PriceStep(name, kind, "", factor, amount))
+        return Price(currency, net, tax, fees, tuple(steps), tuple(lines))
 
     return rate
+
+
+def _allot(net: int, values: Mapping[str, int], coverages: Sequence[Coverage], mandatory: frozenset[str]) -> list[Line]:
+    """A line for each coverage: shares of the rounded net by the unrounded values, in the order of the coverages.
+
+    Where they are all zero, the first mandatory coverage has the net: it is the minimum then.
+    """
+    weights = [values[coverage.code] for coverage in coverages]
+    if not any(weights):
+        bearer = next((i for i, coverage in enumerate(coverages) if coverage.code in mandatory), 0)
+        weights[bearer] = 1
+    amounts = split(net, weights)
+    return [
+        Line(LineKind.PREMIUM, coverage.code, "", "", amount)
+        for coverage, amount in zip(coverages, amounts, strict=True)
+    ]
 
 
 def half_even(numerator: int, denominator: int) -> int:
