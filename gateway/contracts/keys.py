@@ -9,6 +9,7 @@ from protobuf import DescFieldValueList, DescMessage, DescMethod, Registry
 from gateway.contracts import descriptors, options
 from gateway.contracts.descriptors import RuleError
 from gateway.contracts.fields import find
+from libs.rpc.access import PUBLIC
 
 
 def publisher(registry: Registry, services: Collection[str]) -> DescMethod | None:
@@ -31,7 +32,7 @@ def publisher(registry: Registry, services: Collection[str]) -> DescMethod | Non
 def _hindrance(registry: Registry, rpc: DescMethod, services: Collection[str]) -> str:
     """What the method would have to be to be asked for keys; empty when it is all of it."""
     access = descriptors.option(registry, rpc.proto.options, options.ACCESS)
-    if access is None or int(access.audience) != options.PUBLIC:
+    if access is None or int(access.audience) != PUBLIC:
         return "everybody may call"
     if rpc.method_kind != "unary":
         return "answers once"

@@ -14,12 +14,11 @@ from protobuf import DescExtension, DescMethod, Registry
 
 from gateway.contracts import descriptors
 from gateway.contracts.descriptors import RuleError
-from libs.rpc import limits
+from libs.rpc import access, limits
+from libs.rpc.access import Access
 from libs.rpc.limits import MethodLimits
 
-PUBLIC, AUTHENTICATED, ROLES, INTERNAL = 1, 2, 3, 4  # bazaruto.options.v1.Audience
 NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT = 0, 1, 2, 3  # bazaruto.options.v1.Idempotency
-_AUDIENCES = (PUBLIC, AUTHENTICATED, ROLES, INTERNAL)
 _IDEMPOTENCIES = (NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT)
 _PACKAGE = "bazaruto.options.v1."
 ACCESS, PUBLISHES_KEYS = f"{_PACKAGE}access", f"{_PACKAGE}publishes_keys"
@@ -30,9 +29,8 @@ _KNOWN = frozenset({"access", "idempotency", "deadline", "max_body_bytes", "if_m
 class Options:
     """The options of one method."""
 
-    audience: int
-    roles: tuple[str, ...]
-    """One of these is needed, where the audience is `ROLES`."""
+    access: Access
+    """Who may call, and whose records are shown."""
     idempotency: int
     limits: MethodLimits
 
@@ -52,16 +50,22 @@ def of_method(registry: Registry, rpc: DescMethod, *, reads: bool, has_body: boo
     for name in _unknown(registry):
         if declared(name) is not None:
             raise refuse(f"declares option {name}, which this gateway does not know")
-    access = declared("access")
-    if access is None or not int(access.audience):
+    admitted = declared("access")
+    if admitted is None or not int(admitted.audience):
         raise refuse("does not say who may call it")
-    audience, idempotency = int(access.audience), int(declared("idempotency") or 0)
-    if audience not in _AUDIENCES:
-        raise refuse(f"option access has the audience {audience}, which this gateway does not know")
+    idempotency = int(declared("idempotency") or 0)
     if idempotency not in _IDEMPOTENCIES:
         raise refuse(f"option idempotency is {idempotency}, which this gateway does not know")
     deadline = declared("deadline")
     try:
+        rule = access.of_method(
+            int(admitted.audience),
+            roles=admitted.roles,
+            sees=admitted.sees,
+            partner=admitted.partner,
+            authority=admitted.authority,
+            services=admitted.services,
+        )
         limit = limits.of_method(
             reads=reads,
             streams=rpc.method_kind == "server_streaming",
@@ -70,9 +74,9 @@ def of_method(registry: Registry, rpc: DescMethod, *, reads: bool, has_body: boo
             max_body_bytes=declared("max_body_bytes"),
             if_match=bool(declared("if_match")),
         )
-    except limits.LimitInvalid as error:
+    except (access.AccessInvalid, limits.LimitInvalid) as error:
         raise refuse(str(error)) from None
-    return Options(audience, tuple(access.roles), idempotency, limit)
+    return Options(rule, idempotency, limit)
 
 
 @cache

@@ -16,6 +16,7 @@ from gateway.contracts.descriptors import RuleError
 from gateway.contracts.fields import Field
 from gateway.contracts.options import Options
 from gateway.contracts.templates import ONE, REST, Template
+from libs.rpc import access
 
 ANY_METHOD = "*"
 
@@ -62,7 +63,7 @@ class Route:
     @property
     def is_public(self) -> bool:
         """Whether it may be called without a token."""
-        return self.options.audience == options.PUBLIC
+        return self.options.access.audience == access.PUBLIC
 
     def __str__(self) -> str:
         return f"{descriptors.full_name(self.rpc)[1:]} ({self.http_method} {self.template.text})"

@@ -15,6 +15,7 @@ from gateway.contracts.descriptors import RuleError
 from gateway.contracts.fields import FieldError, find, resolve
 from gateway.contracts.options import Options
 from gateway.contracts.routes import Route, RouteTable
+from libs.rpc.access import INTERNAL
 
 _BODILESS = frozenset({"GET", "DELETE", "HEAD"})
 _PATTERNS = ("get", "put", "post", "delete", "patch")
@@ -52,7 +53,7 @@ def _route(rpc: DescMethod, rule: Any, services: frozenset[str], declared: Optio
 
     if not http_method:
         raise refuse("names no method and path")
-    if declared.audience == options.INTERNAL:
+    if declared.access.audience == INTERNAL:
         raise refuse("is for internal services only and cannot have a route")
     if declared.limits.if_match and http_method == "GET":
         raise refuse("option if_match is for a change, and this is a GET")

@@ -52,6 +52,7 @@ _IDENTITY = frozenset(
         b"x-tenant",
         b"x-tenant-id",
         b"x-forwarded-by",
+        b"x-on-behalf-of",
         b"x-authenticated-user",
         b"x-original-url",
         b"x-rewrite-url",

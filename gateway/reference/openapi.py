@@ -9,7 +9,6 @@ from typing import Any
 
 from protobuf import DescField, DescFieldValueMap, DescFieldValueMessage, DescMessage, Registry
 
-from gateway.contracts import options
 from gateway.contracts.descriptors import full_name
 from gateway.contracts.fields import WELL_KNOWN, message_of
 from gateway.contracts.routes import Route, RouteTable
@@ -88,9 +87,16 @@ def _operation(schemas: Schemas, route: Route, variables: list[str], max_body_by
     text = schemas.comment(f"{rpc.parent.type_name}.{rpc.name}")
     summary, *rest = comments.paragraphs(text) or [rpc.name]
     reasons = comments.reasons(text)
-    roles = list(route.options.roles) if route.options.audience == options.ROLES else []
+    access = route.options.access
+    roles = sorted(access.roles)
     if roles:
-        rest.append(f"Needs one of the roles: {', '.join(f'`{role}`' for role in roles)}.")
+        rest.append(f"Needs one of the roles: {_codes(roles)}.")
+    if access.sees and access.sees != access.roles:
+        rest.append(f"Everybody's records are shown to the roles: {_codes(sorted(access.sees))}.")
+    if access.partner:
+        rest.append("Members of a partner are shown the records that came by it.")
+    if access.authority:
+        rest.append(f"Looks at the limit `{access.authority}` of the caller's authority.")
     operation: dict[str, Any] = {
         "operationId": f"{rpc.parent.name}_{rpc.name}",
         "tags": [rpc.parent.name],
@@ -111,6 +117,10 @@ def _operation(schemas: Schemas, route: Route, variables: list[str], max_body_by
     if reasons:
         operation["x-error-reasons"] = reasons
     return operation
+
+
+def _codes(words: list[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterator[dict[str, Any]]:

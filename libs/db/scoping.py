@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from libs.identity.scopes import Everybody, Of, Scope, Within
+from libs.identity.scopes import Everybody, Of, Scope
 
 Query = TypeVar("Query", bound=sa.Select[Any])
 
@@ -17,15 +17,14 @@ def scoped(
 ) -> Query:
     """The query, for the rows of the scope only. `owner` and `partner` are the columns that say whose a row is.
 
-    Within a partner there is nothing where no column names the partner.
+    Where no column names the partner, no row came by one.
     """
     match scope:
         case Everybody():
             return query
-        case Of(owners):
-            return query.where(_is_one_of(owner, owners))
-        case Within(partner_id):
-            return query.where(sa.false() if partner is None else partner == partner_id)
+        case Of(owners, partner_id):
+            is_own = _is_one_of(owner, owners)
+            return query.where(is_own if partner is None or partner_id is None else is_own | (partner == partner_id))
         case _:
             assert_never(scope)
 

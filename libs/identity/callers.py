@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs import ids
 from libs.errors import Denied, Unauthenticated
-from libs.identity.scopes import EVERYBODY, NOTHING, Of, Scope
+from libs.identity.scopes import EVERYBODY, Of, Scope
 
 BEARER = "Bearer "
 """What a token follows in an `authorization` value."""
@@ -31,6 +31,10 @@ class Caller:
 
     user_id: UUID | None = None
     roles: frozenset[str] = frozenset()
+    parties: frozenset[UUID] = frozenset()
+    """The parties that this person acts for, beside the own one, whose UUID is theirs."""
+    partner: UUID | None = None
+    """The partner that the user is a member of."""
     service: str = ""
     authorization: str = ""
     expires_at: float = 0
@@ -38,18 +42,27 @@ class Caller:
     # Made once, as callers are remembered.
     subject: str = field(init=False)
     """The caller in one word, for logs and for scoping idempotency keys."""
-    scope: Scope = field(init=False)
-    """Whose things are shown to this caller: everybody's to services and admins, to others their own."""
+    own: Of = field(init=False)
+    """The things of the parties that the caller acts for."""
+    book: Of = field(init=False)
+    """These, and what came by the caller's partner."""
 
     def __post_init__(self) -> None:
         name = f"service:{self.service}" if self.service else "anonymous"
         object.__setattr__(self, "subject", ids.encode("usr", self.user_id) if self.user_id else name)
-        object.__setattr__(self, "scope", self._scope())
+        own = Of(frozenset({self.user_id}) | self.parties) if self.user_id else Of()
+        object.__setattr__(self, "own", own)
+        object.__setattr__(self, "book", Of(own.owners, self.partner if self.user_id else None))
 
-    def _scope(self) -> Scope:
-        if self.service or "admin" in self.roles:
+    def scope(self, sees: frozenset[str], *, partner: bool) -> Scope:
+        """Whose things this caller is shown: everybody's to a service and to a user with one of the roles `sees`.
+
+        To others those of their parties, and, by a method that lets the `partner` of a thing call, those that
+        came by theirs.
+        """
+        if self.service or (self.user_id and not sees.isdisjoint(self.roles)):
             return EVERYBODY
-        return Of(frozenset({self.user_id})) if self.user_id else NOTHING
+        return self.book if partner else self.own
 
 
 ANONYMOUS = Caller()

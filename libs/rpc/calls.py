@@ -16,6 +16,7 @@ import grpc
 
 from libs.errors import ConcurrentChange, ResourceNotFound
 from libs.identity.callers import ANONYMOUS, Caller
+from libs.identity.scopes import EVERYBODY, NOTHING, Of, Scope
 from libs.identity.verification import TokenVerifier
 from libs.rpc.methods import ContractError, Method
 from libs.rpc.page_tokens import PageTokens
@@ -25,7 +26,10 @@ GATEWAY = "gateway"  # the service whose word about addresses counts
 
 @dataclass(slots=True)
 class Call:
-    """One call. `expires_at` is a moment of the monotonic clock."""
+    """One call. `expires_at` is a moment of the monotonic clock.
+
+    `caller` is whose call it is: of a service that calls for a user, that user; `service` is the one that calls then.
+    """
 
     method: Method
     metadata: dict[str, str]
@@ -33,6 +37,7 @@ class Call:
     context: grpc.ServicerContext
     page_tokens: PageTokens
     caller: Caller = ANONYMOUS
+    service: str = ""
     fingerprint: bytes = b""
     is_claiming: bool = False  # waits for its idempotency key
     is_kept: bool = False  # its result is stored under its idempotency key
@@ -42,6 +47,11 @@ class Call:
     def seconds_left(self) -> float:
         """Time until the deadline."""
         return self.expires_at - time.monotonic()
+
+    @property
+    def scope(self) -> Scope:
+        """Whose things the method shows the caller."""
+        return self.caller.scope(self.method.access.sees, partner=self.method.access.partner)
 
     @property
     def idempotency_key(self) -> str:
@@ -69,11 +79,11 @@ class Call:
 
 
 class Owned(Protocol):
-    """Something of somebody."""
+    """Something of a party. What came by a partner also has a `partner_id`, which is None when it came by none."""
 
     @property
     def user_id(self) -> UUID:
-        """Whose it is."""
+        """The party that it belongs to; a user's own party has the user's UUID."""
 
 
 _current: ContextVar[Call] = ContextVar("call")
@@ -96,18 +106,34 @@ def caller() -> Caller:
     return call.caller if call else ANONYMOUS
 
 
+def scope() -> Scope:
+    """Whose things the method that is called shows its caller; nobody's outside of a call."""
+    call = _current.get(None)
+    return call.scope if call else NOTHING
+
+
+def scope_of_accounts() -> Scope:
+    """As `scope`, for log-ins: people are shown their own account, and none of those whose party they act for."""
+    shown, user_id = scope(), caller().user_id
+    return shown if shown is EVERYBODY or user_id is None else Of(frozenset({user_id}))
+
+
 def visible(thing: Thing | None, resource: str) -> Thing:
-    """The thing, if it is within the caller's scope; what is not does not exist for them."""
-    if thing is None or not caller().scope.covers(thing.user_id):
+    """The thing, if it is within the scope of the call; what is not does not exist for the caller."""
+    if thing is None or not scope().covers(thing.user_id, getattr(thing, "partner_id", None)):
         raise ResourceNotFound(resource=resource)
     return thing
 
 
 def owned(thing: Thing | None, resource: str) -> Thing:
-    """The thing, if it is the caller's own: who only sees it, as admins and services do, cannot act on it."""
-    if thing is None or thing.user_id != caller().user_id:
+    """The thing, if the caller may act on it: it is within the scope of the call, and a user calls.
+
+    A service is shown everybody's things, and acts on none of them in its own name.
+    """
+    shown = visible(thing, resource)
+    if caller().user_id is None:
         raise ResourceNotFound(resource=resource)
-    return thing
+    return shown
 
 
 def seconds_left() -> float | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections import namedtuple
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from opentelemetry.trace import SpanKind, StatusCode
 
+from bazaruto.options.v1 import options_pb2
 from libs.identity.service_tokens import ServiceTokens
 from libs.rpc import calls, connection, errors
-from libs.rpc.interceptors import DeadlineTooShort
+from libs.rpc.interceptors import ON_BEHALF_OF, DeadlineTooShort
 from libs.telemetry import metrics, traces
 
 _SHAVE = 0.02  # seconds that each hop keeps back for its own answer
@@ -22,7 +25,8 @@ _DEFAULT_SECONDS = 5.0
 def connect(target: str, tokens: ServiceTokens) -> grpc.Channel:
     """A channel to a neighbour. It connects when it is first used.
 
-    A call made while answering a user's call carries that user's token; any other call carries this service's.
+    A call made while answering a user's call carries that user's token; any other call carries this service's. A method
+    for services alone is shown both then: the service's, and beside it that of the user.
     A failed call raises the neighbour's own error, or `NeighbourUnavailable`.
     """
     return grpc.intercept_channel(grpc.insecure_channel(target, connection.options([{}])), _Outgoing(tokens))
@@ -50,11 +54,7 @@ class _Outgoing(grpc.UnaryUnaryClientInterceptor):
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            metadata = [
-                *(details.metadata or ()),
-                *traces.inject().items(),
-                ("authorization", calls.caller().authorization or self._tokens.header()),
-            ]
+            metadata = [*(details.metadata or ()), *traces.inject().items(), *self._identity(details.method)]
             outgoing = _CallDetails(
                 details.method,
                 _seconds(details.timeout),
@@ -71,6 +71,23 @@ class _Outgoing(grpc.UnaryUnaryClientInterceptor):
                 span.set_status(StatusCode.ERROR, code.name)
                 raise errors.from_rpc(call)
             return call
+
+    def _identity(self, path: str) -> list[tuple[str, str]]:
+        """Who calls: what the neighbour may show is decided by the user, where there is one."""
+        user = calls.caller().authorization if calls.caller().user_id else ""
+        if not user:
+            return [("authorization", self._tokens.header())]
+        if not _is_for_services(path):
+            return [("authorization", user)]
+        return [("authorization", self._tokens.header()), (ON_BEHALF_OF, user)]
+
+
+@cache
+def _is_for_services(path: str) -> bool:
+    """Whether only services may call the method."""
+    service, _, name = path.removeprefix("/").partition("/")
+    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    return bool(method.GetOptions().Extensions[options_pb2.access].audience == options_pb2.AUDIENCE_INTERNAL)
 
 
 def _seconds(timeout: float | None) -> float:

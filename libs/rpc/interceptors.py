@@ -17,11 +17,10 @@ from opentelemetry.trace import Span, StatusCode
 from prometheus_client import Histogram
 from protovalidate import Validator
 
-from bazaruto.options.v1 import options_pb2
 from libs.errors import DomainError, FieldInvalid, TooLate
 from libs.identity.callers import AccessDenied, TokenInvalid
 from libs.identity.verification import TokenVerifier
-from libs.rpc import calls, errors, idempotency
+from libs.rpc import access, calls, errors, idempotency
 from libs.rpc.calls import Call
 from libs.rpc.methods import Method
 from libs.rpc.page_tokens import PageTokens
@@ -32,6 +31,9 @@ log = structlog.get_logger("rpc")
 Step = Callable[[Any, Call], Any]
 """Takes the request, returns the reply, or for a stream an iterator of replies."""
 Servicer = Callable[[Any, grpc.ServicerContext], Any]
+
+ON_BEHALF_OF = "x-on-behalf-of"  # beside a service's token, that of the user whose call it answers
+_WORKER = "-worker"  # what the name of a service ends with in tokens of its workers
 
 _SHAVE = 0.02  # seconds kept back, so that a useful error still reaches the caller
 _LEAST = 0.1  # seconds; with less left than this, work is not begun
@@ -178,15 +180,21 @@ def _deadline(inner: Step) -> Step:
 
 
 def _caller(verifier: TokenVerifier, method: Method, inner: Step) -> Step:
-    """Find out who calls. A method for everybody does not mind a stale token: one logs in again with it."""
-    public = method.audience == options_pb2.AUDIENCE_PUBLIC
+    """Find out who calls. A method for everybody does not mind a stale token: one logs in again with it.
+
+    A service that calls while it answers a user shows that user's token too, and the call is the user's.
+    """
+    public = method.access.audience == access.PUBLIC
 
     def step(request: Any, call: Call) -> Any:
         call.verifier = verifier
         authorization = call.metadata.get("authorization")
         if authorization:
             try:
-                call.caller = verifier.verify(authorization)
+                shown = verifier.verify(authorization)
+                user = call.metadata.get(ON_BEHALF_OF) if shown.service else None
+                call.caller = verifier.verify(user) if user else shown
+                call.service = shown.service
             except TokenInvalid:
                 if not public:
                     raise
@@ -197,7 +205,7 @@ def _caller(verifier: TokenVerifier, method: Method, inner: Step) -> Step:
 
 def _access(method: Method, inner: Step) -> Step:
     """Admit the callers that the contract names, and no others."""
-    if method.audience == options_pb2.AUDIENCE_PUBLIC:
+    if method.access.audience == access.PUBLIC:
         return inner
 
     def authenticated(request: Any, call: Call) -> Any:
@@ -208,18 +216,20 @@ def _access(method: Method, inner: Step) -> Step:
     def roles(request: Any, call: Call) -> Any:
         if not call.caller.user_id:
             raise TokenInvalid("the call needs an access token")
-        if not method.roles & call.caller.roles:
+        if method.access.roles.isdisjoint(call.caller.roles):
             raise AccessDenied
         return inner(request, call)
 
     def internal(request: Any, call: Call) -> Any:
-        if not call.caller.service:
-            raise AccessDenied if call.caller.user_id else TokenInvalid("the call needs an access token")
+        if not (call.caller.user_id or call.caller.service):
+            raise TokenInvalid("the call needs an access token")
+        if call.service.removesuffix(_WORKER) not in method.access.services:
+            raise AccessDenied
         return inner(request, call)
 
-    if method.audience == options_pb2.AUDIENCE_ROLES:
+    if method.access.audience == access.ROLES:
         return roles
-    return internal if method.audience == options_pb2.AUDIENCE_INTERNAL else authenticated
+    return internal if method.access.audience == access.INTERNAL else authenticated
 
 
 def _validation(validator: Validator, inner: Step) -> Step:

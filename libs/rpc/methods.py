@@ -14,7 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bazaruto.options.v1 import options_pb2
-from libs.rpc import limits
+from libs.rpc import access, limits
+from libs.rpc.access import Access
 
 
 class ContractError(Exception):
@@ -27,8 +28,8 @@ class Method:
 
     path: str
     """As on the wire: `/bazaruto.books.v1.BookService/GetBook`."""
-    audience: int
-    roles: frozenset[str]
+    access: Access
+    """Who may call, and whose records are shown."""
     idempotency: int
     default_seconds: float
     """The deadline of a call that brings none."""
@@ -63,23 +64,34 @@ def of_service(service: ServiceDescriptor) -> dict[str, Method]:
 
 def _of_method(descriptor: MethodDescriptor) -> Method:
     options = descriptor.GetOptions()
-    access = options.Extensions[options_pb2.access]
+    declared = options.Extensions[options_pb2.access]
     name = f"{descriptor.containing_service.full_name}/{descriptor.name}"
-    if access.audience == options_pb2.AUDIENCE_UNSPECIFIED:
+    if declared.audience == options_pb2.AUDIENCE_UNSPECIFIED:
         raise ContractError(f"{name} does not declare who may call it (option bazaruto.options.v1.access)")
-    if access.audience == options_pb2.AUDIENCE_ROLES and not access.roles:
-        raise ContractError(f"{name} admits roles and lists none")
     limit = _limits(descriptor, options, name)
     return Method(
         path=f"/{name}",
-        audience=access.audience,
-        roles=frozenset(access.roles),
+        access=_access(declared, name),
         idempotency=options.Extensions[options_pb2.idempotency],
         default_seconds=limit.seconds,
         if_match=limit.if_match,
         reply_class=GetMessageClass(descriptor.output_type),
         secret_fields=tuple(field.name for field in descriptor.input_type.fields if field.GetOptions().debug_redact),
     )
+
+
+def _access(declared: options_pb2.Access, name: str) -> Access:
+    try:
+        return access.of_method(
+            declared.audience,
+            roles=declared.roles,
+            sees=declared.sees,
+            partner=declared.partner,
+            authority=declared.authority,
+            services=declared.services,
+        )
+    except access.AccessInvalid as error:
+        raise ContractError(f"{name}: {error}") from None
 
 
 def _limits(descriptor: MethodDescriptor, options: MethodOptions, name: str) -> limits.MethodLimits:

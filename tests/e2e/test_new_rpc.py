@@ -58,7 +58,7 @@ SERVICER = """
         self, request: pb.CountPoliciesRequest, context: grpc.ServicerContext
     ) -> pb.CountPoliciesResponse:
         with self._database.reading() as session:
-            count = policies.count(session, calls.caller().scope, request.product_code)
+            count = policies.count(session, calls.scope(), request.product_code)
         return pb.CountPoliciesResponse(count=count)
 
     def ListPolicies("""

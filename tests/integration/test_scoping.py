@@ -14,7 +14,7 @@ from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
 from libs.db.scoping import scoped
-from libs.identity.scopes import EVERYBODY, Of, Scope, Within
+from libs.identity.scopes import EVERYBODY, Of, Scope
 from tests.support.sections import section
 
 ANA, BEN, CARLA, BROKER, OTHER_BROKER = (ids.new() for _ in range(5))
@@ -25,8 +25,11 @@ _ALL = sa.select(_things)
 
 scopes = st.one_of(
     st.just(EVERYBODY),
-    st.builds(Of, st.frozensets(st.sampled_from([ANA, BEN, CARLA, ids.new()]))),
-    st.builds(Within, st.sampled_from([BROKER, OTHER_BROKER, ids.new()])),
+    st.builds(
+        Of,
+        st.frozensets(st.sampled_from([ANA, BEN, CARLA, ids.new()])),
+        st.sampled_from([BROKER, OTHER_BROKER, ids.new(), None]),
+    ),
 )
 
 
@@ -54,9 +57,13 @@ def test_query_gives_what_its_scope_covers(database: Database) -> None:
         rows_are_those_that_the_scope_covers()
 
 
-def test_within_a_partner_there_is_nothing_where_no_column_names_one(database: Database) -> None:
+def test_nothing_came_by_a_partner_where_no_column_names_one(database: Database) -> None:
     with database.reading() as session:
-        assert session.execute(scoped(_ALL, Within(BROKER), owner=_things.c.owner)).all() == []
+        assert session.execute(scoped(_ALL, Of(partner=BROKER), owner=_things.c.owner)).all() == []
+        owners = {
+            row.owner for row in session.execute(scoped(_ALL, Of(frozenset({ANA}), BROKER), owner=_things.c.owner))
+        }
+        assert owners == {ANA}
 
 
 def test_no_scope_is_not_everybody() -> None:

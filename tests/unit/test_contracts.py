@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib.resources import files
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -24,8 +24,10 @@ from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
 from bazaruto.users.v1 import auth_pb2, user_pb2
+from bazarutod.stack import SERVICES
 from libs.rpc import calls, methods
 from libs.rpc.page_tokens import PageTokens
+from tests.support.access import ACCESS_CONTRADICTIONS
 
 AUDIT = (payments_audit_pb2, policies_audit_pb2, quotes_audit_pb2, users_audit_pb2)
 BILLING = (invoice_pb2, ledger_pb2, payment_pb2)
@@ -36,6 +38,7 @@ METHODS = [
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
+ROLES = {name.removeprefix("ROLE_").lower() for name in user_pb2.User.Role.keys()} - {"unspecified"}  # noqa: SIM118
 WAITS_FOR_THE_PROVIDER = {
     "bazaruto.payments.v1.PaymentService.PayInvoice",
     "bazaruto.payments.v1.PaymentService.ConfirmPayment",
@@ -62,6 +65,9 @@ def test_every_method_says_who_may_call_it(method: MethodDescriptor) -> None:
     access = method.GetOptions().Extensions[options_pb2.access]
     assert access.audience != options_pb2.AUDIENCE_UNSPECIFIED
     assert bool(access.roles) == (access.audience == options_pb2.AUDIENCE_ROLES)
+    assert bool(access.services) == (access.audience == options_pb2.AUDIENCE_INTERNAL)
+    assert {*access.roles, *access.sees} <= ROLES
+    assert set(access.services) <= {*SERVICES, "gateway"}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
@@ -105,6 +111,31 @@ def public(**rule: str) -> descriptor_pb2.MethodOptions:
 def test_method_without_access_is_refused_at_start() -> None:
     with pytest.raises(methods.ContractError, match=r"open\.Door/Enter does not declare who may call it"):
         methods.of_service(door(descriptor_pb2.MethodOptions()))
+
+
+def admitting(audience: str, **access: Any) -> descriptor_pb2.MethodOptions:
+    """Options of a method that admits those callers."""
+    options = descriptor_pb2.MethodOptions()
+    options.Extensions[options_pb2.access].CopyFrom(
+        options_pb2.Access(audience=options_pb2.Audience.Value(f"AUDIENCE_{audience}"), **access)
+    )
+    return options
+
+
+@pytest.mark.parametrize(("audience", "access", "why"), ACCESS_CONTRADICTIONS)
+def test_access_that_contradicts_itself_is_refused_at_start(audience: str, access: dict[str, Any], why: str) -> None:
+    with pytest.raises(methods.ContractError, match=rf"open\.Door/Enter: option access {why}"):
+        methods.of_service(door(admitting(audience, **access)))
+
+
+def test_access_that_fits_together_is_read_as_it_stands() -> None:
+    options = admitting(
+        "ROLES", roles=["underwriter", "admin"], sees=["admin"], partner=True, authority="underwriting_level"
+    )
+    (method,) = methods.of_service(door(options)).values()
+    assert method.access.roles == {"underwriter", "admin"}
+    assert method.access.sees == {"admin"}
+    assert (method.access.partner, method.access.authority) == (True, "underwriting_level")
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)

@@ -45,10 +45,9 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         return invoice_to_proto(calls.visible(invoice, "invoice"))
 
     def ListInvoices(self, request: pb.ListInvoicesRequest, context: grpc.ServicerContext) -> pb.ListInvoicesResponse:
-        caller = calls.caller()
-        page = Page.of(request, "invoices", caller.subject, request.policy_id)
+        page = Page.of(request, "invoices", calls.caller().subject, request.policy_id)
         policy_id = ids.decode("pol", request.policy_id) if request.policy_id else None
         with self._database.reading() as session:
-            rows = invoices.list_of(session, caller.scope, policy_id, page.after_as(UUID), page.fetch)
+            rows = invoices.list_of(session, calls.scope(), policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListInvoicesResponse(invoices=[invoice_to_proto(item) for item in shown], next_page_token=token)

@@ -70,10 +70,9 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         return payment_to_proto(calls.visible(attempt, "payment"))
 
     def ListPayments(self, request: pb.ListPaymentsRequest, context: grpc.ServicerContext) -> pb.ListPaymentsResponse:
-        caller = calls.caller()
-        page = Page.of(request, "payments", caller.subject, request.invoice_id)
+        page = Page.of(request, "payments", calls.caller().subject, request.invoice_id)
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
-            rows = payments.list_of(session, caller.scope, invoice_id, page.after_as(UUID), page.fetch)
+            rows = payments.list_of(session, calls.scope(), invoice_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)

@@ -62,10 +62,9 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         return policy_to_proto(contract, datetime.now(UTC))
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
-        caller = calls.caller()
-        page = Page.of(request, "policies", caller.subject, request.product_code)
+        page = Page.of(request, "policies", calls.caller().subject, request.product_code)
         with self._database.reading() as session:
-            rows = policies.list_of(session, caller.scope, request.product_code, page.after_as(UUID), page.fetch)
+            rows = policies.list_of(session, calls.scope(), request.product_code, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         now = datetime.now(UTC)
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)

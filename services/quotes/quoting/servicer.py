@@ -71,12 +71,11 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         return quote_to_proto(self._with_lines(calls.visible(offer, "quote")), datetime.now(UTC))
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
-        caller = calls.caller()
-        page = Page.of(request, "quotes", caller.subject, request.state)
+        page = Page.of(request, "quotes", calls.caller().subject, request.state)
         now = datetime.now(UTC)
         with self._database.reading() as session:
             rows = quotes.list_of(
-                session, caller.scope, state_from_proto(request.state), now, page.after_as(UUID), page.fetch
+                session, calls.scope(), state_from_proto(request.state), now, page.after_as(UUID), page.fetch
             )
         shown, token = page.cut(rows, key=lambda item: item.id)
         quotes_shown = [quote_to_proto(self._with_lines(item), now) for item in shown]

@@ -213,7 +213,9 @@ def test_workers_share_the_port_and_the_metrics(own_service: Service, tmp_path: 
         (
             (
                 sample.rpc(
-                    "DoIt", 'get: "/v1/x"', "option (bazaruto.options.v1.access) = {audience: AUDIENCE_INTERNAL};"
+                    "DoIt",
+                    'get: "/v1/x"',
+                    'option (bazaruto.options.v1.access) = {audience: AUDIENCE_INTERNAL services: "quotes"};',
                 ),
             ),
             "internal services only",

@@ -36,6 +36,7 @@ from tests.performance.contenders.platform_code import (
     TokenInvalid,
     ids,
     load,
+    may_read,
     own_verifier,
     spans,
     telemetry,
@@ -144,7 +145,7 @@ def application() -> Any:
     def read_policy(policy_id: PolicyId, caller: Signed) -> Response:
         with engine.connect() as connection:
             rows = connection.execute(_READ, {"id": ids.decode("pol", policy_id)}).all()
-        if not rows or not caller.scope.covers(rows[0].user_id):
+        if not rows or not may_read(caller, rows[0].user_id):
             raise HTTPException(404)
         term = (rows[0].term_number, rows[0].term_starts_on, rows[0].term_ends_on)
         shown = policy_of(rows[0], term, rows, datetime.now(UTC))

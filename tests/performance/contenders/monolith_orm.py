@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_
 
 from tests.performance.contenders.monolith import ROUTE, Observed, PolicyId, Signed, begin
 from tests.performance.contenders.monolith_answer import policy_of
-from tests.performance.contenders.platform_code import ids, spans
+from tests.performance.contenders.platform_code import ids, may_read, spans
 
 
 class Row(DeclarativeBase):
@@ -174,7 +174,7 @@ def application() -> Any:
     @app.get(ROUTE, response_model_exclude_none=True)
     def read_policy(policy_id: PolicyId, caller: Signed, session: InRequest) -> PolicyShown:
         policy = session.get(Policy, ids.decode("pol", policy_id), options=[current_term])
-        if policy is None or not caller.scope.covers(policy.user_id):
+        if policy is None or not may_read(caller, policy.user_id):
             raise HTTPException(404)
         term = policy.terms[-1]
         shown = policy_of(policy, (term.number, term.starts_on, term.ends_on), term.segments, datetime.now(UTC))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import UUID
 
 import grpc
 
@@ -40,6 +41,7 @@ __all__ = [
     "defer",
     "ids",
     "load",
+    "may_read",
     "methods",
     "metrics",
     "motor_prices",
@@ -52,6 +54,7 @@ __all__ = [
     "unasked_policies",
 ]
 
+_SEES = frozenset({"admin"})
 Answers = dict[str, object]
 Price = Callable[[Answers, tuple[str, ...]], tuple[int, int, int]]
 """Net, tax and fees, in cents, for answers and the codes of optional coverages."""
@@ -63,6 +66,11 @@ def own_verifier(settings: Settings) -> TokenVerifier:
 
     keys = SigningKeys.load(settings.auth.key_folder)
     return TokenVerifier(settings.auth, lambda: keys.public)
+
+
+def may_read(caller: Caller, owner: UUID) -> bool:
+    """Whether a caller is shown a thing of somebody, as GetPolicy decides it."""
+    return caller.scope(_SEES, partner=False).covers(owner)
 
 
 def motor_prices() -> Price:

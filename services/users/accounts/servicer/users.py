@@ -63,7 +63,7 @@ class UserServicer(rpc_pb.UserServiceServicer):
     def GetUser(self, request: pb.GetUserRequest, context: grpc.ServicerContext) -> pb.User:
         user_id = _user_id(request.user_id, "user_id")
         # Asked before anything is looked up: whom one may not see takes as long as who does not exist.
-        is_visible = calls.caller().scope.covers(user_id)
+        is_visible = calls.scope_of_accounts().covers(user_id)
         account = self._cached.get(str(user_id), lambda: self._load(user_id)) if is_visible else None
         if account is None:
             raise ResourceNotFound(resource="user")
@@ -88,10 +88,9 @@ class UserServicer(rpc_pb.UserServiceServicer):
         return reply
 
     def ListUsers(self, request: pb.ListUsersRequest, context: grpc.ServicerContext) -> pb.ListUsersResponse:
-        caller = calls.caller()
-        page = Page.of(request, "users", caller.subject)
+        page = Page.of(request, "users", calls.caller().subject)
         with self._database.reading() as session:
-            rows = users.list_of(session, caller.scope, page.after_as(UUID), page.fetch)
+            rows = users.list_of(session, calls.scope_of_accounts(), page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.protobuf import descriptor_pb2
 
 from gateway.contracts import descriptors, rules
 from gateway.contracts.descriptors import RuleError
 from gateway.contracts.routes import RouteTable
+from tests.support.access import ACCESS_CONTRADICTIONS, as_text
 from tests.unit.gateway import gateway_sample as sample
 from tests.unit.gateway.gateway_sample import PUBLIC, rpc
 
@@ -69,6 +72,15 @@ def test_options_that_contradict_their_method_stop_the_process(rule: str, option
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("audience", "access", "why"), [case for case in ACCESS_CONTRADICTIONS if case[0] != "INTERNAL"]
+)
+def test_access_that_contradicts_itself_stops_the_process(audience: str, access: dict[str, Any], why: str) -> None:
+    contract = sample.contract(rpc("DoIt", POST, as_text(audience, access)))
+    with pytest.raises(RuleError, match=f"ThingService/DoIt: option access {why}"):
+        rules.build(descriptors.registry(contract), ["quotes"])
+
+
 def test_a_stream_may_take_longer_than_any_other_call() -> None:
     stream = rpc("DoIt", GET, f"{PUBLIC} option (bazaruto.options.v1.deadline) = {{seconds: 3600}};").replace(
         "returns (", "returns (stream "
@@ -99,7 +111,7 @@ def contract_of(number: int, value: bytes) -> descriptor_pb2.FileDescriptorSet:
     ("number", "value", "why"),
     [
         (YOUNGER, b"\x01", "declares option younger, which this gateway does not know"),
-        (50001, b"\x02\x08\x09", "option access has the audience 9, which this gateway does not know"),
+        (50001, b"\x02\x08\x09", "option access has the audience 9, which is not known here"),
         (50002, b"\x09", "option idempotency is 9, which this gateway does not know"),
     ],
 )

@@ -134,7 +134,10 @@ def test_two_rules_for_the_same_requests_stop_the_process() -> None:
     [
         ("", "does not say who may call it"),
         ("option (bazaruto.options.v1.access) = {};", "does not say who may call it"),
-        ("option (bazaruto.options.v1.access) = {audience: AUDIENCE_INTERNAL};", "for internal services only"),
+        (
+            'option (bazaruto.options.v1.access) = {audience: AUDIENCE_INTERNAL services: "quotes"};',
+            "for internal services only",
+        ),
     ],
 )
 def test_a_route_needs_an_audience_from_outside(access: str, why: str) -> None:
