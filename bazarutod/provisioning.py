@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bazarutod import embedded
 from bazarutod.ports import free_port
 from bazarutod.stack import SERVICES
+from libs import clock
 from libs.config import Settings, defaults
 from libs.identity.secrets import write_secret
 from libs.listening import is_taken
@@ -94,7 +94,7 @@ def _secrets(folder: Path, settings: Settings, provision: Provision) -> None:
     if not internal.exists():
         write_secret(internal, secrets.token_hex(32).encode())
     if not any((private / "keys").glob("*.pem")):
-        write_signing_key(private / "keys", datetime.now(UTC))
+        write_signing_key(private / "keys", clock.real_now())
     provision.environment["BAZARUTO_AUTH__INTERNAL_SECRET_FILE"] = str(internal)
     provision.environment["BAZARUTO_AUTH__KEY_FOLDER"] = str(private / "keys")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+
+from libs import clock
 
 _COLOURS = {"pending": "yellow", "processing": "cyan", "completed": "green", "failed": "red", "cancelled": "dim"}
 Row = dict[str, Any]
@@ -115,7 +117,7 @@ def _age(seconds: float) -> str:
 
 
 def _seconds_since(text: str | None) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds() if text else 0.0
+    return (clock.real_now() - datetime.fromisoformat(text)).total_seconds() if text else 0.0
 
 
 def _seconds(value: float | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from libs import ids
+from libs import clock, ids
 from libs.db import Database
 from libs.errors import DomainError
 from libs.identity.secrets import is_secret
@@ -103,7 +103,7 @@ def record(
         _ADD,
         {
             "id": ids.new(),
-            "at": datetime.now(UTC),
+            "at": clock.now(),
             "action": action,
             "before": _plain(before),
             "after": _plain(after),

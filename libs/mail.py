@@ -10,7 +10,6 @@ import smtplib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -20,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from libs import clock
 from libs.config import MailSettings
 from libs.jobs import GiveUp
 
@@ -138,7 +138,7 @@ def compose(letter: Letter, sender: Address) -> EmailMessage:
         message["From"] = sender
         message["To"] = Address(letter.name, addr_spec=letter.email)
         message["Subject"] = letter.subject
-        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Date"] = format_datetime(clock.now())
         message["Message-ID"] = f"<{letter.key}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # nobody's holiday notice answers it
         message.set_content(letter.text)

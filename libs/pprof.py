@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bazaruto.operations.v1.profile_pb2 import Profile
+from libs import clock
 
 Frame = tuple[str, str, int]  # function, file, line
 Stack = tuple[Frame, ...]  # the innermost first
@@ -20,7 +20,7 @@ def encode(
     period: int,
 ) -> bytes:
     """A profile message. `types` are kind and unit of each value of a sample; `period` is in those of the last."""
-    profile = Profile(time_nanos=time.time_ns(), duration_nanos=duration_nanos, period=period)
+    profile = Profile(time_nanos=clock.real_nanoseconds(), duration_nanos=duration_nanos, period=period)
     strings: dict[str, int] = {"": 0}
     functions: dict[tuple[str, str], int] = {}
     locations: dict[Frame, int] = {}

@@ -11,7 +11,6 @@ import json
 import re
 import shutil
 import tarfile
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +22,7 @@ import psycopg
 from bazarutod.backup import BackupError, programs, sealing, server, wal
 from bazarutod.backup.folder import BackupFolder, taken
 from bazarutod.backup.settings import Settings
+from libs import clock
 
 FULL, INCREMENT = "base", "incremental"
 MANIFEST, PARENT, START_WAL = "backup_manifest", "PARENT", "START_WAL"
@@ -40,7 +40,7 @@ def back_up(settings: Settings, *, incremental: bool) -> None:
     with taken(settings) as folder:
         parent = _youngest(settings.backup_dir, _system(url)) if incremental else None
         kind = INCREMENT if parent else FULL
-        copy = folder.work / f"{kind}_{time.strftime('%Y%m%d_%H%M%S')}"
+        copy = folder.work / f"{kind}_{clock.real_now().astimezone():%Y%m%d_%H%M%S}"
         take(url, copy, settings.backup_dir / _MANIFESTS / parent if parent else None, shows_progress=True)
         first_wal = verify(copy, folder.work / "unpacked")
         shutil.copy(copy / MANIFEST, folder.work / MANIFEST)

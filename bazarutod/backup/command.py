@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from bazarutod.masking import without_passwords
 from bazarutod.progress import progress
 from bazarutod.running import SUPERUSER, FolderInUse, alone, embedded_urls, with_role
 from bazarutod.stack import SERVICES
+from libs import clock
 from libs.config import load
 
 
 def back_up(folder: Path, to: Path | None, login: str, as_json: bool) -> None:
     """Back up every service's database of the configuration, or of the platform that runs in `folder`."""
-    to = to or Path("backups") / f"backup_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
+    to = to or Path("backups") / f"backup_{clock.real_now().astimezone():%Y%m%d_%H%M%S}"
     with _exiting_on_errors(), progress(Console(stderr=True, highlight=False)) as tell:
         urls = {name: _url(folder, name, login) for name in SERVICES}
         backup = dumping.back_up(urls, to, tell)

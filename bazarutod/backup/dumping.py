@@ -7,13 +7,13 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
 from bazarutod.backup import BackupError, Tell, fingerprint, manifest, programs
 from bazarutod.backup.folder import flush
+from libs import clock
 from libs.version import VERSION
 
 # The roles that the database's objects and rights name, and its owner.
@@ -53,7 +53,7 @@ def _back_up(urls: Mapping[str, str], folder: Path, tell: Tell) -> manifest.Mani
     with ExitStack() as stack:
         # All moments first, one right after the other: the databases are then as near to one moment as can be.
         started = time.monotonic()
-        taken_at = datetime.now(UTC)
+        taken_at = clock.real_now()
         snapshots = {service: _snapshot(stack, url) for service, url in urls.items()}
         spread_ms = round((time.monotonic() - started) * 1000)
         dumps = {}

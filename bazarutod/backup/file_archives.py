@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from bazarutod.backup import programs, sealing
 from bazarutod.backup.folder import taken
 from bazarutod.backup.settings import Settings
+from libs import clock
 
 _FILE_CHANGED = 1  # tar's code for a file that grew while it was read, as logs do; all else is a failure
 
@@ -28,7 +27,7 @@ def back_up_app_data(settings: Settings) -> None:
 def _back_up(settings: Settings, kind: str, options: tuple[object, ...], failure: str) -> None:
     tar = programs.of_system("tar")
     with taken(settings) as folder:
-        file = folder.work / f"{kind}_backup_{time.strftime('%Y%m%d')}.tar.gz"
+        file = folder.work / f"{kind}_backup_{clock.real_now().astimezone():%Y%m%d}.tar.gz"
         try:
             programs.call(tar, "-czf", file, *options, failure=failure)
         except programs.ProgramFailed as error:

@@ -17,6 +17,7 @@ from typing import Final
 from bazarutod.backup import BackupError, textfile, uploading
 from bazarutod.backup.manifest import sha256
 from bazarutod.backup.settings import Settings
+from libs import clock
 
 _DAY: Final = 86_400
 _UNFINISHED: Final = ".unfinished."
@@ -76,7 +77,7 @@ class BackupFolder:
 
     def is_old(self, path: Path) -> bool:
         """Whether a backup has been kept as many whole days as was asked for, and one more."""
-        return time.time() - path.stat().st_mtime >= (self._settings.backup_keep_days + 1) * _DAY
+        return clock.real_seconds() - path.stat().st_mtime >= (self._settings.backup_keep_days + 1) * _DAY
 
     def report_success(self, kind: str) -> None:
         """Tell the monitoring that all of it went well."""

@@ -16,6 +16,7 @@ from bazarutod.backup import BackupError, base_backups, sql_dumps
 from bazarutod.backup.base_backups import FULL, INCREMENT
 from bazarutod.backup.settings import Settings
 from bazarutod.backup.textfile import last_success
+from libs import clock
 
 _WEEK = timedelta(days=7) - timedelta(hours=12)  # half a day less: a night's backup takes longer or shorter
 _LOOK_EVERY = 60.0  # seconds
@@ -73,6 +74,6 @@ def _night(at: str) -> float:
         time_of_day = datetime.strptime(at, "%H:%M").time()  # noqa: DTZ007 - a time of the day of this machine
     except ValueError:
         raise NoTimeOfDay(f"BACKUP_AT: {at} is no time of the day") from None
-    now = datetime.now().astimezone()
+    now = clock.real_now().astimezone()
     night = datetime.combine(now.date(), time_of_day).astimezone()
     return (night if night <= now else night - timedelta(days=1)).timestamp()

@@ -9,7 +9,6 @@ import gzip
 import re
 import shutil
 import sys
-import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from bazarutod.backup import BackupError, fingerprint, programs, sealing, server
 from bazarutod.backup.folder import taken
 from bazarutod.backup.manifest import sha256
 from bazarutod.backup.settings import Settings
+from libs import clock
 
 _CHUNK: Final = 1 << 20
 _EDGE: Final = 1 << 16  # bytes that surely hold the first and the last lines
@@ -33,7 +33,7 @@ _UNREADABLE = (gzip.BadGzipFile, EOFError, zlib.error, programs.ProgramFailed)
 def back_up(settings: Settings) -> None:
     """Dump databases and roles, check the dumps, seal and upload them, and only then forget old ones."""
     server.check_client(settings)
-    stamp = time.strftime("%Y%m%d_%H%M%S")
+    stamp = f"{clock.real_now().astimezone():%Y%m%d_%H%M%S}"
     with taken(settings) as folder:
         sealed = []
         for database in settings.databases:

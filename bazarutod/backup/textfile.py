@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Final
 
 from bazarutod.backup.settings import Settings
+from libs import clock
 
 _OF_DEBIAN: Final = Path("/var/lib/prometheus/node-exporter")
 _SUCCESS: Final = "bazaruto_backup_last_success_timestamp_seconds"
@@ -20,7 +20,7 @@ def report_success(settings: Settings, kind: str, size: int, seconds: float) -> 
     if folder == _OF_DEBIAN and not folder.is_dir():
         return
     gauges = (
-        (_SUCCESS, "When a backup of this kind was last made and stored in full.", round(time.time())),
+        (_SUCCESS, "When a backup of this kind was last made and stored in full.", round(clock.real_seconds())),
         ("bazaruto_backup_size_bytes", "Bytes of the last good backup of this kind.", size),
         ("bazaruto_backup_duration_seconds", "Seconds that the last good backup of this kind took.", round(seconds)),
     )

@@ -5,7 +5,6 @@ All of it goes over one connection, which only reads and waits for nothing longe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -16,6 +15,7 @@ from psycopg.rows import dict_row
 
 from bazarutod import reports
 from bazarutod.doctor.finding import Finding, Patient
+from libs import clock
 from libs.config import Settings
 from libs.jobs import operating
 
@@ -120,9 +120,9 @@ def _heads(service: str) -> set[str]:
 
 
 def _clock(service: str, connection: Connection, settings: Settings) -> Finding:
-    started_at = time.time()
+    started_at = clock.real_seconds()
     row = connection.execute("SELECT clock_timestamp() AS at").fetchone() or {}
-    here = datetime.fromtimestamp((started_at + time.time()) / 2, UTC)
+    here = datetime.fromtimestamp((started_at + clock.real_seconds()) / 2, UTC)
     skew = abs((row["at"] - here).total_seconds())
     if skew <= _SKEW:
         return Finding("clock", service, "ok", "agrees with this machine")

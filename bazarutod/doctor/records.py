@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bazarutod.doctor.finding import Finding, Patient, State
+from libs import clock
 
 _RECENT = timedelta(minutes=15)
 _TAIL = 512 * 1024  # bytes of each log that are read
@@ -32,7 +33,7 @@ def errors_in_logs(patient: Patient) -> Iterator[Finding]:
         return
     counts: Counter[tuple[str, str]] = Counter()
     where: dict[tuple[str, str], Path] = {}
-    since = f"{datetime.now(UTC) - _RECENT:%Y-%m-%dT%H:%M:%S}"
+    since = f"{clock.real_now() - _RECENT:%Y-%m-%dT%H:%M:%S}"
     for path in files:
         for line in _lines(path):
             if line.get("level") in ("error", "critical") and str(line.get("timestamp", "")) >= since:
@@ -54,7 +55,7 @@ def last_backup(patient: Patient) -> Iterator[Finding]:
     if not known:
         yield Finding("backup", "backup", "ok", "is not known here: BackupStale watches over it")
         return
-    age = datetime.now(UTC) - known[-1]
+    age = clock.real_now() - known[-1]
     hours = age.total_seconds() / 3600
     if age <= _FRESH:
         yield Finding("backup", "backup", "ok", "is fresh")

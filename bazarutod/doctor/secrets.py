@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bazarutod.doctor.finding import Finding, Patient
+from libs import clock
 from libs.identity.secrets import read_secret
 from services.users.accounts.adapters.signing import SigningKeys
 
@@ -47,7 +48,7 @@ def _signing(folder: Path) -> Iterator[Finding]:
         made = datetime.strptime(newest, _KEY_ID).replace(tzinfo=UTC)
     except ValueError:
         made = datetime.fromtimestamp((folder / f"{newest}.pem").stat().st_mtime, UTC)
-    age = datetime.now(UTC) - made
+    age = clock.real_now() - made
     if age > _OLD:
         said = f"is {age.days} days old, more than {_OLD.days}"
         yield Finding("secrets", "signing key", "warning", said, "Add a new one beside it and restart users")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import grpc.aio
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 
 from bazaruto.operations.v1 import health_pb2 as pb
 from bazaruto.operations.v1 import health_pb2_grpc as rpc_pb
+from libs import clock
 from libs.identity.service_tokens import ServiceTokens
 from libs.version import VERSION
 
@@ -97,7 +97,7 @@ class Health:
         }
         return {
             "status": _word(all(check["status"] == "healthy" for check in checks.values())),
-            "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "timestamp": f"{clock.real_now():%Y-%m-%dT%H:%M:%SZ}",
             "version": VERSION,
             "checks": checks,
         }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import jwt
 
+from libs import clock
 from libs.config import AuthSettings
 from libs.identity.callers import BEARER
 from libs.identity.secrets import read_secret
@@ -25,7 +24,7 @@ class ServiceTokens:
 
     def header(self) -> str:
         """The `authorization` value to send; made anew when half of its life is over."""
-        now = time.time()
+        now = clock.real_seconds()
         if now >= self._renew_at:
             claims = {
                 "sub": self._service,

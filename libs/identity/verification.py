@@ -16,7 +16,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.algorithms import OKPAlgorithm
 
-from libs import ids
+from libs import clock, ids
 from libs.config import AuthSettings
 from libs.errors import DomainError, FieldInvalid
 from libs.identity import service_tokens
@@ -58,7 +58,7 @@ class TokenVerifier:
             self._refetch()
         remembered = self._known  # those of before, when the keys change meanwhile: then nobody looks there again
         known = remembered.get(authorization)
-        if known is not None and known.expires_at > time.time():
+        if known is not None and known.expires_at > clock.real_seconds():
             return known
         if not authorization.startswith(BEARER):
             raise TokenInvalid("the authorization is not of the form 'Bearer TOKEN'")

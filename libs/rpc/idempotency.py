@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from google.rpc import status_pb2
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from libs import clock
 from libs.db import Database
 from libs.errors import ConcurrentChange, Conflict, DomainError, Invalid
 from libs.rpc import calls, errors
@@ -165,7 +166,7 @@ def keep(session: Session, outcome: Message | DomainError) -> None:
 def reap(database: Database) -> None:
     """Forget keys that are older than any caller repeats, in steps that no statement's time limit ends."""
     of_row = sa.tuple_(_keys.c.subject, _keys.c.method, _keys.c.key)
-    old = sa.select(_keys.c.subject, _keys.c.method, _keys.c.key).where(_keys.c.created_at < datetime.now(UTC) - KEPT)
+    old = sa.select(_keys.c.subject, _keys.c.method, _keys.c.key).where(_keys.c.created_at < clock.real_now() - KEPT)
     some = sa.delete(_keys).where(of_row.in_(old.order_by(_keys.c.created_at).limit(_REAPED))).returning(_keys.c.key)
     gone = _REAPED
     while gone == _REAPED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 import grpc
@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from bazaruto.operations.v1 import operations_pb2 as pb
 from bazaruto.operations.v1 import operations_pb2_grpc as rpc_pb
+from libs import clock
 from libs.db import Database
 from libs.errors import DomainError
 from libs.identity.service_tokens import ServiceTokens
@@ -31,7 +32,7 @@ class OperationsServicer(rpc_pb.OperationsServiceServicer):
         self._service = service
         self._database = database
         self._tokens = tokens
-        self._started = datetime.now(UTC)
+        self._started = clock.real_now()
         self._look = SharedLook(self._look_at_database, "operations")
 
     def stop(self) -> None:

@@ -11,8 +11,8 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ import structlog
 from opentelemetry import trace
 from pydantic_core import to_json
 
+from libs import clock
 from libs.config import Settings
 from libs.telemetry import recent
 from libs.telemetry.sink import Sink, SinkLogger, SinkStream
@@ -63,10 +64,10 @@ class _Renderer:
 
     def _now(self) -> str:
         """The time in UTC with milliseconds. The second is formatted once, as hundreds of lines may fall into it."""
-        now = time.time_ns()
+        now = clock.real_nanoseconds()
         second = now // 1_000_000_000
         if second != self._second:
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
             self._second = second
         return f"{self._stamp}.{now // 1_000_000 % 1000:03d}Z"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
 
 import services.users
 from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, user_pb2_grpc
-from libs import process
+from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
 from libs.identity.verification import TokenVerifier
@@ -67,7 +66,7 @@ def migrate(settings: Settings) -> None:
 def create_admin(settings: Settings, output: TextIO) -> None:
     """Make an admin of what standard input says; `output` gets who it is."""
     url = settings.services[NAME].db_url
-    appointing.appoint(url, settings.db, sys.stdin.read(), output, datetime.now(UTC))
+    appointing.appoint(url, settings.db, sys.stdin.read(), output, clock.now())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -19,6 +18,7 @@ from gateway.pages.health import Health
 from gateway.pages.operations import processes, traces, traffic
 from gateway.pages.operations.alerts import Alerts
 from gateway.pages.operations.workers import Workers
+from libs import clock
 from libs.config import Settings
 from libs.identity.service_tokens import ServiceTokens
 from libs.telemetry import metrics, recent_page
@@ -52,7 +52,7 @@ class Collector:
         self._tokens = tokens
         self._health = health
         self._alerts = alerts
-        self._started = datetime.now(UTC)
+        self._started = clock.real_now()
         self._running: asyncio.Task[dict[str, Any]] | None = None
 
     async def collect(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Collector:
         if self._has_redis:
             listed.append(processes.redis(redis))
         return {
-            "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "now": clock.real_now().isoformat(timespec="milliseconds"),
             "version": VERSION,
             "processes": listed,
             "requests": traffic.count(families, OWN_PATHS - {"unmatched"}),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner
 from libs.rpc import idempotency
@@ -17,7 +18,7 @@ _BATCH = 100
 
 def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
-    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, datetime.now(UTC)))
+    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
 
 

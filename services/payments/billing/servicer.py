@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import grpc
 
 from bazaruto.payments.v1 import invoice_pb2 as pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
 from libs.db import Database
 from libs.errors import ResourceNotFound
 from libs.rpc import calls
@@ -28,7 +27,7 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
     def OpenBilling(self, request: pb.OpenBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
         billing = billing_from_proto(request)
         with self._database.transaction() as session:
-            invoicing.open_billing(session, billing, datetime.now(UTC))
+            invoicing.open_billing(session, billing, clock.now())
             opened = billings.find(session, billing.policy_id)
         if opened is None:
             raise ResourceNotFound(resource="billing")

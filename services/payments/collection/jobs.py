@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import structlog
 
+from libs import clock
 from libs.db import Database
 from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
@@ -39,7 +38,7 @@ class Handlers:
         `PaymentInProgress` and is tried again, until that payment has come to its end. Another payment is begun only
         when that one was given up before any money moved.
         """
-        now = datetime.now(UTC)
+        now = clock.now()
         with self._database.transaction() as session:
             first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
             billing, _ = required(billings.find(session, first.policy_id), "billing of policy", first.policy_id)
@@ -49,14 +48,14 @@ class Handlers:
             processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)
         outcome = collecting.charge(self._provider, processing, billing.payment_method)
         with self._database.transaction() as session:
-            recorded = collecting.record(session, processing.id, outcome, datetime.now(UTC))
+            recorded = collecting.record(session, processing.id, outcome, clock.now())
         # Not an error of the job: the policyholder sees it, and pays in another way.
         if refusal := payment.refusal(recorded, outcome):
             log.info("first premium not collected", invoice_id=str(job.invoice_id), reason=refusal.reason)
 
     def settle(self, job: Settle) -> None:
         """Find out what became of a payment, if nobody did before."""
-        collecting.settle(self._database, self._provider, job.payment_id, job.attempt, datetime.now(UTC))
+        collecting.settle(self._database, self._provider, job.payment_id, job.attempt, clock.now())
 
     def confirm_premium(self, job: ConfirmPremium) -> None:
         """Tell policies that the first premium is paid."""
@@ -70,7 +69,7 @@ class Handlers:
 
     def void_unpaid_invoices(self) -> None:
         """Withdraw the first invoices that were not paid in time, each in a transaction of its own."""
-        now = datetime.now(UTC)
+        now = clock.now()
         while True:
             with self._database.reading() as session:
                 unpaid = payments.list_unpaid(session, now, _BATCH)

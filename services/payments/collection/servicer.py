@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import grpc
 
 from bazaruto.payments.v1 import payment_pb2 as pb
 from bazaruto.payments.v1 import payment_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
 from libs.db import Database
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
@@ -35,12 +34,12 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         with self._database.transaction() as session:
             idempotency.claim(session)
             invoice = calls.owned(invoices.lock(session, ids.decode("inv", request.invoice_id)), "invoice")
-            processing = collecting.begin(session, invoice, expected, self._provider.name, datetime.now(UTC))
+            processing = collecting.begin(session, invoice, expected, self._provider.name, clock.now())
             # The caller who repeats this call after the process died gets this payment, and never makes another one.
             idempotency.keep(session, payment_to_proto(processing))
         outcome = collecting.charge(self._provider, processing, request.payment_method)
         with self._database.transaction() as session:
-            recorded = collecting.record(session, processing.id, outcome, datetime.now(UTC))
+            recorded = collecting.record(session, processing.id, outcome, clock.now())
             refusal = payment.refusal(recorded, outcome)
             reply = payment_to_proto(recorded)
             idempotency.keep(session, refusal or reply)
@@ -56,7 +55,7 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
         outcome = collecting.confirm(self._provider, waiting) if waits else Unknown()
         with self._database.transaction() as session:
             idempotency.claim(session)
-            recorded = collecting.record(session, waiting.id, outcome, datetime.now(UTC))
+            recorded = collecting.record(session, waiting.id, outcome, clock.now())
             refusal = payment.refusal(recorded, outcome) if waits else None
             reply = payment_to_proto(recorded)
             idempotency.keep(session, refusal or reply)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from uuid import UUID
 
 import grpc
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
 from libs.db import Database, violates
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page, sequence_number
@@ -41,7 +40,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
         plan_code = request.plan_code or policy.DEFAULT_PLAN
-        now = datetime.now(UTC)
+        now = clock.now()
         try:
             with self._database.transaction() as session:
                 idempotency.claim(session)
@@ -59,14 +58,14 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         contract = self._visible(ids.decode("pol", request.policy_id))
-        return policy_to_proto(contract, datetime.now(UTC))
+        return policy_to_proto(contract, clock.now())
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         page = Page.of(request, "policies", calls.caller().subject, request.product_code)
         with self._database.reading() as session:
             rows = policies.list_of(session, calls.scope(), request.product_code, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
-        now = datetime.now(UTC)
+        now = clock.now()
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)
 
     def WatchPolicy(self, request: pb.WatchPolicyRequest, context: grpc.ServicerContext) -> Iterator[pb.Policy]:
@@ -75,7 +74,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         seen: tuple[int, State] | None = None
         while context.is_active() and call.seconds_left > _ENDS_BEFORE:
             contract = self._visible(policy_id)
-            now = datetime.now(UTC)
+            now = clock.now()
             if (contract.version, contract.state(now)) != seen:
                 seen = (contract.version, contract.state(now))
                 yield policy_to_proto(contract, now)
@@ -98,7 +97,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         policy_id, paid_at = ids.decode("pol", request.policy_id), values.time_from_proto(request.paid_time)
         with self._database.transaction() as session:
             contract = activating.activate(session, policy_id, request.payment_id, paid_at)
-        return policy_to_proto(contract, datetime.now(UTC))
+        return policy_to_proto(contract, clock.now())
 
     def _visible(self, policy_id: UUID) -> Policy:
         return calls.visible(policies.find_committed(self._database, policy_id), "policy")

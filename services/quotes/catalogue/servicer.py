@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import grpc
 
 from bazaruto.quotes.v1 import product_pb2 as pb
 from bazaruto.quotes.v1 import product_pb2_grpc as rpc_pb
+from libs import clock
 from libs.errors import ResourceNotFound
 from libs.rpc.pages import Page
 from services.quotes.catalogue.flows.offering import Catalogue
@@ -23,7 +22,7 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
 
     def ListProducts(self, request: pb.ListProductsRequest, context: grpc.ServicerContext) -> pb.ListProductsResponse:
         page = Page.of(request, "products")
-        products = [item for item in self._catalogue.all_on_sale(datetime.now(UTC)) if item.code > page.after]
+        products = [item for item in self._catalogue.all_on_sale(clock.now()) if item.code > page.after]
         shown, token = page.cut(products, key=lambda item: item.code)
         return pb.ListProductsResponse(products=[product_to_proto(item) for item in shown], next_page_token=token)
 
@@ -34,6 +33,6 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
                 raise ResourceNotFound(resource="product")
             return product_to_proto(product)
         try:
-            return product_to_proto(self._catalogue.on_sale(request.product_code, datetime.now(UTC)))
+            return product_to_proto(self._catalogue.on_sale(request.product_code, clock.now()))
         except ProductNotAvailable as error:
             raise ResourceNotFound(resource="product") from error

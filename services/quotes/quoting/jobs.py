@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
+from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner
 from libs.rpc import idempotency
@@ -21,7 +22,7 @@ def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
 
     def sweep() -> None:
-        expire_quotes(database, datetime.now(UTC))
+        expire_quotes(database, clock.now())
 
     runner.every("*/5 * * * *", EXPIRE_QUOTES, sweep)
     runner.every("27 * * * *", REAP_KEYS, lambda: idempotency.reap(database))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import grpc
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
-from libs import audit, ids
+from libs import audit, clock, ids
 from libs.db import Database, violates, when_committed
 from libs.errors import ResourceNotFound
 from libs.identity.callers import AccessDenied
@@ -44,13 +44,13 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def CalculateQuote(
         self, request: pb.CalculateQuoteRequest, context: grpc.ServicerContext
     ) -> pb.CalculateQuoteResponse:
-        return calculation_to_proto(self._calculate(request.risk, datetime.now(UTC)))
+        return calculation_to_proto(self._calculate(request.risk, clock.now()))
 
     def CreateQuote(self, request: pb.CreateQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         user_id = calls.caller().user_id
         if user_id is None:
             raise AccessDenied("a quote is made for a user, and no user calls")
-        now = datetime.now(UTC)
+        now = clock.now()
         calculation = self._calculate(request.risk, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
@@ -68,11 +68,11 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
         with self._database.reading(fresh=True) as session:
             offer = quotes.find(session, ids.decode("quo", request.quote_id))
-        return quote_to_proto(self._with_lines(calls.visible(offer, "quote")), datetime.now(UTC))
+        return quote_to_proto(self._with_lines(calls.visible(offer, "quote")), clock.now())
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         page = Page.of(request, "quotes", calls.caller().subject, request.state)
-        now = datetime.now(UTC)
+        now = clock.now()
         with self._database.reading() as session:
             rows = quotes.list_of(
                 session, calls.scope(), state_from_proto(request.state), now, page.after_as(UUID), page.fetch
@@ -86,7 +86,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             idempotency.claim(session)
             offer = calls.owned(quotes.lock(session, ids.decode("quo", request.quote_id)), "quote")
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
-            now = datetime.now(UTC)
+            now = clock.now()
             calls.current().check_etag(etag_of(offer, now))
             accepted = quote.accept(offer, now)
             quotes.save(session, accepted)
@@ -122,7 +122,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
                 message = "the policy was issued from another quote"
                 raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
             raise
-        return quote_to_proto(self._with_lines(bound), datetime.now(UTC))
+        return quote_to_proto(self._with_lines(bound), clock.now())
 
     def _with_lines(self, offer: Quote) -> Quote:
         """The quote with the lines of its price. One of a program of before has none until the sweep wrote them."""

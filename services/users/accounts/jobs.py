@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner, required
 from libs.mail import Mailer
@@ -26,7 +27,7 @@ def register(runner: JobRunner, database: Database, mailer: Mailer) -> None:
 
     runner.handle(SEND_WELCOME, send_welcome)
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
-    runner.every("41 * * * *", REAP_SESSIONS, lambda: reap_sessions(database, datetime.now(UTC)))
+    runner.every("41 * * * *", REAP_SESSIONS, lambda: reap_sessions(database, clock.real_now()))
 
 
 def reap_sessions(database: Database, now: datetime) -> None:

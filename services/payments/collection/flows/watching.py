@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
+from libs import clock
 from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
@@ -28,7 +29,7 @@ log = structlog.get_logger("payments")
 @contextmanager
 def shown(database: Database) -> Iterator[None]:
     """Within, each page of metrics tells how old the oldest open payment is."""
-    look = SharedLook(lambda: _observe(database, datetime.now(UTC)), "watching")
+    look = SharedLook(lambda: _observe(database, clock.now()), "watching")
 
     def refresh() -> None:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
-from libs import audit, ids
+from libs import audit, clock, ids
 from libs.db import Database
 from libs.errors import DomainError, FieldInvalid
 from services.users.accounts import measures
@@ -95,7 +95,7 @@ class Authenticator:
 
     def _begin_session(self, account: User, refresh_token: str, known_hash: str, new_hash: str | None) -> None:
         user_session, token = rules.start_session(
-            account, datetime.now(UTC), self._lifetime, session_id=ids.new(), secret=refresh_token
+            account, clock.real_now(), self._lifetime, session_id=ids.new(), secret=refresh_token
         )
         user_id, session_id = ids.encode("usr", account.id), ids.encode("ses", user_session.id)
         with self._database.transaction() as session:

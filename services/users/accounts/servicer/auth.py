@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import grpc
 from google.protobuf import empty_pb2
 
 from bazaruto.users.v1 import auth_pb2 as pb
 from bazaruto.users.v1 import auth_pb2_grpc as rpc_pb
+from libs import clock
 from libs.config import AuthSettings
 from libs.rpc import calls
 from services.users.accounts.adapters.hashing import new_secret
@@ -34,11 +33,11 @@ class AuthServicer(rpc_pb.AuthServiceServicer):
 
     def RefreshTokens(self, request: pb.RefreshTokensRequest, context: grpc.ServicerContext) -> pb.Tokens:
         successor = new_secret()
-        holder = self._authenticator.refresh(request.refresh_token, successor, datetime.now(UTC))
+        holder = self._authenticator.refresh(request.refresh_token, successor, clock.real_now())
         return self._tokens(holder, successor)
 
     def LogOut(self, request: pb.LogOutRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        self._authenticator.log_out(request.refresh_token, datetime.now(UTC))
+        self._authenticator.log_out(request.refresh_token, clock.real_now())
         return empty_pb2.Empty()
 
     def ListPublicKeys(self, request: pb.ListPublicKeysRequest, context: grpc.ServicerContext) -> pb.JsonWebKeySet:
@@ -46,5 +45,5 @@ class AuthServicer(rpc_pb.AuthServiceServicer):
 
     def _tokens(self, holder: User, refresh_token: str) -> pb.Tokens:
         roles = [role.value for role in holder.roles]
-        access_token = self._keys.sign(self._settings, holder.id, roles, datetime.now(UTC))
+        access_token = self._keys.sign(self._settings, holder.id, roles, clock.real_now())
         return tokens_to_proto(holder.id, access_token, self._settings.access_token_lifetime, refresh_token)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import grpc
 
 from bazaruto.users.v1 import user_pb2 as pb
 from bazaruto.users.v1 import user_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
 from libs.cache import Cache
 from libs.db import Database
 from libs.errors import AlreadyExists, Invalid, ResourceNotFound
@@ -46,7 +45,7 @@ class UserServicer(rpc_pb.UserServiceServicer):
                     request.email,
                     request.password,
                     request.full_name,
-                    datetime.now(UTC),
+                    clock.now(),
                     phone=request.phone,
                     locale=request.locale,
                 )
@@ -81,7 +80,7 @@ class UserServicer(rpc_pb.UserServiceServicer):
             if account is None:
                 raise ResourceNotFound(resource="user")
             calls.current().check_etag(account.etag)
-            updated = updating.update(session, account, changes, datetime.now(UTC))
+            updated = updating.update(session, account, changes, clock.now())
             reply = user_to_proto(updated)
             idempotency.keep(session, reply)
         self._cached.replace(str(user_id), updated)
