@@ -13,7 +13,7 @@ from gateway.contracts.descriptors import full_name
 from gateway.contracts.fields import WELL_KNOWN, message_of
 from gateway.contracts.routes import Route, RouteTable
 from gateway.http import conditional, media, problems
-from gateway.reference import comments
+from gateway.reference import comments, examples
 from gateway.reference.schemas import Schema, Schemas
 from gateway.transcode.transcoding import HTTP_BODY
 from libs.rpc.limits import MAX_BODY_BYTES
@@ -87,6 +87,7 @@ def _operation(schemas: Schemas, route: Route, variables: list[str], max_body_by
     text = schemas.comment(f"{rpc.parent.type_name}.{rpc.name}")
     summary, *rest = comments.paragraphs(text) or [rpc.name]
     reasons = comments.reasons(text)
+    example = examples.of_message(schemas.registry, rpc.input)
     access = route.options.access
     roles = sorted(access.roles)
     if roles:
@@ -102,10 +103,10 @@ def _operation(schemas: Schemas, route: Route, variables: list[str], max_body_by
         "tags": [rpc.parent.name],
         "summary": re.split(r"(?<=[.:;]) ", summary)[0].rstrip(".:;"),
         "description": "\n\n".join([summary, *rest]),
-        "parameters": list(_parameters(schemas, route, variables)),
+        "parameters": list(_parameters(schemas, route, variables, example)),
     }
     if route.body:
-        operation["requestBody"] = _request_body(schemas, route, max_body_bytes)
+        operation["requestBody"] = _request_body(schemas, route, max_body_bytes, example)
     operation["responses"] = _responses(schemas, route, reasons)
     operation["security"] = [] if route.is_public else [{"accessToken": []}]
     if rpc.deprecated:
@@ -123,7 +124,9 @@ def _codes(words: list[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterator[dict[str, Any]]:
+def _parameters(
+    schemas: Schemas, route: Route, variables: list[str], example: dict[str, Any] | None
+) -> Iterator[dict[str, Any]]:
     bound = set()
     for field, name in zip(route.path_fields, variables, strict=True):
         bound.add(field.path)
@@ -131,12 +134,13 @@ def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterato
         schema = schemas.field(described)
         if "pattern" in schema:  # an empty value cannot stand in a path
             schema["pattern"] = schema["pattern"].removeprefix("^$|")
-        yield _parameter(name, "path", schema, required=True)
+        yield _parameter(name, "path", schema, required=True, example=examples.at(example, field.path))
     if route.body != "*":
         skipped = bound | ({route.body} if route.body else set())
-        for name, one in _query_fields(route.rpc.input, skipped):
+        for path, name, one in _query_fields(route.rpc.input, skipped):
             required = _must_be_given(schemas, route, one)
-            yield _parameter(name, "query", schemas.field(one), required=required)
+            value = examples.at(example, path)
+            yield _parameter(name, "query", schemas.field(one), required=required, example=value)
     if route.needs_key or route.may_have_key:
         key = {"type": "string", "minLength": 20, "maxLength": 255, "description": _KEY_TEXT}
         yield _parameter("Idempotency-Key", "header", key, required=route.needs_key)
@@ -148,12 +152,15 @@ def _parameters(schemas: Schemas, route: Route, variables: list[str]) -> Iterato
         yield _parameter("If-None-Match", "header", tag)
 
 
-def _parameter(name: str, place: str, schema: Schema, *, required: bool = False) -> dict[str, Any]:
+def _parameter(name: str, place: str, schema: Schema, *, required: bool = False, example: Any = None) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": name, "in": place, "required": required}
     if text := schema.pop("description", ""):
         parameter["description"] = text
     schema.pop("readOnly", None)
-    return {**parameter, "schema": schema}
+    parameter["schema"] = schema
+    if example is not None:
+        parameter["example"] = example
+    return parameter
 
 
 def _must_be_given(schemas: Schemas, route: Route, field: DescField) -> bool:
@@ -163,7 +170,8 @@ def _must_be_given(schemas: Schemas, route: Route, field: DescField) -> bool:
 
 def _query_fields(
     message: DescMessage, skipped: set[str], path: str = "", name: str = "", depth: int = 1
-) -> Iterator[tuple[str, DescField]]:
+) -> Iterator[tuple[str, str, DescField]]:
+    """Path, name of the parameter and field of everything that an address can carry."""
     for field in message.fields:
         here, parameter = f"{path}{field.name}", f"{name}{field.json_name}"
         if here in skipped or isinstance(field.value, DescFieldValueMap):
@@ -174,7 +182,7 @@ def _query_fields(
                 if depth < _QUERY_DEPTH:
                     yield from _query_fields(inner, skipped, f"{here}.", f"{parameter}.", depth + 1)
                 continue
-        yield parameter, field
+        yield here, parameter, field
 
 
 def _at(message: DescMessage, path: str) -> DescField:
@@ -185,7 +193,9 @@ def _at(message: DescMessage, path: str) -> DescField:
     return next(field for field in message.fields if field.name == last)
 
 
-def _request_body(schemas: Schemas, route: Route, max_body_bytes: int) -> dict[str, Any]:
+def _request_body(
+    schemas: Schemas, route: Route, max_body_bytes: int, example: dict[str, Any] | None
+) -> dict[str, Any]:
     if route.body_field is not None:
         kind = message_of(route.body_field)
         partial = route.http_method == "PATCH"
@@ -197,10 +207,14 @@ def _request_body(schemas: Schemas, route: Route, max_body_bytes: int) -> dict[s
         schema = schemas.message(kind, without=bound) if bound else schemas.refer(kind)
         required = any(schemas.is_required(f) for f in kind.fields if f.name not in bound)
     content_type = "*/*" if kind is not None and kind.type_name == HTTP_BODY else media.JSON
+    content: dict[str, Any] = {"schema": schema}
+    if example is not None and content_type == media.JSON:
+        body = examples.without(example, [field.path for field in route.path_fields])
+        content["example"] = body if route.body == "*" else examples.at(body, route.body)
     return {
         "description": f"At most {min(route.options.limits.body_bytes, max_body_bytes)} bytes.",
         "required": required,
-        "content": {content_type: {"schema": schema}},
+        "content": {content_type: content},
     }
 
 

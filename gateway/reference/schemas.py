@@ -64,7 +64,7 @@ class Schemas:
     """Collects the schemas that are referred to."""
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self.registry = registry
         self._comments = comments.of(registry)
         self._described: dict[str, Schema] = {}
 
@@ -136,7 +136,7 @@ class Schemas:
 
     def behaviors(self, field: DescField) -> set[int]:
         """The numbers of a field's `google.api.field_behavior`."""
-        given = descriptors.option(self._registry, field.proto.options, "google.api.field_behavior")
+        given = descriptors.option(self.registry, field.proto.options, "google.api.field_behavior")
         return {int(one) for one in given or ()}
 
     def is_required(self, field: DescField) -> bool:
@@ -161,7 +161,7 @@ class Schemas:
         return {"type": "string", "enum": [value.name for value in enum.values], "description": text}
 
     def _add_rules(self, schema: Schema, field: DescField) -> None:
-        rules = descriptors.option(self._registry, field.proto.options, "buf.validate.field")
+        rules = descriptors.option(self.registry, field.proto.options, "buf.validate.field")
         if rules is None:
             return
         ignores_zero = bool(int(rules.ignore))

@@ -20,7 +20,8 @@ nav h2{font-size:.875rem;margin:1rem 0 .25rem}
 main{padding:1rem 2rem 4rem;max-width:62rem}
 section{border-top:1px solid var(--line);padding-top:1rem;margin-top:2rem}
 h3{overflow-wrap:anywhere}
-code,.method{font-family:ui-monospace,monospace;font-size:.9em}
+pre{overflow:auto;padding:.5rem;background:var(--soft)}
+code,pre,.method{font-family:ui-monospace,monospace;font-size:.9em}
 .method{font-weight:700;margin-right:.5rem}
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.375rem .5rem;border-bottom:1px solid var(--line)}
@@ -86,6 +87,9 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
         limit = _text(operation["requestBody"]["description"])
         for kind, content in operation["requestBody"]["content"].items():
             parts.append(f"<h4>Body ({escape(kind)})</h4>{limit}{_schema(content['schema'])}")
+            if "example" in content:
+                text = json.dumps(content["example"], ensure_ascii=False, indent=2)
+                parts.append(f"<p>For example:</p><pre>{escape(text)}</pre>")
     for kind, content in operation["responses"]["200"]["content"].items():
         parts.append(f"<h4>Answer ({escape(kind)})</h4>{_schema(content['schema'])}")
     if reasons := operation.get("x-error-reasons"):
@@ -133,6 +137,8 @@ def _note(one: dict[str, Any]) -> str:
     ]
     if schema.get("readOnly"):
         limits.append("read only")
+    if "example" in one:
+        limits.append(f"for example <code>{escape(json.dumps(one['example'], ensure_ascii=False))}</code>")
     return _text(one.get("description", "")) + (f"<p><small>{', '.join(limits)}</small></p>" if limits else "")
 
 

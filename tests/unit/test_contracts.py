@@ -8,10 +8,11 @@ from importlib.resources import files
 from typing import Any, cast
 
 import grpc
+import protovalidate
 import pytest
 from google.api import annotations_pb2, http_pb2
-from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 
 from bazaruto.common.v1 import error_reason_pb2
 from bazaruto.operations.v1 import health_pb2, operations_pb2
@@ -194,3 +195,15 @@ def test_options_that_contradict_their_method_are_refused_at_start(
     declare(options)
     with pytest.raises(methods.ContractError, match=rf"open\.Door/Enter: {why}"):
         methods.of_service(door(options, stream=stream))
+
+
+REQUESTS = sorted({method.input_type.full_name: method.input_type for method in METHODS}.items())
+
+
+@pytest.mark.parametrize("request_type", [message for _, message in REQUESTS], ids=[name for name, _ in REQUESTS])
+def test_every_request_has_an_example_that_may_be_sent(request_type: Descriptor) -> None:
+    options = request_type.GetOptions()
+    assert options.HasExtension(options_pb2.example)
+    request = message_factory.GetMessageClass(request_type)()
+    json_format.Parse(options.Extensions[options_pb2.example], request)
+    protovalidate.validate(request)

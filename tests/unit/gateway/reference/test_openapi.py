@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 
 from bazarutod.stack import SERVICES
 from gateway.contracts import descriptors, rules
+from gateway.contracts.descriptors import RuleError
 from gateway.reference import openapi, viewer
 from tests.unit.gateway import gateway_sample as sample
 
@@ -65,6 +66,39 @@ def test_rules_comments_and_examples_of_the_contract_are_in_the_schema(document:
     assert set(schema["required"]) == {"email", "password", "fullName"}
     policy = document["components"]["schemas"]["bazaruto.policies.v1.Policy"]
     assert policy["properties"]["policyNumber"]["examples"] == ["MOT-2026-000042"]
+
+
+def test_example_of_a_request_is_laid_out_as_http_carries_it(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    body = paths["/v1/users/{user_id}"]["patch"]["requestBody"]["content"]["application/json"]
+    assert body["example"] == {"phone": "+258841234567"}
+    parameters = {one["name"]: one.get("example") for one in paths["/v1/users/{user_id}"]["patch"]["parameters"]}
+    assert parameters["user_id"] == "me"
+    day = {one["name"]: one.get("example") for one in paths["/v1/ledger/trialBalance"]["get"]["parameters"]}
+    assert day == {"asOfDate.year": 2026, "asOfDate.month": 12, "asOfDate.day": 31}
+
+
+def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    without = [
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for content in operation.get("requestBody", {"content": {}})["content"].values()
+        if "example" not in content
+    ]
+    assert without == []
+
+
+def test_example_that_is_no_such_message_stops_the_process() -> None:
+    message = "message Ask { option (bazaruto.options.v1.example) = '{\"unknown\": 1}'; string name = 1; }"
+    registry = descriptors.registry(
+        sample.contract(
+            f'rpc Do(Ask) returns (Ask) {{ {sample.PUBLIC} option (google.api.http) = {{post: "/v1/a" body: "*"}}; }}',
+            messages=message,
+        )
+    )
+    with pytest.raises(RuleError, match=r"Ask: option example is no such message"):
+        openapi.build(registry, rules.build(registry, ("quotes",)))
 
 
 def test_an_idempotency_key_is_a_parameter(document: dict[str, Any]) -> None:
