@@ -103,9 +103,10 @@ class Library:
             return
         if request.book_id in CODES:
             _abort(context, CODES[request.book_id], request.book_id.upper())
+        if request.book_id == "endless":
+            self._tell_of_the_end(context)  # before the first message: with it the call may end, and this with the call
         yield self.book(book_id=request.book_id, title="first")
         if request.book_id == "endless":
-            self._tell_of_the_end(context)
             while context.is_active() and not self.go_on.wait(0.05):
                 pass
             return
