@@ -1,0 +1,129 @@
+"""What a term costs, line by line: net premium, taxes, fees, and what is kept of cover that was given back.
+
+The money of any transaction is what the lines are after it less what they were before, and is worked out in no other
+way. So tax is once a code and term on the whole premium that is subject to it, and never more comes back than was
+charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fractions import Fraction
+
+from libs.money import Money, total
+from libs.premium import ChargeLine, LineKind, Premium
+from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.timeline import TermFold
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """A tax on premium, as a product version has it."""
+
+    code: str
+    rate: Fraction
+    coverages: frozenset[str] = frozenset()
+    """The coverages whose premium is subject to it; all, when none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """A fixed amount a term, free of tax and commission. It is never prorated."""
+
+    code: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """The taxes and fees of a term. They are those of its product version for as long as it lasts."""
+
+    taxes: tuple[Tax, ...] = ()
+    fees: tuple[Fee, ...] = ()
+
+
+def premium_lines(term: Term) -> list[ChargeLine]:
+    """The net premium that is written for a term, by object and coverage."""
+    return [
+        ChargeLine(
+            LineKind.PREMIUM,
+            term.written((object_id, coverage_code)),
+            term.starts_on,
+            term.ends_on,
+            coverage_code=coverage_code,
+            object_id=object_id,
+            term_number=term.number,
+            commissionable=True,
+        )
+        for object_id, coverage_code in term.items
+    ]
+
+
+def lines(folded: TermFold, tariff: Tariff) -> list[ChargeLine]:
+    """Everything that a term costs."""
+    term = folded.term
+    net = premium_lines(term) + [
+        ChargeLine(
+            LineKind.RETENTION,
+            amount,
+            term.starts_on,
+            term.starts_on,
+            coverage_code=coverage_code,
+            object_id=object_id,
+            term_number=term.number,
+        )
+        for (object_id, coverage_code), amount in folded.retention.items()
+    ]
+    if folded.is_void:
+        return net
+    at_once = ChargeLine(
+        LineKind.FEE, Money.zero(term.currency), term.starts_on, term.starts_on, term_number=term.number
+    )
+    taxes = [
+        replace(at_once, kind=LineKind.TAX, amount=_subject(net, tax, term.currency), charge_code=tax.code)
+        for tax in tariff.taxes
+    ]
+    fees = [replace(at_once, amount=fee.amount, charge_code=fee.code) for fee in tariff.fees]
+    return net + taxes + fees
+
+
+def _subject(net: Sequence[ChargeLine], tax: Tax, currency: str) -> Money:
+    """The tax on the premium that is subject to it, rounded once."""
+    subject = (line.amount for line in net if not tax.coverages or line.coverage_code in tax.coverages)
+    return total(subject, currency).times(tax.rate)
+
+
+def difference(after: Iterable[ChargeLine], before: Iterable[ChargeLine], effective_on: date) -> list[ChargeLine]:
+    """What changed, line by line. What stays the same is left out; what is earned over days is, over those to come."""
+    changes = _by_what(after)
+    for key, line in _by_what(before).items():
+        rest = changes[key].amount - line.amount if key in changes else -line.amount
+        changes[key] = replace(line, amount=rest)
+    return [
+        replace(line, starts_on=min(max(line.starts_on, effective_on), line.ends_on))
+        for line in changes.values()
+        if line.amount.minor
+    ]
+
+
+def mirrored(lines: Iterable[ChargeLine]) -> list[ChargeLine]:
+    """The lines that take others back."""
+    return [replace(line, amount=-line.amount) for line in lines]
+
+
+def premium_of(lines: Iterable[ChargeLine], currency: str) -> Premium:
+    """The sums of lines: net with what is kept, tax, fees."""
+    sums = dict.fromkeys(LineKind, Money.zero(currency))
+    for line in lines:
+        sums[line.kind] += line.amount
+    return Premium(sums[LineKind.PREMIUM] + sums[LineKind.RETENTION], sums[LineKind.TAX], sums[LineKind.FEE])
+
+
+_What = tuple[LineKind, int, str, str, str]
+
+
+def _by_what(lines: Iterable[ChargeLine]) -> dict[_What, ChargeLine]:
+    """Lines by what they are for. There is one of each."""
+    return {(line.kind, line.term_number, line.object_id, line.coverage_code, line.charge_code): line for line in lines}

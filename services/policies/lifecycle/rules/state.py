@@ -1,0 +1,67 @@
+"""How a policy stands at a moment: derived from its timeline, its payment and the clock, and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from libs.calendar import day_of
+from services.policies.lifecycle.rules.term import Term
+
+
+class State(StrEnum):
+    """The one state of a policy."""
+
+    PENDING = "pending"  # the first premium is not paid, and there is time for it
+    NOT_TAKEN = "not_taken"  # that time is over
+    SCHEDULED = "scheduled"  # cover begins later
+    IN_FORCE = "in_force"
+    GAP = "gap"  # cover was interrupted, and goes on later
+    LAPSED = "lapsed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A cancellation or a lapse that stands: how it is called, and the first day without cover."""
+
+    state: State
+    on: date
+
+
+def state_at(
+    now: datetime,
+    *,
+    time_zone: str,
+    terms: Sequence[Term],
+    payable_on: date,
+    is_not_taken: bool = False,
+    ended: Ended | None = None,
+) -> State:
+    """How a policy with these terms stands. `payable_on` is the last day on which its first premium can be paid."""
+    today = day_of(now, time_zone)
+    first = terms[0]
+    if ended is not None and (today >= ended.on or not first.segments):
+        return ended.state
+    if is_not_taken or (first.cover_starts_at is None and today > payable_on):
+        return State.NOT_TAKEN
+    if first.cover_starts_at is None:
+        return State.PENDING
+    paid = [term for term in terms if term.cover_starts_at is not None and term.segments]
+    if is_covered(now, today, paid):
+        return State.IN_FORCE
+    if today >= paid[-1].segments[-1].ends_on:
+        return State.EXPIRED
+    is_before = now < first.cover_starts_at or today < first.segments[0].starts_on
+    return State.SCHEDULED if is_before else State.GAP
+
+
+def is_covered(now: datetime, today: date, terms: Sequence[Term]) -> bool:
+    """Whether a moment, which is on the day `today` in the product's time zone, is within cover that has begun."""
+    return any(
+        term.cover_starts_at is not None and term.cover_starts_at <= now and term.segment_on(today) is not None
+        for term in terms
+    )

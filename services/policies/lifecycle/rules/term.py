@@ -1,0 +1,98 @@
+"""A term: the days for which a contract is agreed, in stretches within which cover and price are the same.
+
+The one rule of its money. What the whole term would cost on the answers of a stretch is that stretch's full-term amount
+`a`, by object and coverage. Up to a day `d`, a coverage has used S(d): the exact sum of a × days / all days of the
+term over its stretches. Written is S(end of the term), earned on a day is S of that day, each rounded once; a stretch
+shows the difference of its two rounded ends. So stretches add up, and a coverage that nobody touches never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+
+from libs.money import Money, round_half_even
+from libs.premium import Coverage, InsuredObject
+
+Item = tuple[str, str]
+"""What has a price of its own: the name of the insured object, empty where there is none, and a coverage's code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What is insured, and what was asked about it."""
+
+    answers: Mapping[str, object]
+    objects: tuple[InsuredObject, ...]
+    coverages: tuple[Coverage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a term within which nothing changes: its days, [start, end), its risk and its price."""
+
+    starts_on: date
+    ends_on: date
+    risk: Risk
+    full_term: Mapping[Item, Money]
+    """What the whole term would cost on this risk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A period for which the contract is agreed, as one version of its timeline has it."""
+
+    number: int
+    starts_on: date
+    ends_on: date
+    currency: str
+    product_version: int
+    segments: tuple[Segment, ...]
+    """In order. Days between two of them are not covered."""
+    cover_starts_at: datetime | None = None
+    """When cover begins; None while it waits for a payment."""
+
+    @property
+    def days(self) -> int:
+        """The days of the whole term, whatever part of it is covered."""
+        return (self.ends_on - self.starts_on).days
+
+    @property
+    def items(self) -> list[Item]:
+        """What has a price in any segment, in the order in which it came."""
+        return list(dict.fromkeys(item for segment in self.segments for item in segment.full_term))
+
+    def accrued(self, item: Item, day: date) -> Fraction:
+        """S(day): the exact part of the price that the days before `day` use, in minor units."""
+        used = sum(
+            segment.full_term[item].minor * max(0, (min(day, segment.ends_on) - segment.starts_on).days)
+            for segment in self.segments
+            if item in segment.full_term
+        )
+        return Fraction(used, self.days)
+
+    def earned(self, item: Item, day: date) -> Money:
+        """What the days before `day` use of the price."""
+        return Money(round_half_even(self.accrued(item, day)), self.currency)
+
+    def written(self, item: Item) -> Money:
+        """What the term costs, for the days that are covered."""
+        return self.earned(item, self.ends_on)
+
+    def net_of(self, segment: Segment) -> dict[Item, Money]:
+        """What a segment of the term shows as its price. Those of all segments add up to what is written."""
+        return {
+            item: self.earned(item, segment.ends_on) - self.earned(item, segment.starts_on)
+            for item in segment.full_term
+        }
+
+    @property
+    def net(self) -> Money:
+        """The net premium of the term, all its items together."""
+        return sum((self.written(item) for item in self.items), Money.zero(self.currency))
+
+    def segment_on(self, day: date) -> Segment | None:
+        """The segment that a day is part of."""
+        return next((segment for segment in self.segments if segment.starts_on <= day < segment.ends_on), None)

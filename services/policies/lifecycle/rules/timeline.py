@@ -1,0 +1,148 @@
+"""The timeline of a policy: the terms and segments that its stack of transactions comes to.
+
+Two things are folded, each by itself. What is insured: the changes of a term are laid over each other in the order of
+their effective days, and of their issue within a day, whenever they were issued. And which days are covered: endings
+and reopenings count in the order of their issue, because each is decided on the cover that stands then. The timeline
+is what is insured on the days that are covered, so that the order of issue of two changes leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from libs.money import Money
+from services.policies.lifecycle.rules.returns import Method, Return, retained
+from services.policies.lifecycle.rules.term import Item, Risk, Segment, Term
+from services.policies.lifecycle.rules.transaction import (
+    CoverStart,
+    Delta,
+    Ending,
+    Opening,
+    Reopening,
+    Transaction,
+)
+
+Rate = Callable[[Opening, Risk], Mapping[Item, Money]]
+"""What the whole of a term would cost on a risk: the product's rating, or its answers by segment."""
+Days = tuple[date, date]
+"""From the first to the last of these, half-open."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermFold:
+    """A term as a stack comes to it: its timeline, and what the way of its ending does to its money."""
+
+    term: Term
+    retention: Mapping[Item, Money]
+    """What is kept of an ended term beyond what was earned."""
+    is_void: bool = False
+    """Cover of it was given back from its very first day: nothing of it is owed, not even fees."""
+
+
+def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFold]:
+    """The terms of a policy, in order, of its whole stack in order of issue."""
+    standing = counting(stack)
+    return [
+        _fold_term(transaction.change, _carried(transaction, standing), standing, rate, currency)
+        for transaction in standing
+        if isinstance(transaction.change, Opening)
+    ]
+
+
+def counting(stack: Sequence[Transaction]) -> list[Transaction]:
+    """The transactions that no other one takes back, in order of issue."""
+    gone = set[UUID]()
+    for transaction in reversed(stack):
+        if transaction.reverses is not None and transaction.id not in gone:
+            gone.add(transaction.reverses)
+    return [transaction for transaction in stack if transaction.id not in gone]
+
+
+def _fold_term(
+    opening: Opening, deltas: Sequence[Transaction], standing: Sequence[Transaction], rate: Rate, currency: str
+) -> TermFold:
+    whole = Term(
+        opening.term_number,
+        opening.starts_on,
+        opening.ends_on,
+        currency,
+        opening.product_version,
+        _segments(opening, deltas, rate),
+        _cover_start(opening, standing),
+    )
+    covered: tuple[Days, ...] = ((opening.starts_on, opening.ends_on),)
+    ended: tuple[date, Return, tuple[Days, ...]] | None = None  # and the days that were covered before
+    for transaction in standing:
+        day = transaction.effective_on
+        match transaction.change:
+            case Ending(how) if day < opening.ends_on and (ended is None or day < ended[0]):
+                before = ended[2] if ended else covered
+                ended = (day, how, before)
+                is_flat = how.method is Method.FLAT or day <= opening.starts_on
+                covered = () if is_flat else _until(before, day)
+            case Reopening() if ended is not None and day < opening.ends_on:
+                covered, ended = _joined(covered, (max(day, opening.starts_on), opening.ends_on)), None
+            case _:
+                pass
+    retention = {}
+    if ended is not None and covered:
+        day, how, before = ended
+        retention = retained(_within(whole, before), day, how)
+    return TermFold(_within(whole, covered), retention, is_void=not covered)
+
+
+def _carried(opened: Transaction, standing: Sequence[Transaction]) -> list[Transaction]:
+    """The changes that count in the term that a transaction opened, in the order in which they are laid over it.
+
+    Those of earlier days are in what it was opened with, unless they were issued later than it was.
+    """
+    changes = [
+        transaction
+        for transaction in standing
+        if isinstance(transaction.change, Delta) and transaction.sequence > opened.sequence
+    ]
+    return sorted(changes, key=lambda item: (item.effective_on, item.sequence))
+
+
+def _segments(opening: Opening, deltas: Sequence[Transaction], rate: Rate) -> tuple[Segment, ...]:
+    """The segments of a whole term: one from each day on which something is different."""
+    risk = opening.risk
+    risks = {opening.starts_on: risk}
+    for transaction in deltas:
+        day = max(transaction.effective_on, opening.starts_on)
+        if isinstance(transaction.change, Delta) and day < opening.ends_on:
+            risk = transaction.change.applied_to(risk)
+            risks[day] = risk
+    ends = [*list(risks)[1:], opening.ends_on]
+    return tuple(
+        Segment(day, end, each, rate(opening, each)) for (day, each), end in zip(risks.items(), ends, strict=True)
+    )
+
+
+def _cover_start(opening: Opening, standing: Sequence[Transaction]) -> datetime | None:
+    starts = (transaction.change for transaction in standing if isinstance(transaction.change, CoverStart))
+    return next((start.starts_at for start in starts if start.term_number == opening.term_number), None)
+
+
+def _within(term: Term, covered: Sequence[Days]) -> Term:
+    """The term with the parts of its segments that are covered."""
+    parts = (
+        replace(segment, starts_on=max(start, segment.starts_on), ends_on=min(end, segment.ends_on))
+        for start, end in covered
+        for segment in term.segments
+    )
+    return replace(term, segments=tuple(part for part in parts if part.starts_on < part.ends_on))
+
+
+def _until(covered: Sequence[Days], day: date) -> tuple[Days, ...]:
+    return tuple((start, min(end, day)) for start, end in covered if start < day)
+
+
+def _joined(covered: Sequence[Days], more: Days) -> tuple[Days, ...]:
+    """These days and more, which begin where the last of them end, or later."""
+    if covered and covered[-1][1] >= more[0]:
+        return (*covered[:-1], (covered[-1][0], more[1]))
+    return (*covered, more)

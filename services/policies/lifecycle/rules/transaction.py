@@ -1,0 +1,106 @@
+"""Transactions: the issued changes that a policy is made of, in an immutable stack.
+
+Each says what it changes, never what comes out: that is folded from the whole stack (`timeline`). So a change that is
+issued late for an early day is a transaction like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from libs.premium import ChargeLine, Coverage, InsuredObject
+from services.policies.lifecycle.rules.returns import Return
+from services.policies.lifecycle.rules.term import Risk
+
+
+class TransactionType(StrEnum):
+    """What a transaction does."""
+
+    NEW_BUSINESS = "new_business"
+    ACTIVATION = "activation"
+    NOT_TAKEN = "not_taken"
+    ENDORSEMENT = "endorsement"
+    RENEWAL = "renewal"
+    CANCELLATION = "cancellation"
+    LAPSE = "lapse"
+    REINSTATEMENT = "reinstatement"
+    REVERSAL = "reversal"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A term begins, with what is insured from its first day on."""
+
+    term_number: int
+    starts_on: date
+    ends_on: date
+    product_version: int
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What is different from the effective day on: answers, objects and coverages that are set, or taken away.
+
+    It names what it changes and nothing else, so that it can be laid over a risk that another change made.
+    """
+
+    answers: Mapping[str, object] = field(default_factory=dict)
+    objects: tuple[InsuredObject, ...] = ()
+    removed_objects: frozenset[str] = frozenset()
+    coverages: tuple[Coverage, ...] = ()
+    removed_coverages: frozenset[str] = frozenset()
+
+    def applied_to(self, risk: Risk) -> Risk:
+        """The risk with this change."""
+        objects = {item.id: item for item in (*risk.objects, *self.objects)}
+        coverages = {item.code: item for item in (*risk.coverages, *self.coverages)}
+        return Risk(
+            {**risk.answers, **self.answers},
+            tuple(item for key, item in objects.items() if key not in self.removed_objects),
+            tuple(item for key, item in coverages.items() if key not in self.removed_coverages),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Cover ends on the effective day, and this is how premium comes back."""
+
+    how: Return
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """Cover goes on from the effective day, where it had ended before."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverStart:
+    """Cover of a term begins at a moment: its payment, or the start of its first day."""
+
+    term_number: int
+    starts_at: datetime
+
+
+Change = Opening | Delta | Ending | Reopening | CoverStart
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One issued change of a contract."""
+
+    id: UUID
+    sequence: int
+    type: TransactionType
+    effective_on: date
+    issued_at: datetime
+    change: Change | None = None
+    """None for a reversal."""
+    reverses: UUID | None = None
+    """The transaction that counts no longer."""
+    lines: tuple[ChargeLine, ...] = ()
+    """What it adds to the price of the contract, signed: after less before, line by line."""
