@@ -81,6 +81,18 @@ class FieldInvalid(Invalid):
         super().__init__(message or summary)
 
 
+class AuthorityExceeded(Denied):
+    """It is more than the caller may decide alone. `needed` and `held` are levels or amounts."""
+
+    reason = "AUTHORITY_EXCEEDED"
+
+
+class FourEyes(Denied):
+    """Somebody else has to decide this: `by` has had a part in it."""
+
+    reason = "FOUR_EYES"
+
+
 class ConcurrentChange(Conflict):
     """The resource changed since it was read."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from libs import ids
 from libs.errors import Denied, Unauthenticated
+from libs.identity.authority import NO_AUTHORITY, Authority
 from libs.identity.scopes import EVERYBODY, Of, Scope
 
 BEARER = "Bearer "
@@ -35,6 +36,12 @@ class Caller:
     """The parties that this person acts for, beside the own one, whose UUID is theirs."""
     partner: UUID | None = None
     """The partner that the user is a member of."""
+    sells: frozenset[str] = frozenset()
+    """Codes of the products that this partner may sell; none while it is suspended."""
+    authority: Authority = NO_AUTHORITY
+    """How far the user may decide alone."""
+    session: UUID | None = None
+    """The log-in that the token descends from."""
     service: str = ""
     authorization: str = ""
     expires_at: float = 0

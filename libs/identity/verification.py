@@ -8,29 +8,32 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import jwt
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.algorithms import OKPAlgorithm
 
-from libs import clock, ids
+from libs import clock
 from libs.config import AuthSettings
-from libs.errors import DomainError, FieldInvalid
+from libs.errors import FieldInvalid
 from libs.identity import service_tokens
 from libs.identity.callers import BEARER, Caller, TokenInvalid
+from libs.identity.claims import caller_of
+from libs.identity.keeping import Kept
 from libs.identity.secrets import read_secret
 
-_LEEWAY = 30  # seconds that clocks may differ
+LEEWAY = 30.0  # seconds that clocks may differ
 _CACHED_TOKENS = 10_000
-_REFETCH_AFTER = 10.0  # seconds between two looks for a key that was not there
 KEYS_TRUSTED = 300.0  # seconds until the keys are fetched anew: so long a removed one is still good
-
-log = structlog.get_logger("auth")
+SESSIONS_TRUSTED = 30.0  # seconds until the ended log-ins are fetched anew, while there are calls, and
+SESSIONS_STALE = 50.0  # the age from which a call waits for that
 
 PublicKeys = Callable[[], Mapping[str, Ed25519PublicKey]]
+EndedSessions = Callable[[], AbstractSet[UUID]]
 
 
 class TokenVerifier:
@@ -39,12 +42,13 @@ class TokenVerifier:
     All threads that answer calls share it. What they read is read without a lock, as every call pays for that.
     """
 
-    def __init__(self, settings: AuthSettings, public_keys: PublicKeys) -> None:
+    def __init__(self, settings: AuthSettings, public_keys: PublicKeys, ended_sessions: EndedSessions) -> None:
+        """`ended_sessions` are the log-ins that were ended before their access tokens expire."""
         self._settings = settings
-        self._fetch_keys = public_keys
-        self._keys: Mapping[str, Ed25519PublicKey] = {}
-        self._fetched_at = float("-inf")
-        self._refetch_at = float("inf")
+        self._keys = Kept[Mapping[str, Ed25519PublicKey]]("keys", public_keys, {}, self._forget, KEYS_TRUSTED)
+        self._ended = Kept[AbstractSet[UUID]](
+            "ended log-ins", ended_sessions, frozenset(), self._forget, SESSIONS_TRUSTED, SESSIONS_STALE
+        )
         self._known: dict[str, Caller] = {}
         self._lock = threading.Lock()  # of what changes
 
@@ -54,8 +58,11 @@ class TokenVerifier:
 
     def verify(self, authorization: str) -> Caller:
         """The caller of a token. `TokenInvalid` when it is malformed, expired, or signed by somebody else."""
-        if time.monotonic() > self._refetch_at:
-            self._refetch()
+        now = time.monotonic()
+        if now > self._keys.refetch_at:
+            self._keys.refetch()
+        if now > self._ended.refetch_at:
+            self._ended.refetch()
         remembered = self._known  # those of before, when the keys change meanwhile: then nobody looks there again
         known = remembered.get(authorization)
         if known is not None and known.expires_at > clock.real_seconds():
@@ -87,12 +94,12 @@ class TokenVerifier:
             return Caller(service=claims["sub"], authorization=authorization, expires_at=claims["exp"])
         key = self._key(str(header.get("kid", "")))
         claims = self._decode(token, key, "EdDSA", self._settings.audience)
-        return Caller(
-            user_id=ids.decode("usr", claims["sub"]),
-            roles=frozenset(claims["roles"]),
-            authorization=authorization,
-            expires_at=claims["exp"],
-        )
+        if self._ended.is_missing:
+            self._ended.refetch()
+        caller = caller_of(claims, authorization)
+        if caller.session in self._ended.value:
+            raise TokenInvalid("the log-in of the access token was ended")
+        return caller
 
     def _decode(self, token: str, key: Any, algorithm: str, audience: str) -> dict[str, Any]:
         return jwt.decode(
@@ -101,42 +108,20 @@ class TokenVerifier:
             algorithms=[algorithm],
             audience=audience,
             issuer=self._settings.issuer,
-            leeway=_LEEWAY,
+            leeway=LEEWAY,
             options={"require": ["exp", "iat", "sub", "iss", "aud"]},
         )
 
     def _key(self, key_id: str) -> Ed25519PublicKey:
         """The key of that id; an unknown one may be new, so the keys are fetched again, though not too often."""
-        if key_id not in self._keys and time.monotonic() - self._fetched_at > _REFETCH_AFTER:
-            self._fetch()
-        return self._keys[key_id]
+        if key_id not in self._keys.value:
+            self._keys.fetch_unless_just_done()
+        return self._keys.value[key_id]
 
-    def _refetch(self) -> None:
-        """Fetch the keys again, in the background: no call waits for it, and while it fails the last ones are good."""
+    def _forget(self) -> None:
+        """Verify every token anew: its key may be gone, or its log-in ended."""
         with self._lock:
-            if time.monotonic() <= self._refetch_at:
-                return  # another call was faster
-            self._refetch_at = time.monotonic() + _REFETCH_AFTER
-
-        def fetch() -> None:
-            try:
-                self._fetch()
-            except (DomainError, ValueError) as error:
-                log.warning(
-                    "the keys of access tokens cannot be fetched anew, the last ones are used", error=str(error)
-                )
-
-        threading.Thread(target=fetch, name="keys", daemon=True).start()
-
-    def _fetch(self) -> None:
-        keys = self._fetch_keys()
-        with self._lock:
-            changed = keys != self._keys
-            self._keys = keys
-            self._fetched_at = time.monotonic()
-            self._refetch_at = self._fetched_at + KEYS_TRUSTED
-            if changed:
-                self._known = {}  # some may be signed by a key that is gone
+            self._known = {}
 
 
 def public_key(json_web_key: dict[str, str]) -> Ed25519PublicKey:

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from libs.identity.authority import AMOUNTS
+
 PUBLIC, AUTHENTICATED, ROLES, INTERNAL = 1, 2, 3, 4  # bazaruto.options.v1.Audience
-AUTHORITIES: Final = ("underwriting_level", "claim_limit", "refund_limit", "write_off_limit")
+LEVEL: Final = "underwriting_level"
+AUTHORITIES: Final = (LEVEL, *AMOUNTS)
 
 
 class AccessInvalid(ValueError):

@@ -15,9 +15,12 @@ from uuid import UUID
 import grpc
 
 from libs.errors import ConcurrentChange, ResourceNotFound
+from libs.identity.authority import AMOUNTS
 from libs.identity.callers import ANONYMOUS, Caller
 from libs.identity.scopes import EVERYBODY, NOTHING, Of, Scope
 from libs.identity.verification import TokenVerifier
+from libs.money import Money
+from libs.rpc import access
 from libs.rpc.methods import ContractError, Method
 from libs.rpc.page_tokens import PageTokens
 
@@ -65,6 +68,22 @@ class Call:
         if address and proof and self.verifier and self.verifier.is_service(proof, GATEWAY):
             return address
         return _address_of(self.context.peer())
+
+    def limit(self, currency: str) -> Money:
+        """The most that the caller may decide alone, by the amount of their authority that the method looks at.
+
+        `ContractError` when the method does not declare that it looks at one.
+        """
+        if self.method.access.authority not in AMOUNTS:
+            raise ContractError(f"{self.method.full_name} does not declare a limit as its authority in option access")
+        return self.caller.authority.limit(self.method.access.authority, currency)
+
+    @property
+    def level(self) -> int:
+        """The level up to which the caller underwrites. `ContractError` as with `limit`."""
+        if self.method.access.authority != access.LEVEL:
+            raise ContractError(f"{self.method.full_name} does not declare the authority {access.LEVEL}")
+        return self.caller.authority.underwriting_level
 
     def check_etag(self, etag: str) -> None:
         """Refuse with `ConcurrentChange` when the caller asked for another state of the resource (`If-Match`).

@@ -26,7 +26,7 @@ _PATIENCE: Final = 0.3  # seconds for a copy on the same machine
 
 def show(settings: Settings) -> None:
     """Show it among the pages of this process."""
-    verifier = TokenVerifier(settings.auth, dict)  # services know each other by a secret; no key is needed
+    verifier = TokenVerifier(settings.auth, dict, frozenset)  # services know each other by a secret; no key is needed
 
     def page(query: str, authorization: str) -> pages.Answer:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from uuid import UUID
 
@@ -28,6 +29,11 @@ class Users:
         """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""
         keys = self._auth.ListPublicKeys(users_pb.ListPublicKeysRequest()).keys
         return {key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in keys}
+
+    def ended_sessions(self) -> AbstractSet[UUID]:
+        """The log-ins whose access tokens are refused. `NeighbourUnavailable` when users does not answer."""
+        listed = self._auth.ListEndedSessions(users_pb.ListEndedSessionsRequest()).session_ids
+        return {ids.decode("ses", session_id) for session_id in listed}
 
 
 class Policies:

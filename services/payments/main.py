@@ -33,7 +33,7 @@ def serve(settings: PaymentsSettings) -> None:
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     users = Users(connect(settings.services["users"].target, tokens))
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
     payments = PaymentServicer(database, choose_provider(settings, database))
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)

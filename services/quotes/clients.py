@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from uuid import UUID
 
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bazaruto.users.v1 import auth_pb2 as users_pb
 from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
+from libs import ids
 from libs.identity.verification import public_key
 
 
@@ -22,3 +25,8 @@ class Users:
         """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""
         keys = self._auth.ListPublicKeys(users_pb.ListPublicKeysRequest()).keys
         return {key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in keys}
+
+    def ended_sessions(self) -> AbstractSet[UUID]:
+        """The log-ins whose access tokens are refused. `NeighbourUnavailable` when users does not answer."""
+        listed = self._auth.ListEndedSessions(users_pb.ListEndedSessionsRequest()).session_ids
+        return {ids.decode("ses", session_id) for session_id in listed}

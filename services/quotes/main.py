@@ -35,7 +35,7 @@ def serve(settings: Settings) -> None:
     users = Users(connect(settings.services["users"].target, tokens))
     calculators = Calculators()
     catalogue = Catalogue(database, calculators.prepare)
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys))
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)

@@ -22,7 +22,7 @@ from services.users.accounts.adapters import caching
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.adapters.signing import SigningKeys
 from services.users.accounts.adapters.throttling import Throttle
-from services.users.accounts.flows import appointing
+from services.users.accounts.flows import appointing, ending
 from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
@@ -41,9 +41,12 @@ def serve(settings: Settings) -> None:
     throttle = Throttle(link)
     authenticator = Authenticator(database, hasher, throttle, settings.auth.refresh_token_lifetime)
     users = UserServicer(database, hasher, caching.choose(settings, link), throttle)
-    server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public))
+    ended_sessions = partial(ending.list_ended, database, settings.auth.access_token_lifetime)
+    server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public, ended_sessions))
     server.add(user_pb2_grpc.add_UserServiceServicer_to_server, users)
-    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(authenticator, keys, settings.auth))
+    server.add(
+        auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, authenticator, keys, settings.auth)
+    )
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 

@@ -17,6 +17,7 @@ import pytest
 from bazarutod import embedded
 from bazarutod.stack import SERVICES
 from libs.config import AuthSettings, ConfigError
+from libs.identity.callers import Caller
 from libs.identity.secrets import read_secret
 from services.users.accounts.adapters.signing import SigningKeys
 from tests.deploy.configuring import settings_of
@@ -52,7 +53,9 @@ def test_secrets_are_good_and_are_kept_when_the_script_runs_again(tmp_path: Path
     assert make_secrets(tmp_path / "secrets") == first
     assert len(read_secret(tmp_path / "secrets" / "internal")) >= 32
     keys = SigningKeys.load(tmp_path / "secrets" / "keys")
-    assert keys.sign(section(AuthSettings, access_token_lifetime=timedelta(minutes=1)), uuid4(), [], datetime.now(UTC))
+    assert keys.sign(
+        section(AuthSettings, access_token_lifetime=timedelta(minutes=1)), Caller(user_id=uuid4()), datetime.now(UTC)
+    )
     passwords = [value for name, value in first.items() if name.startswith("db-password-")]
     assert len(set(passwords)) == len(passwords)
 

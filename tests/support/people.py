@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from libs import ids
 from libs.config import AuthSettings
+from libs.identity.callers import Caller
 from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from services.users.accounts.adapters.signing import SigningKeys, write_signing_key
@@ -46,17 +49,26 @@ class People:
         self.auth = section(AuthSettings, key_folder=folder / "keys", internal_secret_file=folder / "internal")
         self.keys = SigningKeys.load(self.auth.key_folder)
 
-    def customer(self) -> Person:
+    def customer(self, **rights: Any) -> Person:
         """A customer nobody has met before."""
-        return self._user("customer")
+        return self.user("customer", **rights)
 
     def known(self, user_id: UUID) -> Person:
         """A customer whom a database knows already."""
-        return self._user("customer", user_id)
+        return self.user("customer", user_id=user_id)
 
     def admin(self) -> Person:
         """An administrator."""
-        return self._user("admin")
+        return self.user("admin")
+
+    def agent(self, partner: UUID | None = None, sells: Iterable[str] = ()) -> Person:
+        """A member of a partner, of a new one unless it is given, which may sell those products."""
+        return self.user("agent", partner=partner or ids.new(), sells=frozenset(sells))
+
+    def user(self, *roles: str, user_id: UUID | None = None, **rights: Any) -> Person:
+        """Somebody with those roles; `rights` as `Caller` names them: parties, partner, sells, authority, session."""
+        caller = Caller(user_id=user_id or ids.new(), roles=frozenset(roles), **rights)
+        return Person(f"Bearer {self.keys.sign(self.auth, caller, datetime.now(UTC))}", caller.user_id)
 
     def service(self, name: str) -> Person:
         """A service of the platform."""
@@ -64,11 +76,7 @@ class People:
 
     def verifier(self) -> TokenVerifier:
         """A verifier that trusts these callers."""
-        return TokenVerifier(self.auth, lambda: self.keys.public)
-
-    def _user(self, role: str, user_id: UUID | None = None) -> Person:
-        user_id = user_id or ids.new()
-        return Person(f"Bearer {self.keys.sign(self.auth, user_id, [role], datetime.now(UTC))}", user_id)
+        return TokenVerifier(self.auth, lambda: self.keys.public, frozenset)
 
 
 def new_key() -> str:

@@ -26,6 +26,10 @@ from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
 from bazaruto.users.v1 import auth_pb2, user_pb2
 from bazarutod.stack import SERVICES
+from libs import ids
+from libs.identity.authority import Authority
+from libs.identity.callers import Caller
+from libs.money import Money
 from libs.rpc import calls, methods
 from libs.rpc.page_tokens import PageTokens
 from tests.support.access import ACCESS_CONTRADICTIONS
@@ -164,6 +168,27 @@ def test_look_at_the_version_that_a_method_does_not_declare_is_an_error() -> Non
     call = calls.Call(method, {}, 0.0, cast(grpc.ServicerContext, None), PageTokens(b"secret"))
     with pytest.raises(methods.ContractError, match=r"open\.Door/Enter does not declare option if_match"):
         call.check_etag("v1")
+
+
+def test_limit_that_a_method_does_not_declare_is_an_error() -> None:
+    authority = Authority(underwriting_level=4, claim_limit={"EUR": 500_00})
+    caller = Caller(user_id=ids.new(), authority=authority)
+    declared = {
+        name: next(iter(methods.of_service(door(admitting("AUTHENTICATED", authority=name))).values()))
+        for name in ("", "underwriting_level", "claim_limit", "refund_limit")
+    }
+    asked = {
+        name: calls.Call(method, {}, 0.0, cast(grpc.ServicerContext, None), PageTokens(b"secret"), caller)
+        for name, method in declared.items()
+    }
+    assert asked["claim_limit"].limit("EUR") == Money(500_00, "EUR")
+    assert asked["claim_limit"].limit("MZN") == asked["refund_limit"].limit("MZN") == Money(0, "MZN")
+    assert asked["underwriting_level"].level == 4
+    for name in ("", "underwriting_level"):
+        with pytest.raises(methods.ContractError, match="does not declare a limit"):
+            asked[name].limit("EUR")
+    with pytest.raises(methods.ContractError, match="does not declare the authority underwriting_level"):
+        asked["claim_limit"].level
 
 
 def _too_long(options: descriptor_pb2.MethodOptions) -> None:

@@ -62,5 +62,5 @@ class Admission:
             text = "The keys that check an access token cannot be had now."
             raise problems.made(503, "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", text) from None
         # A new verifier: the old one may have looked for a key that is there only now.
-        self._verifier = TokenVerifier(self._settings, lambda: keys)
+        self._verifier = TokenVerifier(self._settings, lambda: keys, frozenset)
         self._fetched_at = time.monotonic()

@@ -59,6 +59,11 @@ class LoggingIn(auth_pb2_grpc.AuthServiceServicer):
     def LogOut(self, request: auth_pb2.LogOutRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
+    def ListEndedSessions(
+        self, request: auth_pb2.ListEndedSessionsRequest, context: grpc.ServicerContext
+    ) -> auth_pb2.ListEndedSessionsResponse:
+        return auth_pb2.ListEndedSessionsResponse()
+
     def ListPublicKeys(
         self, request: auth_pb2.ListPublicKeysRequest, context: grpc.ServicerContext
     ) -> auth_pb2.JsonWebKeySet:

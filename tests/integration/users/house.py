@@ -47,7 +47,7 @@ class House:
             hasher = Hasher()
             chosen = throttle or Throttle(free=1_000_000)
             authenticator = Authenticator(database, hasher, chosen, settings.auth.refresh_token_lifetime)
-            auth = AuthServicer(authenticator, people.keys, settings.auth)
+            auth = AuthServicer(database, authenticator, people.keys, settings.auth)
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
                 UserServicer(database, hasher, users or caching.in_process(), chosen),

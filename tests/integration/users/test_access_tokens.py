@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bazaruto.users.v1 import auth_pb2, user_pb2
 from libs import ids
+from libs.identity.callers import TokenInvalid
 from libs.identity.secrets import read_secret
 from libs.identity.verification import TokenVerifier, public_key
 from services.users.accounts.adapters.signing import SigningKeys
@@ -180,7 +181,7 @@ def test_published_keys_verify_the_tokens_of_a_log_in(house: House, people: Peop
     listed = house.auth.ListPublicKeys(auth_pb2.ListPublicKeysRequest()).keys
     assert [(key.kty, key.crv, key.use, key.alg) for key in listed] == [("OKP", "Ed25519", "sig", "EdDSA")]
     keys = {key.kid: public_key({"kty": key.kty, "crv": key.crv, "x": key.x}) for key in listed}
-    caller = TokenVerifier(people.auth, lambda: keys).verify(bearer(house.log_in(user.email)))
+    caller = TokenVerifier(people.auth, lambda: keys, frozenset).verify(bearer(house.log_in(user.email)))
     assert (ids.encode("usr", caller.user_id or ids.new()), caller.roles) == (user.user_id, frozenset({"customer"}))
 
 
@@ -188,3 +189,24 @@ def test_no_private_part_of_a_key_is_published(house: House) -> None:
     [key] = house.auth.ListPublicKeys(auth_pb2.ListPublicKeysRequest()).keys
     assert len(base64.urlsafe_b64decode(key.x + "=")) == 32
     assert {field.name for field, _ in key.ListFields()} == {"kty", "crv", "kid", "x", "use", "alg"}
+
+
+def test_token_of_a_log_in_that_was_ended_is_refused(house: House, people: People) -> None:
+    user = house.register()
+    first, second = house.log_in(user.email), house.log_in(user.email)
+    house.log_out(first.refresh_token)
+    reply = house.auth.ListEndedSessions(
+        auth_pb2.ListEndedSessionsRequest(), metadata=people.service("quotes").metadata()
+    )
+    ended = {ids.decode("ses", session_id) for session_id in reply.session_ids}
+    verifier = TokenVerifier(people.auth, lambda: people.keys.public, lambda: ended)
+    assert verifier.verify(bearer(second)).session not in ended
+    with pytest.raises(TokenInvalid):
+        verifier.verify(bearer(first))
+
+
+def test_ended_log_ins_are_for_services_alone(house: House, people: People) -> None:
+    for caller in (people.customer(), people.admin(), people.service("gateway")):
+        with pytest.raises(grpc.RpcError) as refusal:
+            house.auth.ListEndedSessions(auth_pb2.ListEndedSessionsRequest(), metadata=caller.metadata())
+        assert reason_of(refusal.value) == "ACCESS_DENIED"

@@ -65,7 +65,7 @@ def own_verifier(settings: Settings) -> TokenVerifier:
     from services.users.accounts.adapters.signing import SigningKeys
 
     keys = SigningKeys.load(settings.auth.key_folder)
-    return TokenVerifier(settings.auth, lambda: keys.public)
+    return TokenVerifier(settings.auth, lambda: keys.public, frozenset)
 
 
 def may_read(caller: Caller, owner: UUID) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +20,8 @@ from jwt.algorithms import OKPAlgorithm
 
 from libs import ids
 from libs.config import AuthSettings
+from libs.identity import claims
+from libs.identity.callers import Caller
 from libs.identity.secrets import write_secret
 
 
@@ -51,19 +52,21 @@ class SigningKeys:
             raise ValueError(f"auth.key_folder: there is no key in {folder}")
         return cls(keys, max(keys))
 
-    def sign(self, settings: AuthSettings, user_id: UUID, roles: list[str], now: datetime) -> str:
-        """An access token for a user, good from `now` for `settings.access_token_lifetime`."""
-        claims = {
-            "sub": ids.encode("usr", user_id),
+    def sign(self, settings: AuthSettings, user: Caller, now: datetime, expires_at: datetime | None = None) -> str:
+        """An access token by which a user becomes that caller, good from `now` until `expires_at`.
+
+        Without it, for `settings.access_token_lifetime`.
+        """
+        said = {
+            **claims.of_caller(user),
             "iss": settings.issuer,
             "aud": settings.audience,
             "iat": now,
             "nbf": now,
-            "exp": now + settings.access_token_lifetime,
+            "exp": expires_at or now + settings.access_token_lifetime,
             "jti": str(ids.new()),
-            "roles": roles,
         }
-        return jwt.encode(claims, self.keys[self.newest], algorithm="EdDSA", headers={"kid": self.newest})
+        return jwt.encode(said, self.keys[self.newest], algorithm="EdDSA", headers={"kid": self.newest})
 
     def json_web_keys(self) -> list[dict[str, str]]:
         """The public keys as JSON Web Keys, newest first."""

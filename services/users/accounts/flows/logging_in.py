@@ -40,8 +40,8 @@ class Authenticator:
         self._throttle = throttle
         self._lifetime = lifetime
 
-    def log_in(self, email: str, password: str, client_address: str, refresh_token: str) -> User:
-        """The user of these credentials, whose session begins with that token.
+    def log_in(self, email: str, password: str, client_address: str, refresh_token: str) -> UserSession:
+        """The session of the user with these credentials, which begins with that token.
 
         `TooManyAttempts`, `CredentialsInvalid`, `UserDisabled`.
         """
@@ -61,22 +61,22 @@ class Authenticator:
             self._refused("user_disabled", account)
             raise UserDisabled
         new_hash = self._hasher.hash(password) if self._hasher.is_outdated(known_hash) else None
-        self._begin_session(account, refresh_token, known_hash, new_hash)
+        user_session = self._begin_session(account, refresh_token, known_hash, new_hash)
         self._throttle.succeeded(attempt[0])
-        return account
+        return user_session
 
-    def refresh(self, refresh_token: str, successor: str, now: datetime) -> User:
-        """The holder of a refresh token, which is used up; `successor` takes its place.
+    def refresh(self, refresh_token: str, successor: str, now: datetime) -> UserSession:
+        """The session of a refresh token, which is used up; `successor` takes its place.
 
         `RefreshTokenInvalid`, `RefreshTokenReused`, `UserDisabled`.
         """
         with self._database.transaction() as session:
-            holder, refusal = _rotate(session, digest_of(refresh_token), successor, now)
-        if holder is None or refusal is not None:
+            holder, user_session, refusal = _rotate(session, digest_of(refresh_token), successor, now)
+        if user_session is None or refusal is not None:
             refusal = refusal or RefreshTokenInvalid()
             _note_failure(_REASONS[type(refusal)], holder)
             raise refusal
-        return holder
+        return user_session
 
     def log_out(self, refresh_token: str, now: datetime) -> None:
         """End the session of a refresh token; nothing happens when there is none."""
@@ -93,7 +93,7 @@ class Authenticator:
         with self._database.reading(fresh=True) as session:
             return users.find_credentials(session, address) or (None, None)
 
-    def _begin_session(self, account: User, refresh_token: str, known_hash: str, new_hash: str | None) -> None:
+    def _begin_session(self, account: User, refresh_token: str, known_hash: str, new_hash: str | None) -> UserSession:
         user_session, token = rules.start_session(
             account, clock.real_now(), self._lifetime, session_id=ids.new(), secret=refresh_token
         )
@@ -103,6 +103,7 @@ class Authenticator:
             if new_hash:
                 users.save_password_hash(session, account.id, known_hash, new_hash)
             audit.record(session, "login_succeeded", user_id, actor=user_id, session_id=session_id)
+        return user_session
 
     def _refused(self, reason: str, account: User | None, **details: object) -> None:
         """Note a log-in that fails. What was typed is not kept anywhere."""
@@ -111,15 +112,17 @@ class Authenticator:
         audit.record_alone(self._database, "login_failed", user_id, reason=reason, **details)
 
 
-def _rotate(session: Session, digest: bytes, successor: str, now: datetime) -> tuple[User | None, DomainError | None]:
+def _rotate(
+    session: Session, digest: bytes, successor: str, now: datetime
+) -> tuple[User | None, UserSession | None, DomainError | None]:
     """Use a refresh token up and put its successor in its place.
 
-    Returns its holder, and why it is refused if it is. Not raised: that would undo the revocation of a session
-    whose token was used twice.
+    Returns its holder and their session, and why it is refused if it is. Not raised: that would undo the revocation of
+    a session whose token was used twice.
     """
     locked = sessions.lock_token(session, digest)
     if locked is None:
-        return None, None
+        return None, None, None
     holder, user_session, token = locked
     try:
         used, next_token = rules.rotate(user_session, token, now, secret=successor)
@@ -127,12 +130,12 @@ def _rotate(session: Session, digest: bytes, successor: str, now: datetime) -> t
     except RefreshTokenReused as error:
         sessions.save_revocation(session, digest, now)
         _record_reuse(session, holder, user_session)
-        return holder, error
+        return holder, user_session, error
     except (RefreshTokenInvalid, UserDisabled) as error:
-        return holder, error
+        return holder, user_session, error
     sessions.save_token(session, used)
     sessions.add_token(session, next_token)
-    return holder, None
+    return holder, user_session, None
 
 
 def _record_reuse(session: Session, holder: User, user_session: UserSession) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -29,6 +30,7 @@ _SESSION_OF_TOKEN = sa.select(_tokens.c.session_id).where(_tokens.c.digest == sa
 _REVOKE = sa.update(_sessions).where(
     _sessions.c.id == _SESSION_OF_TOKEN.scalar_subquery(), _sessions.c.revoked_at.is_(None)
 )
+_ENDED = sa.select(_sessions.c.id).where(_sessions.c.revoked_at > sa.bindparam("since"))
 _EXPIRED = (
     sa.select(_sessions.c.id)
     .where(_sessions.c.expires_at < sa.bindparam("before"))
@@ -67,6 +69,11 @@ def save_token(session: Session, token: RefreshToken) -> None:
 def save_revocation(session: Session, digest: bytes, now: datetime) -> None:
     """End the session that a token descends from; an unknown token or an ended session change nothing."""
     session.execute(_REVOKE, {"digest": digest, "revoked_at": now})
+
+
+def list_ended(session: Session, since: datetime) -> frozenset[UUID]:
+    """The log-ins that were ended after a moment, before their time was over."""
+    return frozenset(session.scalars(_ENDED, {"since": since}))
 
 
 def delete_expired(session: Session, expired_before: datetime, limit: int) -> int:

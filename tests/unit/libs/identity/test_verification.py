@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
@@ -128,7 +129,7 @@ def test_removed_key_is_no_longer_trusted_when_the_keys_are_fetched_anew(
 ) -> None:
     monkeypatch.setattr(verification, "KEYS_TRUSTED", 0.0)
     published = Published(people)
-    verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
+    verifier, known = TokenVerifier(people.auth, published, frozenset), people.customer().authorization
     assert _verifies(verifier, known)
     published.keys = {}
     deadline = time.monotonic() + 5
@@ -141,7 +142,7 @@ def test_removed_key_is_no_longer_trusted_when_the_keys_are_fetched_anew(
 def test_last_keys_stay_good_while_the_users_service_is_away(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "KEYS_TRUSTED", 0.0)
     published = Published(people)
-    verifier, known = TokenVerifier(people.auth, published), people.customer().authorization
+    verifier, known = TokenVerifier(people.auth, published, frozenset), people.customer().authorization
     verifier.verify(known)
     published.is_away = True
     verifier.verify(known)
@@ -153,11 +154,77 @@ def test_last_keys_stay_good_while_the_users_service_is_away(people: People, mon
 
 def test_keys_are_not_fetched_while_they_are_fresh(people: People) -> None:
     published = Published(people)
-    verifier = TokenVerifier(people.auth, published)
+    verifier = TokenVerifier(people.auth, published, frozenset)
     for _ in range(3):
         verifier.verify(people.customer().authorization)
     assert published.asked.acquire(blocking=False)
     assert not published.asked.acquire(timeout=0.05)
+
+
+class Ended:
+    """The log-ins that the users service says were ended, until it cannot be reached."""
+
+    def __init__(self) -> None:
+        self.sessions: set[UUID] = set()
+        self.is_away = False
+        self.asked = threading.Semaphore(0)
+
+    def __call__(self) -> frozenset[UUID]:
+        self.asked.release()
+        if self.is_away:
+            raise Unavailable
+        return frozenset(self.sessions)
+
+
+def test_token_of_an_ended_log_in_is_refused_as_soon_as_that_is_known(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "SESSIONS_TRUSTED", 0.0)
+    ended, session = Ended(), ids.new()
+    verifier = TokenVerifier(people.auth, lambda: people.keys.public, ended)
+    known, other = people.customer(session=session).authorization, people.customer(session=ids.new()).authorization
+    assert _verifies(verifier, known)
+    ended.sessions = {session}
+    deadline = time.monotonic() + 5
+    while _verifies(verifier, known) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not _verifies(verifier, known)
+    assert _verifies(verifier, other)
+
+
+def test_first_token_after_a_time_without_calls_waits_for_the_ended_log_ins(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "SESSIONS_TRUSTED", 0.0)
+    monkeypatch.setattr(verification, "SESSIONS_STALE", 0.0)
+    ended, session = Ended(), ids.new()
+    verifier, known = TokenVerifier(people.auth, lambda: people.keys.public, ended), people.customer(session=session)
+    assert _verifies(verifier, known.authorization)
+    ended.sessions = {session}
+    assert not _verifies(verifier, known.authorization)
+
+
+def test_last_ended_log_ins_are_refused_while_the_users_service_is_away(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "SESSIONS_TRUSTED", 0.0)
+    monkeypatch.setattr(verification, "SESSIONS_STALE", 0.0)
+    ended, session = Ended(), ids.new()
+    ended.sessions = {session}
+    verifier = TokenVerifier(people.auth, lambda: people.keys.public, ended)
+    assert not _verifies(verifier, people.customer(session=session).authorization)
+    ended.is_away = True
+    assert not _verifies(verifier, people.customer(session=session).authorization)
+    assert _verifies(verifier, people.customer(session=ids.new()).authorization)
+
+
+def test_ended_log_ins_are_asked_for_once_while_they_are_fresh(people: People) -> None:
+    ended = Ended()
+    verifier = TokenVerifier(people.auth, lambda: people.keys.public, ended)
+    for _ in range(3):
+        verifier.verify(people.customer(session=ids.new()).authorization)
+    assert ended.asked.acquire(blocking=False)
+    assert not ended.asked.acquire(blocking=False)
 
 
 def test_many_threads_verify_more_tokens_than_are_remembered(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
