@@ -14,7 +14,6 @@ from bazaruto.common.v1 import audit_pb2 as pb
 from libs import audit, ids
 from libs.audit import Event, Filter
 from libs.db import Database
-from libs.errors import FieldInvalid
 from libs.rpc import calls, values
 from libs.rpc.calls import Call
 from libs.rpc.pages import Page
@@ -32,7 +31,7 @@ class AuditServicer:
     def ListAuditEvents(
         self, request: pb.ListAuditEventsRequest, context: grpc.ServicerContext
     ) -> pb.ListAuditEventsResponse:
-        since, until = (_moment(request, name) for name in ("start_time", "end_time"))
+        since, until = (values.optional_time(request, name) for name in ("start_time", "end_time"))
         criteria = Filter(request.actor, request.resource, request.action, since, until)
         page = Page.of(request, "audit", calls.caller().subject, criteria)
         with self._database.reading() as session:
@@ -73,14 +72,6 @@ def event_to_proto(event: Event) -> pb.AuditEvent:
         client_address=event.client_address,
         trace_id=event.trace_id,
     )
-
-
-def _moment(request: pb.ListAuditEventsRequest, name: str) -> Any:
-    moment = values.optional(request, name)
-    try:
-        return values.time_from_proto(moment) if moment is not None else None
-    except (ValueError, OverflowError) as error:
-        raise FieldInvalid(violations={name: "is not a moment"}) from error
 
 
 def _struct(fields: dict[str, Any] | None) -> struct_pb2.Struct | None:

@@ -149,3 +149,18 @@ def time_from_proto(message: Timestamp) -> datetime:
 def optional(message: Any, field: str) -> Any:
     """The value of a message field, or None when it is not set."""
     return getattr(message, field) if message.HasField(field) else None
+
+
+def optional_time(message: Any, field: str) -> datetime | None:
+    """The moment that a field holds, or None when it is not set. `FieldInvalid` when it is none."""
+    stamp = optional(message, field)
+    try:
+        return time_from_proto(stamp) if stamp is not None else None
+    except (ValueError, OverflowError) as error:
+        raise FieldInvalid(violations={field: "is not a moment"}) from error
+
+
+def optional_date(message: Any, field: str) -> date | None:
+    """The day that a field holds, or None when it is not set. `FieldInvalid` when it is none."""
+    day = optional(message, field)
+    return date_from_proto(day, field) if day is not None else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
 from libs.rpc import values
+from services.payments.ledger.rules.balance import Balance
 from services.payments.ledger.rules.chart import Side
-from services.payments.ledger.rules.journal import Balance, Booked, Posting
+from services.payments.ledger.rules.journal import Booked, Filter, Posting
 
 _SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
 
@@ -24,20 +27,54 @@ def balance_to_proto(balance: Balance) -> pb.AccountBalance:
 
 def journal_to_proto(booked: Booked) -> pb.Journal:
     """A journal as it stands in the books."""
-    journal = booked.journal
+    journal, subject = booked.journal, booked.journal.subject
     return pb.Journal(
         journal_id=ids.encode("jrn", booked.id),
         rule=journal.rule,
         source_id=journal.source_id,
-        policy_id=ids.encode("pol", journal.policy_id),
+        policy_id=_encoded("pol", subject.policy_id),
+        billing_account_id=_encoded("bac", subject.billing_account_id),
+        claim_id=_encoded("clm", subject.claim_id),
+        partner_id=_encoded("par", subject.partner_id),
         effective_date=values.date_to_proto(journal.effective_on),
         booking_time=values.time_to_proto(booked.booked_at),
         postings=[posting_to_proto(posting) for posting in journal.postings],
+        written_date=values.date_to_proto(journal.written_on) if journal.written_on else None,
+        trace_id=booked.trace_id,
     )
 
 
 def posting_to_proto(posting: Posting) -> pb.Posting:
     """One side of a journal."""
     return pb.Posting(
-        account_code=posting.account, side=_SIDES[posting.side], amount=values.money_to_proto(posting.amount)
+        account_code=posting.account,
+        side=_SIDES[posting.side],
+        amount=values.money_to_proto(posting.amount),
+        coverage_code=posting.coverage_code,
+        tax_code=posting.tax_code,
+        term_number=posting.term_number,
     )
+
+
+def filter_from_proto(message: pb.ListJournalsRequest) -> Filter:
+    """Which journals a request asks for. `FieldInvalid` when an identifier or a moment is none."""
+    return Filter(
+        policy_id=_decoded("pol", message.policy_id),
+        billing_account_id=_decoded("bac", message.billing_account_id, "billing_account_id"),
+        claim_id=_decoded("clm", message.claim_id, "claim_id"),
+        partner_id=_decoded("par", message.partner_id, "partner_id"),
+        account_code=message.account_code,
+        rule=message.rule,
+        source_id=message.source_id,
+        trace_id=message.trace_id,
+        booked_from=values.optional_time(message, "booked_from_time"),
+        booked_before=values.optional_time(message, "booked_until_time"),
+    )
+
+
+def _encoded(prefix: str, value: UUID | None) -> str:
+    return ids.encode(prefix, value) if value else ""
+
+
+def _decoded(prefix: str, text: str, field: str = "policy_id") -> UUID | None:
+    return ids.decode(prefix, text, field) if text else None

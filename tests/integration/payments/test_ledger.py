@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import grpc
 import psycopg
@@ -16,7 +17,7 @@ from libs.rpc import values
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
 from services.payments.ledger.rules.chart import CHART
-from services.payments.ledger.rules.journal import JournalConflict
+from services.payments.ledger.rules.journal import JournalConflict, Subject
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
 from tests.support.people import People
@@ -118,18 +119,85 @@ def test_customer_does_not_see_the_ledger(house: House, people: People) -> None:
 
 def test_same_journal_again_changes_nothing_and_another_one_conflicts(house: House) -> None:
     now = datetime.now(UTC)
-    journal = posting.payment_captured("pay_1", ids.new(), Money(5, "EUR"), TODAY)
+    subject = Subject(policy_id=ids.new(), billing_account_id=ids.new())
+    journal = posting.PAYMENT_CAPTURED.journal("pay_1", subject, TODAY, Money(5, "EUR"))
     for _ in range(2):
         with house.database.transaction() as session:
             booking.book(session, journal, now)
     assert house.rows("SELECT count(*) FROM postings") == [(2,)]
+    debit, credit = journal.postings
     for other in (
-        posting.payment_captured("pay_1", journal.policy_id, Money(6, "EUR"), TODAY),
-        posting.payment_captured("pay_1", journal.policy_id, Money(5, "USD"), TODAY),
-        replace(journal, policy_id=ids.new()),
+        posting.PAYMENT_CAPTURED.journal("pay_1", subject, TODAY, Money(6, "EUR")),
+        posting.PAYMENT_CAPTURED.journal("pay_1", subject, TODAY, Money(5, "USD")),
+        replace(journal, subject=replace(subject, policy_id=None)),
+        replace(journal, subject=replace(subject, claim_id=ids.new())),
+        replace(journal, effective_on=TODAY - timedelta(days=1)),
+        replace(journal, written_on=TODAY),
+        replace(journal, postings=(replace(debit, term_number=1), credit)),
+        replace(journal, postings=(debit, replace(credit, coverage_code="fire"))),
     ):
         with pytest.raises(JournalConflict), house.database.transaction() as session:
             booking.book(session, other, now)
+
+
+def test_journals_are_found_by_what_they_say(house: House, people: People) -> None:
+    admin, now = people.admin().metadata(), datetime.now(UTC)
+    about = {name: ids.new() for name in ("policy_id", "billing_account_id", "claim_id", "partner_id")}
+    written = TODAY - timedelta(days=3)
+    with house.database.transaction() as session:
+        for number, rule in enumerate((posting.RECOVERY_RECEIVED, posting.TAX_REMITTED)):
+            subject = Subject(**about) if rule is posting.RECOVERY_RECEIVED else Subject()
+            journal = rule.journal(f"x_{number}", subject, TODAY, Money(5, "EUR"), written_on=written)
+            booking.book(session, journal, now + timedelta(minutes=number))
+    fields = {
+        "policy_id": ids.encode("pol", about["policy_id"]),
+        "billing_account_id": ids.encode("bac", about["billing_account_id"]),
+        "claim_id": ids.encode("clm", about["claim_id"]),
+        "partner_id": ids.encode("par", about["partner_id"]),
+    }
+
+    def find(**criteria: Any) -> list[str]:
+        journals = house.ledger.ListJournals(pb.ListJournalsRequest(**criteria), metadata=admin).journals
+        return [journal.source_id for journal in journals]
+
+    assert find() == ["x_1", "x_0"]
+    for name, value in fields.items():
+        assert find(**{name: value}) == ["x_0"]
+        assert find(**{name: ids.encode(value[:3], ids.new())}) == []
+    assert find(account_code="1120") == find(rule="recovery_received") == find(source_id="x_0") == ["x_0"]
+    assert find(account_code="1000") == ["x_1", "x_0"]
+    between = values.time_to_proto(now + timedelta(minutes=1))
+    assert find(booked_until_time=between) == ["x_0"]
+    assert find(booked_from_time=between) == ["x_1"]
+    assert find(account_code="1120", rule="tax_remitted") == []
+    first = house.ledger.ListJournals(pb.ListJournalsRequest(claim_id=fields["claim_id"]), metadata=admin).journals[0]
+    assert {name: getattr(first, name) for name in fields} == fields
+    assert first.written_date == values.date_to_proto(written)
+    second = house.ledger.ListJournals(pb.ListJournalsRequest(rule="tax_remitted"), metadata=admin).journals[0]
+    assert not any(getattr(second, name) for name in fields)
+
+
+def test_journals_are_found_by_the_trace_of_the_call_that_entered_them(house: House, people: People) -> None:
+    admin = people.admin().metadata()
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    metadata = (*house.worker.metadata(), ("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"))
+    house.invoices.OpenBilling(house.request(people.customer()), metadata=metadata)
+    house.open(people.customer())
+    request = pb.ListJournalsRequest(trace_id=trace_id)
+    journals = house.ledger.ListJournals(request, metadata=admin).journals
+    assert [(journal.rule, journal.trace_id) for journal in journals] == [
+        ("invoice_issued", trace_id),
+        ("policy_issued", trace_id),
+    ]
+
+
+@pytest.mark.parametrize(
+    "criteria", [{"account_code": "11"}, {"claim_id": "clm_x"}, {"trace_id": "A" * 32}, {"rule": "x" * 51}]
+)
+def test_filter_that_can_match_nothing_is_refused(house: House, people: People, criteria: dict[str, Any]) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        house.ledger.ListJournals(pb.ListJournalsRequest(**criteria), metadata=people.admin().metadata())
+    assert reason_of(refused.value) == "INVALID_FIELD"
 
 
 _JOURNAL = (

@@ -17,6 +17,7 @@ from services.payments.billing.rules.invoice import Billing, BillingConflict, In
 from services.payments.billing.store import billings, invoices
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
+from services.payments.ledger.rules.journal import Subject
 
 
 def open_billing(session: Session, billing: Billing, now: datetime) -> None:
@@ -29,11 +30,12 @@ def open_billing(session: Session, billing: Billing, now: datetime) -> None:
         if before is None or not _is_same(before, billing):
             raise BillingConflict
         return
-    journal = posting.policy_issued(
+    price = billing.premium
+    journal = posting.POLICY_ISSUED.journal(
         ids.encode("ptx", billing.transaction_id),
-        billing.policy_id,
-        billing.premium,
+        Subject(billing.policy_id),
         day_of(billing.issued_at, billing.time_zone),
+        *(price.net, price.tax, price.fees),
     )
     booking.book(session, journal, now)
     first = issue_invoice(session, billing, billing.installments[0], now)
@@ -56,7 +58,9 @@ def issue_invoice(session: Session, billing: Billing, installment: Installment, 
     number = invoice.number_for(day.year, invoices.add_number(session, day.year))
     issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
     invoices.add(session, issued)
-    journal = posting.invoice_issued(ids.encode("inv", issued.id), issued.policy_id, installment.premium.total, day)
+    journal = posting.INVOICE_ISSUED.journal(
+        ids.encode("inv", issued.id), Subject(issued.policy_id), day, installment.premium.total
+    )
     booking.book(session, journal, now)
     return issued
 
@@ -69,18 +73,20 @@ def pay(session: Session, unpaid: Invoice, now: datetime) -> None:
 def withdraw(session: Session, unpaid: Invoice, now: datetime) -> None:
     """Withdraw the first invoice of a policy, which is locked, and take the whole price out of the books."""
     billing, _ = required(billings.find(session, unpaid.policy_id), "billing of policy", unpaid.policy_id)
-    invoice_id, policy_id = ids.encode("inv", unpaid.id), billing.policy_id
+    invoice_id, subject, price = ids.encode("inv", unpaid.id), Subject(billing.policy_id), billing.premium
     transaction_id, day = ids.encode("ptx", billing.transaction_id), day_of(now, billing.time_zone)
     invoices.save(session, invoice.void(unpaid))
-    booking.book(session, posting.invoice_voided(invoice_id, policy_id, unpaid.installment.premium.total, day), now)
-    booking.book(session, posting.policy_not_taken(transaction_id, policy_id, billing.premium, day), now)
+    voided = posting.INVOICE_VOIDED.journal(invoice_id, subject, day, unpaid.installment.premium.total)
+    not_taken = posting.POLICY_NOT_TAKEN.journal(transaction_id, subject, day, price.net, price.tax, price.fees)
+    for journal in (voided, not_taken):
+        booking.book(session, journal, now)
     audit.record(
         session,
         "invoice_voided",
         invoice_id,
         before={"state": unpaid.state},
         after={"state": State.VOID},
-        policy_id=ids.encode("pol", policy_id),
+        policy_id=ids.encode("pol", billing.policy_id),
         user_id=ids.encode("usr", billing.user_id),
     )
 

@@ -33,6 +33,7 @@ from services.payments.collection.rules.provider import Outcome, Provider, Unkno
 from services.payments.collection.store import payments
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
+from services.payments.ledger.rules.journal import Subject
 
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
@@ -126,7 +127,8 @@ def _succeeded(session: Session, unpaid: Invoice, paid: Payment, now: datetime) 
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
     invoicing.pay(session, unpaid, now)
     day = day_of(now, unpaid.time_zone)
-    journal = posting.payment_captured(ids.encode("pay", paid.id), unpaid.policy_id, paid.amount, day)
+    source_id, subject = ids.encode("pay", paid.id), Subject(unpaid.policy_id)
+    journal = posting.PAYMENT_CAPTURED.journal(source_id, subject, day, paid.amount)
     booking.book(session, journal, now)
     if unpaid.installment.number == invoice.FIRST:
         defer(session, CONFIRM_PREMIUM, ConfirmPremium(paid.id))

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from libs.telemetry import traces
 from services.payments.ledger.rules.journal import Journal, JournalConflict
 from services.payments.ledger.store import journals
 
 
 def book(session: Session, journal: Journal, now: datetime) -> None:
     """Enter a journal. Entering it again changes nothing; `JournalConflict` when the event has another one."""
-    if journals.add(session, journal, now):
+    if journals.add(session, journal, now, traces.current_trace_id()):
         return
     if journals.find_by_source(session, journal.rule, journal.source_id) != journal:
         raise JournalConflict(rule=journal.rule, source_id=journal.source_id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from libs.errors import AlreadyExists
 from libs.money import Money, total
-from services.payments.ledger.rules.chart import CHART, Account, Side
+from services.payments.ledger.rules.chart import CHART, Side
 
 
 class JournalConflict(AlreadyExists):
@@ -25,6 +24,20 @@ class Posting:
     account: str
     side: Side
     amount: Money
+    coverage_code: str = ""
+    tax_code: str = ""
+    term_number: int = 0
+    """The term of the policy that the amount belongs to; 0 where it belongs to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a journal is about; None for each kind of thing that it is not about."""
+
+    policy_id: UUID | None = None
+    billing_account_id: UUID | None = None
+    claim_id: UUID | None = None
+    partner_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +46,11 @@ class Journal:
 
     rule: str
     source_id: str
-    policy_id: UUID
+    subject: Subject
     effective_on: date
     postings: tuple[Posting, ...]
+    written_on: date | None = None
+    """For reports of written premium by month: the later of the day of issue and the first day of cover."""
 
     def __post_init__(self) -> None:
         """`ValueError` for a journal that must never be: it is a mistake of the rule, not of a caller."""
@@ -61,28 +76,21 @@ class Booked:
 
     id: UUID
     booked_at: datetime
+    trace_id: str
     journal: Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """The sums of one account in one currency."""
+class Filter:
+    """Which journals are asked for; what is empty lets everything pass."""
 
-    account: Account
-    debits: Money
-    credits: Money
-
-    @property
-    def amount(self) -> Money:
-        """The balance, positive on the side on which the account grows."""
-        difference = self.debits - self.credits
-        return difference if self.account.normal is Side.DEBIT else -difference
-
-
-def differences(balances: Iterable[Balance]) -> list[Money]:
-    """For each currency, all debits less all credits: zero, or the books are wrong."""
-    sums: dict[str, Money] = {}
-    for balance in balances:
-        currency = balance.debits.currency
-        sums[currency] = sums.get(currency, Money.zero(currency)) + balance.debits - balance.credits
-    return [sums[currency] for currency in sorted(sums)]
+    policy_id: UUID | None = None
+    billing_account_id: UUID | None = None
+    claim_id: UUID | None = None
+    partner_id: UUID | None = None
+    account_code: str = ""
+    rule: str = ""
+    source_id: str = ""
+    trace_id: str = ""
+    booked_from: datetime | None = None
+    booked_before: datetime | None = None
