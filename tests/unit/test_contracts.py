@@ -153,14 +153,18 @@ def test_only_what_waits_for_the_provider_takes_longer_than_its_kind(method: Met
     assert declared[f"/{method.containing_service.full_name}/{method.name}"].default_seconds == seconds
 
 
-def test_versions_are_looked_at_by_two_methods() -> None:
+def test_versions_are_looked_at_by_these_methods() -> None:
     looking = {
         method.full_name
         for service in {method.containing_service.full_name: method.containing_service for method in METHODS}.values()
         for method in methods.of_service(service).values()
         if method.if_match
     }
-    assert looking == {"bazaruto.users.v1.UserService/UpdateUser", "bazaruto.quotes.v1.QuoteService/AcceptQuote"}
+    assert looking == {
+        "bazaruto.users.v1.UserService/UpdateUser",
+        "bazaruto.users.v1.UserService/SetAuthority",
+        "bazaruto.quotes.v1.QuoteService/AcceptQuote",
+    }
 
 
 def test_look_at_the_version_that_a_method_does_not_declare_is_an_error() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
 from google.protobuf import duration_pb2
+from google.type import money_pb2
 
-from bazaruto.users.v1 import auth_pb2
+from bazaruto.users.v1 import auth_pb2, authority_pb2
 from bazaruto.users.v1 import user_pb2 as pb
 from libs import ids
+from libs.money import Money
 from libs.rpc import values
+from services.users.accounts.rules.authority import Authority, amounts
 from services.users.accounts.rules.user import Role, State, User
 
 _ROLES = {
@@ -22,6 +25,7 @@ _ROLES = {
     Role.FINANCE: pb.User.ROLE_FINANCE,
     Role.ADMIN: pb.User.ROLE_ADMIN,
 }
+_ROLES_BY_PROTO = {proto: role for role, proto in _ROLES.items()}
 _STATES = {State.ACTIVE: pb.User.STATE_ACTIVE, State.DISABLED: pb.User.STATE_DISABLED}
 
 
@@ -39,6 +43,53 @@ def user_to_proto(user: User) -> pb.User:
         update_time=values.time_to_proto(user.updated_at),
         etag=user.etag,
     )
+
+
+def role_from_proto(role: pb.User.Role.ValueType) -> Role:
+    """The role that a request names."""
+    return _ROLES_BY_PROTO[role]
+
+
+def authority_to_proto(authority: Authority) -> authority_pb2.Authority:
+    """How far a user may decide alone."""
+    message = authority_pb2.Authority(
+        user_id=ids.encode("usr", authority.user_id),
+        underwriting_level=authority.underwriting_level,
+        claim_limits=_limits_to_proto(authority.claim_limit),
+        refund_limits=_limits_to_proto(authority.refund_limit),
+        write_off_limits=_limits_to_proto(authority.write_off_limit),
+        etag=authority.etag,
+    )
+    for field, moment in (
+        (message.start_time, authority.valid_from),
+        (message.end_time, authority.valid_until),
+        (message.update_time, authority.updated_at),
+    ):
+        if moment is not None:
+            field.FromDatetime(moment)
+    return message
+
+
+def authority_from_proto(message: authority_pb2.Authority, user_id: UUID) -> Authority:
+    """The authority that a user is to have. `AmountInvalid`, `FieldInvalid`."""
+    start, end = values.optional(message, "start_time"), values.optional(message, "end_time")
+    return Authority(
+        user_id=user_id,
+        underwriting_level=message.underwriting_level,
+        claim_limit=_limits_from_proto(message.claim_limits, "authority.claim_limits"),
+        refund_limit=_limits_from_proto(message.refund_limits, "authority.refund_limits"),
+        write_off_limit=_limits_from_proto(message.write_off_limits, "authority.write_off_limits"),
+        valid_from=values.time_from_proto(start) if start else None,
+        valid_until=values.time_from_proto(end) if end else None,
+    )
+
+
+def _limits_to_proto(limits: Mapping[str, int]) -> list[money_pb2.Money]:
+    return [values.money_to_proto(Money(minor, currency)) for currency, minor in sorted(limits.items())]
+
+
+def _limits_from_proto(limits: Iterable[money_pb2.Money], field: str) -> dict[str, int]:
+    return amounts((values.money_from_proto(limit) for limit in limits), field)
 
 
 def tokens_to_proto(user_id: UUID, access_token: str, lifetime: timedelta, refresh_token: str) -> auth_pb2.Tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from libs.rpc.server import Server
 from services.users.accounts.adapters import caching
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.adapters.throttling import Throttle
+from services.users.accounts.flows import registering
 from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.rules.user import User
 from services.users.accounts.servicer.auth import AuthServicer
@@ -90,6 +92,29 @@ class House:
         request.update_mask.paths.extend(fields if mask is None else mask)
         metadata = (("authorization", authorization), *((("if-match", if_match),) if if_match else ()))
         return self.users.UpdateUser(request, metadata=metadata)
+
+    def grant(self, admin: str, user_id: str, role: pb.User.Role.ValueType) -> pb.User:
+        """Give a role."""
+        request = pb.GrantRoleRequest(user_id=user_id, role=role)
+        return self.users.GrantRole(request, metadata=(("authorization", admin),))
+
+    def revoke(self, admin: str, user_id: str, role: pb.User.Role.ValueType) -> pb.User:
+        """Take a role away."""
+        request = pb.RevokeRoleRequest(user_id=user_id, role=role)
+        return self.users.RevokeRole(request, metadata=(("authorization", admin),))
+
+    def staff(self, admin: str, role: pb.User.Role.ValueType) -> pb.User:
+        """Somebody new with a role of the insurer's staff, or an agent."""
+        user = self.register()
+        self.revoke(admin, user.user_id, pb.User.ROLE_CUSTOMER)
+        return self.grant(admin, user.user_id, role)
+
+    def admin(self) -> str:
+        """The authorization of a new admin, made as by the command."""
+        user = registering.create_admin(
+            self.database, f"admin{next(_numbers)}@example.com", PASSWORD, "Rui Admin", datetime.now(UTC)
+        )
+        return bearer(self.log_in(user.email))
 
     def newcomer(self) -> tuple[pb.User, str]:
         """Somebody new who has logged in: the user, and their authorization."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from libs.db import Database
+from libs.identity.authority import NO_AUTHORITY
+from libs.identity.authority import Authority as TokenAuthority
 from libs.identity.callers import Caller
+from services.users.accounts.rules.authority import Authority
 from services.users.accounts.rules.session import RefreshTokenInvalid, UserSession
-from services.users.accounts.store import users
+from services.users.accounts.store import authorities, users
 
 
 class Rights:
@@ -14,17 +19,30 @@ class Rights:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, user_session: UserSession) -> Caller:
-        """The caller that the user of a log-in becomes. `UserDisabled` when they cannot be one.
+    def of(self, user_session: UserSession, now: datetime) -> tuple[Caller, datetime | None]:
+        """The caller that the user of a log-in becomes, and until when that is so if it has an end.
+
+        `UserDisabled` when they cannot be one.
 
         The log-in has to be committed: then it is among those that are ended by whoever takes a right away after this
         read, and by everybody before, the right is gone already.
         """
         with self._database.reading(fresh=True) as session:
             account = users.find(session, user_session.user_id)
+            limits = authorities.find(session, user_session.user_id)
         if account is None:
             raise RefreshTokenInvalid
         account.check_active()
-        return Caller(
-            user_id=account.id, roles=frozenset(role.value for role in account.roles), session=user_session.id
+        counts = limits.counts(now)
+        caller = Caller(
+            user_id=account.id,
+            roles=frozenset(role.value for role in account.roles),
+            authority=_said(limits) if counts else NO_AUTHORITY,
+            session=user_session.id,
         )
+        return caller, limits.valid_until if counts else None
+
+
+def _said(limits: Authority) -> TokenAuthority:
+    """The authority as a token carries it."""
+    return TokenAuthority(limits.underwriting_level, limits.claim_limit, limits.refund_limit, limits.write_off_limit)

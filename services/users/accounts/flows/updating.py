@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from libs import audit, ids
 from libs.errors import ConcurrentChange
 from services.users.accounts.rules import user
-from services.users.accounts.rules.user import User, audited
+from services.users.accounts.rules.user import User, audited_changes
 from services.users.accounts.store import users
 
 
@@ -24,13 +24,6 @@ def update(session: Session, before: User, changes: Mapping[str, str], now: date
         return before
     if not users.save(session, after):
         raise ConcurrentChange
-    old, new = audited(before), audited(after)
-    names = [name for name in new if new[name] != old[name]]
-    audit.record(
-        session,
-        "user_updated",
-        ids.encode("usr", before.id),
-        before={name: old[name] for name in names},
-        after={name: new[name] for name in names},
-    )
+    old, new = audited_changes(before, after)
+    audit.record(session, "user_updated", ids.encode("usr", before.id), before=old, after=new)
     return after

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from libs.errors import AlreadyExists, Denied, FieldInvalid
+from libs.errors import AlreadyExists, Denied, FieldInvalid, Refused
 
 CHANGEABLE = ("full_name", "phone", "locale")
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")  # visible ASCII around one @; the contract is stricter
@@ -32,6 +33,18 @@ class UserDisabled(Denied):
     reason = "USER_DISABLED"
 
 
+class RoleConflict(Refused):
+    """The account has a role that does not go with this one."""
+
+    reason = "ROLE_CONFLICT"
+
+
+class LastAdmin(Refused):
+    """Nobody active would be an admin any more."""
+
+    reason = "LAST_ADMIN"
+
+
 class Role(StrEnum):
     """What a user is allowed to do. The values stand in access tokens and in the contracts' access rules."""
 
@@ -41,6 +54,10 @@ class Role(StrEnum):
     ADJUSTER = "adjuster"
     FINANCE = "finance"
     ADMIN = "admin"
+
+
+ALONE: Final = frozenset({Role.CUSTOMER, Role.AGENT})
+"""Roles that go with no other: the rest are those of the insurer's staff."""
 
 
 class State(StrEnum):
@@ -72,8 +89,13 @@ class User:
 
     @property
     def is_staff(self) -> bool:
-        """Whether the user is more than a customer."""
+        """Whether the user is anything but a customer."""
         return self.roles != (Role.CUSTOMER,)
+
+    @property
+    def is_active_admin(self) -> bool:
+        """Whether the user can run the platform."""
+        return self.state is State.ACTIVE and Role.ADMIN in self.roles
 
     def check_active(self) -> None:
         """`UserDisabled` when the account cannot be used."""
@@ -134,6 +156,56 @@ def update(user: User, changes: Mapping[str, str], now: datetime) -> User:
     return replace(user, **changes, updated_at=now, version=user.version + 1)  # type: ignore[arg-type]
 
 
+def grant(user: User, role: Role, by: UUID | None, now: datetime) -> User:
+    """The user with one more role; the very same user who has it. `RoleConflict` where it does not go with another."""
+    if by == user.id:
+        raise RoleConflict("nobody grants themselves a role")
+    if role in user.roles:
+        return user
+    others = user.roles if role in ALONE else [held for held in user.roles if held in ALONE]
+    if others:
+        raise RoleConflict(role=others[0].value)
+    roles = tuple(known for known in Role if known in {*user.roles, role})
+    return replace(user, roles=roles, updated_at=now, version=user.version + 1)
+
+
+def revoke(user: User, role: Role, admins: Iterable[User], now: datetime) -> User:
+    """The user without a role; the very same user who does not have it.
+
+    `LastAdmin` when none of the `admins`, who are all that there are, would be left.
+    """
+    if role not in user.roles:
+        return user
+    after = replace(
+        user, roles=tuple(held for held in user.roles if held is not role), updated_at=now, version=user.version + 1
+    )
+    _check_admin_stays(user, after, admins)
+    return after
+
+
+def disable(user: User, admins: Iterable[User], now: datetime) -> User:
+    """The user who cannot log in; the very same one who could not. `LastAdmin` as with `revoke`."""
+    if user.state is State.DISABLED:
+        return user
+    after = replace(user, state=State.DISABLED, updated_at=now, version=user.version + 1)
+    _check_admin_stays(user, after, admins)
+    return after
+
+
+def enable(user: User, now: datetime) -> User:
+    """The user who can log in again; the very same one who could."""
+    if user.state is State.ACTIVE:
+        return user
+    return replace(user, state=State.ACTIVE, updated_at=now, version=user.version + 1)
+
+
+def _check_admin_stays(before: User, after: User, admins: Iterable[User]) -> None:
+    if before.is_active_admin and not after.is_active_admin:
+        others = [admin for admin in admins if admin.id != before.id and admin.is_active_admin]
+        if not others:
+            raise LastAdmin
+
+
 def audited(user: User) -> dict[str, object]:
     """What the audit log keeps of an account."""
     return {
@@ -144,6 +216,13 @@ def audited(user: User) -> dict[str, object]:
         "roles": user.roles,
         "state": user.state,
     }
+
+
+def audited_changes(before: User, after: User) -> tuple[dict[str, object], dict[str, object]]:
+    """What the audit log keeps of a change: what differs, as it was and as it is."""
+    old, new = audited(before), audited(after)
+    names = [name for name in new if new[name] != old[name]]
+    return {name: old[name] for name in names}, {name: new[name] for name in names}
 
 
 def _check_full_name(text: str, field: str) -> None:

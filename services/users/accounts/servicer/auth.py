@@ -57,5 +57,10 @@ class AuthServicer(rpc_pb.AuthServiceServicer):
         return pb.JsonWebKeySet(keys=[json_web_key_to_proto(key) for key in self._keys.json_web_keys()])
 
     def _tokens(self, user_session: UserSession, refresh_token: str) -> pb.Tokens:
-        access_token = self._keys.sign(self._settings, self._rights.of(user_session), clock.real_now())
-        return tokens_to_proto(user_session.user_id, access_token, self._settings.access_token_lifetime, refresh_token)
+        now = clock.real_now()
+        user, until = self._rights.of(user_session, now)
+        expires_at = now + self._settings.access_token_lifetime
+        if until is not None:
+            expires_at = min(expires_at, until)
+        access_token = self._keys.sign(self._settings, user, now, expires_at)
+        return tokens_to_proto(user_session.user_id, access_token, expires_at - now, refresh_token)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import grpc
+from sqlalchemy.orm import Session
 
+from bazaruto.users.v1 import authority_pb2
 from bazaruto.users.v1 import user_pb2 as pb
 from bazaruto.users.v1 import user_pb2_grpc as rpc_pb
 from libs import clock, ids
@@ -16,12 +21,18 @@ from libs.rpc import calls, idempotency
 from libs.rpc.pages import Page
 from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.adapters.throttling import Throttle
-from services.users.accounts.flows import registering, updating
-from services.users.accounts.messages import user_to_proto
+from services.users.accounts.flows import empowering, registering, updating
+from services.users.accounts.messages import authority_from_proto, authority_to_proto, role_from_proto, user_to_proto
 from services.users.accounts.rules import user
 from services.users.accounts.rules.attempts import keys_of_registration
 from services.users.accounts.rules.user import User
-from services.users.accounts.store import users
+from services.users.accounts.store import authorities, users
+
+
+class _NamesUser(Protocol):
+    """A request that names a user."""
+
+    user_id: str
 
 
 class UserServicer(rpc_pb.UserServiceServicer):
@@ -92,6 +103,57 @@ class UserServicer(rpc_pb.UserServiceServicer):
             rows = users.list_of(session, calls.scope_of_accounts(), page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListUsersResponse(users=[user_to_proto(item) for item in shown], next_page_token=token)
+
+    def GrantRole(self, request: pb.GrantRoleRequest, context: grpc.ServicerContext) -> pb.User:
+        role, by = role_from_proto(request.role), calls.caller().user_id
+        return self._change(request, lambda session, who, now: empowering.grant(session, who, role, by, now))
+
+    def RevokeRole(self, request: pb.RevokeRoleRequest, context: grpc.ServicerContext) -> pb.User:
+        role = role_from_proto(request.role)
+        return self._change(request, lambda session, who, now: empowering.revoke(session, who, role, now))
+
+    def DisableUser(self, request: pb.DisableUserRequest, context: grpc.ServicerContext) -> pb.User:
+        return self._change(request, empowering.disable)
+
+    def EnableUser(self, request: pb.EnableUserRequest, context: grpc.ServicerContext) -> pb.User:
+        return self._change(request, empowering.enable)
+
+    def GetAuthority(
+        self, request: authority_pb2.GetAuthorityRequest, context: grpc.ServicerContext
+    ) -> authority_pb2.Authority:
+        user_id = _user_id(request.user_id, "user_id")
+        if not calls.scope_of_accounts().covers(user_id):
+            raise ResourceNotFound(resource="user")
+        with self._database.reading() as session:
+            if users.find(session, user_id) is None:
+                raise ResourceNotFound(resource="user")
+            return authority_to_proto(authorities.find(session, user_id))
+
+    def SetAuthority(
+        self, request: authority_pb2.SetAuthorityRequest, context: grpc.ServicerContext
+    ) -> authority_pb2.Authority:
+        user_id = _user_id(request.authority.user_id, "authority.user_id")
+        wanted = authority_from_proto(request.authority, user_id)
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            call = calls.current()
+            limits = empowering.set_authority(
+                session, wanted, call.caller.user_id, lambda before: call.check_etag(before.etag)
+            )
+            reply = authority_to_proto(limits)
+            idempotency.keep(session, reply)
+        return reply
+
+    def _change(self, request: _NamesUser, change: Callable[[Session, UUID, datetime], User]) -> pb.User:
+        """Change the rights of the user whom a request names."""
+        user_id = _user_id(request.user_id, "user_id")
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            changed = change(session, user_id, clock.now())
+            reply = user_to_proto(changed)
+            idempotency.keep(session, reply)
+        self._cached.replace(str(user_id), changed)
+        return reply
 
     def _load(self, user_id: UUID) -> User | None:
         with self._database.reading() as session:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -32,6 +32,22 @@ class UserRow(Row):
     state: Mapped[str]
     password_hash: Mapped[str]
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int]
+
+
+class AuthorityRow(Row):
+    """How far one user may decide alone."""
+
+    __tablename__ = "authorities"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    underwriting_level: Mapped[int]
+    claim_limit: Mapped[dict[str, int]] = mapped_column(JSONB)
+    refund_limit: Mapped[dict[str, int]] = mapped_column(JSONB)
+    write_off_limit: Mapped[dict[str, int]] = mapped_column(JSONB)
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     version: Mapped[int]
 

@@ -30,6 +30,7 @@ _SESSION_OF_TOKEN = sa.select(_tokens.c.session_id).where(_tokens.c.digest == sa
 _REVOKE = sa.update(_sessions).where(
     _sessions.c.id == _SESSION_OF_TOKEN.scalar_subquery(), _sessions.c.revoked_at.is_(None)
 )
+_REVOKE_ALL = sa.update(_sessions).where(_sessions.c.user_id == sa.bindparam("user"), _sessions.c.revoked_at.is_(None))
 _ENDED = sa.select(_sessions.c.id).where(_sessions.c.revoked_at > sa.bindparam("since"))
 _EXPIRED = (
     sa.select(_sessions.c.id)
@@ -69,6 +70,11 @@ def save_token(session: Session, token: RefreshToken) -> None:
 def save_revocation(session: Session, digest: bytes, now: datetime) -> None:
     """End the session that a token descends from; an unknown token or an ended session change nothing."""
     session.execute(_REVOKE, {"digest": digest, "revoked_at": now})
+
+
+def save_revocation_of_all(session: Session, user_id: UUID, now: datetime) -> None:
+    """End every log-in of a user."""
+    session.execute(_REVOKE_ALL, {"user": user_id, "revoked_at": now})
 
 
 def list_ended(session: Session, since: datetime) -> frozenset[UUID]:

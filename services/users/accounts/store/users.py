@@ -19,6 +19,9 @@ _users = UserRow.__table__
 # The hash of the password is read to log in, and for nothing else.
 _USER = sa.select(*(column for column in _users.c if column is not _users.c.password_hash))
 _BY_ID = _USER.where(_users.c.id == sa.bindparam("id"))
+_LOCKED = _BY_ID.with_for_update()
+# In one order, so that two who take rights from each other do not wait for each other.
+_LOCKED_ADMINS = _USER.where(sa.text("'admin' = ANY (roles)")).order_by(_users.c.id).with_for_update()
 _BY_EMAIL = sa.select(*_users.c).where(_users.c.email == sa.bindparam("email"))
 _ADD = sa.insert(_users)
 _SAVE = (
@@ -35,6 +38,17 @@ def find(session: Session, user_id: UUID) -> User | None:
     """The user as they are."""
     row = session.execute(_BY_ID, {"id": user_id}).one_or_none()
     return user_from_row(row) if row else None
+
+
+def lock(session: Session, user_id: UUID) -> User | None:
+    """The user as they are, kept from other changes until the transaction ends."""
+    row = session.execute(_LOCKED, {"id": user_id}).one_or_none()
+    return user_from_row(row) if row else None
+
+
+def lock_admins(session: Session) -> Sequence[User]:
+    """Every admin, active or not, kept from other changes until the transaction ends. Before any other user is."""
+    return [user_from_row(row) for row in session.execute(_LOCKED_ADMINS)]
 
 
 def find_credentials(session: Session, email: str) -> tuple[User, str] | None:
@@ -72,8 +86,6 @@ def row_from_user(user: User, password_hash: str) -> dict[str, Any]:
     return {
         "id": user.id,
         "email": user.email,
-        "roles": [role.value for role in user.roles],
-        "state": user.state.value,
         "password_hash": password_hash,
         "created_at": user.created_at,
         **changes_from_user(user),
@@ -86,6 +98,8 @@ def changes_from_user(user: User) -> dict[str, Any]:
         "full_name": user.full_name,
         "phone": user.phone,
         "locale": user.locale,
+        "roles": [role.value for role in user.roles],
+        "state": user.state.value,
         "updated_at": user.updated_at,
         "version": user.version,
     }
