@@ -42,7 +42,7 @@ _RETRY_AFTER = {
 # Bytes. All of them together, and once more as text beside, stay below the 8 KiB that any client takes.
 _MESSAGE = 500
 _VALUE = 200
-_MOST_FIELDS = 10
+_FIELDS = 3000
 
 
 class RemoteError(errors.DomainError):
@@ -75,8 +75,11 @@ def to_status(error: BaseException) -> status_pb2.Status:
     details: list[Any] = []
     if isinstance(error, errors.FieldInvalid) and error.violations:
         bad = error_details_pb2.BadRequest()
-        for path, text in list(error.violations.items())[:_MOST_FIELDS]:
+        for path, text in error.violations.items():
             bad.field_violations.add(field=_cut(path, _VALUE), description=_cut(text, _VALUE))
+            if bad.ByteSize() > _FIELDS:
+                del bad.field_violations[-1]
+                break
         details.append(bad)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         failure = error_details_pb2.PreconditionFailure()

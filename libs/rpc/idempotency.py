@@ -1,7 +1,8 @@
 """Repeating a call with its idempotency key returns the first result; the effect happens once.
 
 The key is stored in the transaction of the effect. A second call with the key waits for the first one's
-transaction, then finds its result. Keys belong to a caller and a method, and remember the request.
+transaction, then finds its result. Keys belong to a caller and a method, and remember the request. A call that only
+asks what would be (`validate_only`) needs none, and one that it brings is neither looked up nor stored.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Calla
     reply_class = method.reply_class
 
     def run(request: Any, call: Call) -> Any:
-        if not call.idempotency_key and not method.needs_key:
+        if (method.previews and request.validate_only) or not (call.idempotency_key or method.needs_key):
             return inner(request, call)
         if not _KEY.fullmatch(call.idempotency_key):
             raise IdempotencyKeyRequired

@@ -36,6 +36,8 @@ class Method:
     if_match: bool
     """Whether a call may depend on the version of what it changes."""
     reply_class: type[Message]
+    previews: bool = False
+    """Whether the request has the field `validate_only`: everything is checked then, and nothing done."""
     secret_fields: tuple[str, ...] = ()
     """Fields of the request that the contract marks with `debug_redact`: nothing that is kept is made of them."""
 
@@ -76,6 +78,7 @@ def _of_method(descriptor: MethodDescriptor) -> Method:
         default_seconds=limit.seconds,
         if_match=limit.if_match,
         reply_class=GetMessageClass(descriptor.output_type),
+        previews="validate_only" in descriptor.input_type.fields_by_name,
         secret_fields=tuple(field.name for field in descriptor.input_type.fields if field.GetOptions().debug_redact),
     )
 

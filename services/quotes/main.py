@@ -8,7 +8,7 @@ import services.quotes
 from bazaruto.quotes.v1 import audit_pb2_grpc
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
-from libs import process
+from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
 from libs.identity.service_tokens import ServiceTokens
@@ -36,7 +36,7 @@ def serve(settings: Settings) -> None:
     calculators = Calculators()
     catalogue = Catalogue(database, calculators.prepare)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
-    server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
+    server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
     server.run()
@@ -59,7 +59,7 @@ def migrate(settings: Settings) -> None:
     database.open()
     try:
         with database.transaction() as session:
-            publishing.publish(session)
+            publishing.publish(session, clock.now())
     finally:
         database.close()
 

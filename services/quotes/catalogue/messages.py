@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from google.type import money_pb2
 
 from bazaruto.quotes.v1 import product_pb2 as pb
+from bazaruto.quotes.v1 import product_version_pb2 as version_pb
+from libs import ids
 from libs.money import Money
 from libs.rpc import values
 from services.quotes.catalogue.rules.product import CoverageOffer, Product, Question
+from services.quotes.catalogue.rules.sale import Sale, of_file
+from services.quotes.catalogue.rules.version import State, Version
 
 _TYPES = {
     "integer": pb.Question.TYPE_INTEGER,
     "boolean": pb.Question.TYPE_BOOLEAN,
     "choice": pb.Question.TYPE_CHOICE,
 }
+_STATES = {
+    State.DRAFT: version_pb.ProductVersion.STATE_DRAFT,
+    State.SCHEDULED: version_pb.ProductVersion.STATE_SCHEDULED,
+    State.ON_SALE: version_pb.ProductVersion.STATE_ON_SALE,
+    State.OFF_SALE: version_pb.ProductVersion.STATE_OFF_SALE,
+}
 
 
-def product_to_proto(product: Product) -> pb.Product:
-    """A version of a product, without what its prices are made of."""
-    until = product.on_sale_until
+def version_to_proto(version: Version, today: date, sales: Sequence[Sale]) -> version_pb.ProductVersion:
+    """How far a version has come on a day, among all sales of the product."""
+    sale = version.sale
+    return version_pb.ProductVersion(
+        product_code=version.code,
+        version=version.number,
+        state=_STATES[version.state(today, sales)],
+        author_id=ids.encode("usr", version.author_id) if version.author_id else "",
+        create_time=values.time_to_proto(version.created_at) if version.created_at else None,
+        publisher=version.publisher,
+        publish_time=values.time_to_proto(version.published_at) if version.published_at else None,
+        on_sale_from_date=values.date_to_proto(sale.starts_on) if sale else None,
+        on_sale_until_date=values.date_to_proto(sale.ends_on) if sale and sale.ends_on else None,
+        renew_with=sale.renew_with or 0 if sale else 0,
+    )
+
+
+def product_to_proto(product: Product, sale: Sale | None) -> pb.Product:
+    """A version of a product, without what its prices are made of, and the days on which it is sold.
+
+    As long as nobody decided about its sale, it is shown with the days of its file.
+    """
+    sale = sale or of_file(product)
+    until = sale.ends_on
     return pb.Product(
         product_code=product.code,
         version=product.version,
@@ -28,7 +61,7 @@ def product_to_proto(product: Product) -> pb.Product:
         description=product.description,
         currency_code=product.currency,
         time_zone=product.time_zone,
-        on_sale_from_date=values.date_to_proto(product.on_sale_from),
+        on_sale_from_date=values.date_to_proto(sale.starts_on),
         on_sale_until_date=values.date_to_proto(until) if until else None,
         coverages=[_coverage_offer_to_proto(offer, product.currency) for offer in product.coverages],
         questions=[_question_to_proto(question) for question in product.questions],

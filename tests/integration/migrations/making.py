@@ -27,13 +27,14 @@ from libs.jobs import operating
 from services.payments.billing.flows import invoicing
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, voiding
+from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
-from tests.support.admins import make_admin
+from tests.support.admins import admin_headers
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
 from tests.support.sections import section
-from tests.unit.quotes.samples import ANSWERS
+from tests.unit.quotes.samples import ANSWERS, small
 
 PASSWORD = "baobab-carrinha-47"
 HOME: dict[str, Any] = {"productCode": "home", "answers": ANSWERS["home"]}
@@ -48,6 +49,7 @@ def make(platform: Platform) -> None:
         ana = _customer(http, locale="pt-MZ", phone="+258841234567")
         bruno = _customer(http, locale="")
         _keep_accounts(platform, http, ana)
+        _keep_products(platform, http)
         _quote(platform, ana, bruno)
         with _database(platform, "payments") as payments:
             _pay(payments, ana, bruno)
@@ -74,7 +76,6 @@ def save(platform: Platform, folder: Path) -> list[Path]:
 
 def _keep_accounts(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
     """A profile that changed, sessions that were used and ended, a log-in that failed, and a disabled account."""
-    make_admin(platform.environment)
     ana.call("PATCH", f"/v1/users/{ana.user_id}", {"fullName": "Ana Macuácua"})
     ((email,),) = platform.rows("users", "SELECT email FROM users WHERE locale = 'pt-MZ'")
     first, second = (ana.call("POST", "/v1/auth/login", {"email": email, "password": PASSWORD}) for _ in range(2))
@@ -84,6 +85,13 @@ def _keep_accounts(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
     carla = _customer(http, locale="en")
     user_id = ids.decode("usr", carla.user_id)
     platform.rows("users", f"UPDATE users SET state = 'disabled' WHERE id = '{user_id}' RETURNING id")
+
+
+def _keep_products(platform: Platform, http: httpx.Client) -> None:
+    """A draft that nobody has published."""
+    headers = {**admin_headers(platform.environment, http), "idempotency-key": secrets.token_hex(16)}
+    made = http.post("/v1/products/small/versions", json={"definition": dump(small())}, headers=headers)
+    assert made.status_code == 200, made.text
 
 
 def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:

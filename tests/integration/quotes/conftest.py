@@ -14,7 +14,7 @@ from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
 from libs.config import DbSettings, Settings
 from libs.db import Database
 from libs.rpc import values
@@ -55,12 +55,12 @@ class House:
         self.url = url
         self.database = database
         with database.transaction() as session:
-            publishing.publish(session)
+            publishing.publish(session, clock.now())
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             calculators = Calculators()
             catalogue = Catalogue(database, calculators.prepare)
-            server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(catalogue))
+            server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
             server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
 
         channel = start("quotes", url, build)

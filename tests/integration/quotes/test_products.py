@@ -14,13 +14,14 @@ import yaml
 
 from bazaruto.quotes.v1 import product_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
+from libs import clock
 from libs.config import DbSettings, Settings
 from libs.db import Database, DatabaseUnavailable
 from services.quotes import main
-from services.quotes.catalogue.adapters.reading import DefinitionError
 from services.quotes.catalogue.flows import offering, publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.flows.publishing import VersionChanged
+from services.quotes.catalogue.rules.definition import DefinitionError
 from services.quotes.quoting.flows.calculating import Calculators
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
@@ -37,7 +38,7 @@ def write(folder: Path, **changes: Any) -> Path:
 
 def publish(house: House, path: Path) -> None:
     with house.database.transaction() as session:
-        publishing.publish(session, [path])
+        publishing.publish(session, clock.now(), [path])
 
 
 def get(house: House, code: str, version: int = 0) -> pb.Product:
@@ -108,7 +109,7 @@ def test_product_that_is_not_on_sale_is_shown_by_number_and_not_priced(house: Ho
 def test_publishing_again_changes_nothing(house: House) -> None:
     before = house.rows("SELECT code, version, published_at FROM products ORDER BY code")
     with house.database.transaction() as session:
-        publishing.publish(session)
+        publishing.publish(session, clock.now())
     assert house.rows("SELECT code, version, published_at FROM products ORDER BY code") == before
 
 
@@ -120,7 +121,7 @@ def test_change_of_a_published_version_is_refused(house: House, tmp_path: Path) 
 
 
 def test_file_with_a_wrong_key_publishes_nothing(house: House, tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match=r"^small\.yaml: colour: unknown key"):
+    with pytest.raises(DefinitionError, match=r"^small\.yaml: line \d+: colour: unknown key"):
         publish(house, write(tmp_path, colour="red"))
     assert house.rows("SELECT count(*) FROM products WHERE code = 'small'") == [(0,)]
 
@@ -143,7 +144,7 @@ def test_products_are_priced_while_the_database_is_away(
     database = Database(make_database("quotes"), section(DbSettings, max_connections=2), "test-catalogue")
     database.open()
     with database.transaction() as session:
-        publishing.publish(session)
+        publishing.publish(session, clock.now())
     known = Catalogue(database, Calculators().prepare)
     assert known.on_sale("motor", datetime.now(UTC)).version == 1
     database.close()

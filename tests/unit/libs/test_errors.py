@@ -115,3 +115,11 @@ def test_every_kind_has_a_code(kind: type[DomainError]) -> None:
 def test_answer_of_a_neighbour_is_passed_on_as_it_came() -> None:
     status = to_status(ResourceNotFound(resource="quote"))
     assert to_status(RemoteError(status)) == status
+
+
+def test_as_many_wrong_fields_are_listed_as_there_is_room_for() -> None:
+    status = to_status(FieldInvalid(violations={f"rating[{number}].table": "has no row" for number in range(500)}))
+    bad = error_details_pb2.BadRequest()
+    assert any(detail.Unpack(bad) for detail in status.details)
+    assert len(bad.field_violations) > 50
+    assert bad.ByteSize() <= 3000

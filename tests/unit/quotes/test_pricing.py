@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.quotes.catalogue.adapters.reading import read
-from services.quotes.catalogue.rules.product import Term, newest_on_sale
+from services.quotes.catalogue.rules.product import Term
 from services.quotes.quoting.rules.quote import Quote
 from services.quotes.quoting.store import quotes
 from services.quotes.rating.rules.pricing import Risk, StartDateInvalid
-from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, small, tariff
+from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, tariff
 
 
 @pytest.mark.parametrize(
@@ -62,24 +60,6 @@ def test_start_date_in_the_past_or_too_far_ahead_is_refused(days: int) -> None:
     with pytest.raises(StartDateInvalid) as caught:
         tariff("motor").price(Risk(ANSWERS["motor"], (), start), NOW)
     assert caught.value.metadata == {"earliest": "2026-11-24", "latest": "2027-01-23"}
-
-
-def test_newest_version_that_is_on_sale_is_sold() -> None:
-    first = read(small())
-    second = replace(first, version=2, on_sale_from=date(2026, 6, 1), on_sale_until=date(2026, 7, 1))
-    third = replace(first, version=3, on_sale_from=date(2027, 1, 1))
-    versions = [third, first, second]
-
-    def sold(year: int, month: int, day: int, hour: int = 12) -> int | None:
-        product = newest_on_sale(versions, datetime(year, month, day, hour, tzinfo=UTC))
-        return product.version if product else None
-
-    assert sold(2025, 12, 31) is None
-    assert sold(2026, 1, 1) == 1
-    assert sold(2026, 5, 31, hour=23) == 2  # it is June in Maputo
-    assert sold(2026, 6, 30) == 2
-    assert sold(2026, 7, 1) == 1
-    assert sold(2027, 1, 1) == 3
 
 
 def test_a_stored_quote_can_be_rated_again_to_the_same_breakdown() -> None:

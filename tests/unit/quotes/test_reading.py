@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.quotes.catalogue.adapters.reading import DefinitionError, Document, read
+from services.quotes.catalogue.adapters.reading import Document, read
 from services.quotes.catalogue.flows import publishing
+from services.quotes.catalogue.rules.definition import DefinitionError
 from tests.unit.quotes.samples import SHIPPED, small, tariff
 
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from libs.money import PLAIN_DECIMAL
 from services.quotes.catalogue.rules.checking import problems_of
+from services.quotes.catalogue.rules.definition import DefinitionError, Fault
 from services.quotes.catalogue.rules.product import Product
 
 Document = dict[str, Any]
@@ -23,21 +24,17 @@ _adapter = TypeAdapter(Product)
 _REASONS = {"unexpected_keyword_argument": "unknown key", "missing": "is missing", "missing_argument": "is missing"}
 
 
-class DefinitionError(ValueError):
-    """A product document cannot be used; the message names each wrong key."""
-
-
 def read(document: Document) -> Product:
     """The product of a document. `DefinitionError` names every wrong key."""
     try:
         product = _adapter.validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        problems = [f"{_path(e['loc'])}: {_REASONS.get(e['type'], e['msg'])}" for e in error.errors()]
-        raise DefinitionError("; ".join(problems)) from error
-    problems = [f"{_path(location)}: {text!r} is not a plain decimal number" for location, text in _odd(document)]
-    problems += [f"{key}: {text}" for key, text in problems_of(product)]
-    if problems:
-        raise DefinitionError("; ".join(problems))
+        faults = [Fault(_path(e["loc"]), _REASONS.get(e["type"], e["msg"])) for e in error.errors()]
+        raise DefinitionError(faults) from error
+    faults = [Fault(_path(location), f"{text!r} is not a plain decimal number") for location, text in _odd(document)]
+    faults += [Fault(key, text) for key, text in problems_of(product)]
+    if faults:
+        raise DefinitionError(faults)
     return product
 
 

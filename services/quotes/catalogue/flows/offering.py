@@ -1,14 +1,15 @@
 """The published products as this process knows them: read once and kept.
 
 A version never changes, so that what is kept is never wrong; it only has to be completed, when somebody asks for
-what is not known here, and from time to time for versions that nobody asks for by number.
+what is not known here, and from time to time for versions that nobody asks for by number. On which days a version is
+sold may change: what is decided elsewhere is known here a minute later at most.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -16,9 +17,11 @@ from sqlalchemy.orm import Session
 
 from libs.db import Database
 from libs.errors import Exhausted, Unavailable
-from services.quotes.catalogue.adapters.reading import DefinitionError, read
-from services.quotes.catalogue.rules.product import Product, ProductNotAvailable, newest_on_sale
-from services.quotes.catalogue.store import products
+from services.quotes.catalogue.adapters.reading import read
+from services.quotes.catalogue.rules.definition import DefinitionError
+from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
+from services.quotes.catalogue.rules.sale import Sale, sold_on
+from services.quotes.catalogue.store import products, sales
 
 log = structlog.get_logger("quotes")
 
@@ -33,6 +36,7 @@ class Catalogue:
         self._database = database
         self._prepare = prepare
         self._products: Mapping[str, Mapping[int, Product]] = {}
+        self._sales: Mapping[str, Sequence[Sale]] = {}
         self._looked_at = float("-inf")
         self._failed_at = float("-inf")
         self._looking = threading.Lock()
@@ -42,11 +46,10 @@ class Catalogue:
         self._look_again()
         if code not in self._products:
             self._look()
-        versions = self._products.get(code, {})
-        newest = newest_on_sale(versions.values(), now)
-        if newest is None:
+        product = self._sold(code, now)
+        if product is None:
             raise ProductNotAvailable(product=code)
-        return newest
+        return product
 
     def version(self, code: str, version: int) -> Product | None:
         """A version of a product, on sale or not."""
@@ -57,8 +60,26 @@ class Catalogue:
     def all_on_sale(self, now: datetime) -> list[Product]:
         """Every product that is sold at a moment, by code."""
         self._look_again()
-        newest = (newest_on_sale(versions.values(), now) for versions in self._products.values())
-        return sorted((product for product in newest if product is not None), key=lambda product: product.code)
+        sold = (self._sold(code, now) for code in self._products)
+        return sorted((product for product in sold if product is not None), key=lambda product: product.code)
+
+    def sale_of(self, product: Product) -> Sale | None:
+        """The days on which a version is sold; None while none are known here."""
+        return next((sale for sale in self._sales.get(product.code, ()) if sale.version == product.version), None)
+
+    def look(self) -> None:
+        """Know now what was decided here a moment ago."""
+        self._looked_at = float("-inf")
+        self._look()
+
+    def _sold(self, code: str, now: datetime) -> Product | None:
+        """The version that is sold at a moment, by the time of the place where it is sold."""
+        versions = self._products.get(code, {})
+        if not versions:
+            return None
+        today = versions[max(versions)].today(now)
+        sale = sold_on(self._sales.get(code, ()), today)
+        return versions.get(sale.version) if sale else None
 
     def _look_again(self) -> None:
         """Look from time to time. While the database does not answer, what is known is good enough."""
@@ -80,7 +101,7 @@ class Catalogue:
                 return
             began_at = time.monotonic()
             known = {code: dict(versions) for code, versions in self._products.items()}
-            with self._database.reading() as session:
+            with self._database.reading(fresh=True) as session:
                 for code, version in products.list_versions(session):
                     if version in known.get(code, {}):
                         continue
@@ -88,6 +109,12 @@ class Catalogue:
                     if product is not None:
                         self._prepare(product)
                         known.setdefault(code, {})[version] = product
+                decided = sales.list_all(session)
+            # A version that this program cannot read is sold by the programs that can: here the one before is.
+            self._sales = {
+                code: [sale for sale in decided.get(code, ()) if sale.version in versions]
+                for code, versions in known.items()
+            }
             self._products = known
             self._looked_at = began_at
 

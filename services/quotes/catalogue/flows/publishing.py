@@ -1,17 +1,20 @@
-"""Publishing products: from the files of this folder into the catalogue. A published version never changes."""
+"""Publishing products: from files and from drafts into the catalogue. A published version never changes."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import yaml
 from sqlalchemy.orm import Session
 
-from services.quotes.catalogue.adapters.reading import DefinitionError, Document, read
-from services.quotes.catalogue.store import products
+from libs import audit
+from services.quotes.catalogue.adapters.reading import Document
+from services.quotes.catalogue.adapters.source import Source, parse, read_source
+from services.quotes.catalogue.rules.definition import DefinitionError, Fault
+from services.quotes.catalogue.rules.sale import Sale, VersionTaken, of_file
+from services.quotes.catalogue.store import products, sales
+from services.quotes.catalogue.store.drafts import Draft
 
 FOLDER = Path(__file__).parents[1] / "data"
 
@@ -20,57 +23,54 @@ class VersionChanged(ValueError):
     """A version is published already, with other content."""
 
 
-def publish(session: Session, paths: Iterable[Path] | None = None) -> None:
-    """Add the products of files to the catalogue. One that is there already, unchanged, is left alone.
+def publish(session: Session, now: datetime, paths: Iterable[Path] | None = None) -> None:
+    """Add the products of files to the catalogue, on sale on the days that they say; what is there stays as it is.
 
     `DefinitionError` names the file and every wrong key; `VersionChanged` the file whose change needs a new version.
     """
     for path in sorted(FOLDER.glob("*.yaml")) if paths is None else paths:
-        document = load(path)
+        source = _source(path)
         try:
-            product = read(document)
+            product = read_source(source)
         except DefinitionError as error:
-            raise DefinitionError(f"{path.name}: {error}") from error
+            raise DefinitionError(error.faults, path.name) from error
         # Of two processes that publish at once, one adds it, and both compare with what is there afterwards.
-        products.add(session, product.code, product.version, document)
-        if products.find(session, product.code, product.version) != document:
+        if products.add(session, product.code, product.version, source.document, now):
+            sales.add(session, product.code, of_file(product), audit.OPERATOR, now)
+        if products.find(session, product.code, product.version) != source.document:
             raise VersionChanged(
                 f"{path.name}: version {product.version} of {product.code} is published with other content;"
                 " published versions never change, so give the change a new version"
             )
 
 
+def publish_draft(session: Session, draft: Draft, sale: Sale, publisher: str, now: datetime) -> None:
+    """Put a draft on sale, and write down by whom. `VersionTaken` when the version is published already."""
+    if not products.add(session, draft.code, draft.version, draft.document, now):
+        raise VersionTaken(f"version {draft.version} of {draft.code} is published already")
+    sales.add(session, draft.code, sale, publisher, now)
+    audit.record(session, "product_published", f"{draft.code}/{draft.version}", after=_told(sale))
+
+
+def withdraw(session: Session, code: str, before: Sale, ended: Sale, by: str, now: datetime) -> None:
+    """Let the sale of a version end, and write down by whom."""
+    sales.add(session, code, ended, by, now)
+    audit.record(session, "product_withdrawn", f"{code}/{ended.version}", before=_told(before), after=_told(ended))
+
+
 def load(path: Path) -> Document:
     """The document of a file. `DefinitionError` names the file when it cannot be read."""
+    return _source(path).document
+
+
+def _source(path: Path) -> Source:
     try:
-        document = yaml.load(path.read_bytes(), _Loader)  # noqa: S506 - a safe loader, with fewer types
-    except yaml.YAMLError as error:
-        raise DefinitionError(f"{path.name}: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise DefinitionError(f"{path.name}: is not a mapping of keys to values")
-    return document
+        return parse(path.read_bytes().decode())
+    except UnicodeDecodeError as error:
+        raise DefinitionError([Fault("", "is not text in UTF-8")], path.name) from error
+    except DefinitionError as error:
+        raise DefinitionError(error.faults, path.name) from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: keys are text, a key stands once, and numbers with decimal places stay text."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|false)$"), ["t", "f"])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(0|[1-9][0-9]*)$"), list("-0123456789"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"null$|$"), ["n", ""])
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise yaml.constructor.ConstructorError(None, None, "a key is not text", key.start_mark)
-        if key.value in mapping:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
-        mapping[key.value] = loader.construct_object(value, deep=True)
-    return mapping
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+def _told(sale: Sale) -> dict[str, object]:
+    return {"starts_on": sale.starts_on, "ends_on": sale.ends_on, "renew_with": sale.renew_with}

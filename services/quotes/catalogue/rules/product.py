@@ -6,7 +6,7 @@ dataclasses have the shape of the product files; `reading` reads and checks thos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -158,13 +158,3 @@ class Product(Part):
     def today(self, now: datetime) -> date:
         """The day that it is where the product is sold."""
         return day_of(now, self.time_zone)
-
-    def is_on_sale(self, now: datetime) -> bool:
-        """Whether it is sold at a moment."""
-        today = self.today(now)
-        return self.on_sale_from <= today and (self.on_sale_until is None or today < self.on_sale_until)
-
-
-def newest_on_sale(versions: Iterable[Product], now: datetime) -> Product | None:
-    """The version that is sold at a moment: the newest one whose days of sale have begun and not ended."""
-    return max((version for version in versions if version.is_on_sale(now)), key=lambda v: v.version, default=None)

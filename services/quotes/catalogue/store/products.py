@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -14,7 +15,11 @@ class Row(DeclarativeBase):
     """The tables of this module."""
 
     __table__: ClassVar[sa.Table]
-    type_annotation_map = {dict[str, Any]: JSONB, int: sa.BigInteger}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        datetime: sa.DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        int: sa.BigInteger,
+    }
 
 
 class ProductRow(Row):
@@ -25,14 +30,16 @@ class ProductRow(Row):
     code: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     document: Mapped[dict[str, Any]]
+    published_at: Mapped[datetime]
 
 
-_ADD = insert(ProductRow.__table__).on_conflict_do_nothing()
+_ADD = insert(ProductRow.__table__).on_conflict_do_nothing().returning(ProductRow.version)
 
 
-def add(session: Session, code: str, version: int, document: dict[str, Any]) -> None:
-    """Save a version of a product; one that is there already is left as it is."""
-    session.execute(_ADD, {"code": code, "version": version, "document": document})
+def add(session: Session, code: str, version: int, document: dict[str, Any], published_at: datetime) -> bool:
+    """Save a version of a product. False where it is there already: then it is left as it is."""
+    row = {"code": code, "version": version, "document": document, "published_at": published_at}
+    return session.execute(_ADD, row).one_or_none() is not None
 
 
 def find(session: Session, code: str, version: int) -> dict[str, Any] | None:

@@ -1,0 +1,36 @@
+"""Drafts: versions of products that somebody made, and nobody is sold yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from services.quotes.catalogue.adapters.source import Source, read_source
+from services.quotes.catalogue.rules.definition import DefinitionError, Fault
+from services.quotes.catalogue.rules.sale import VersionTaken
+from services.quotes.catalogue.store import drafts, products
+from services.quotes.catalogue.store.drafts import Draft
+
+_MOST = 1_000_000  # the highest number of a version
+
+
+def draft(code: str, source: Source, author_id: UUID, now: datetime) -> Draft:
+    """The draft of a file that is sent as a version of the product `code`. `DefinitionError` names every wrong key."""
+    product = read_source(source)
+    faults = []
+    if product.code != code:
+        faults.append(Fault("code", f"is {product.code!r}, and the file was sent for {code!r}", source.line_of("code")))
+    if product.version > _MOST:
+        faults.append(Fault("version", f"must be {_MOST} or less", source.line_of("version")))
+    if faults:
+        raise DefinitionError(faults)
+    return Draft(code, product.version, source.document, source.text, author_id, now)
+
+
+def keep(session: Session, made: Draft) -> None:
+    """Keep a draft. `VersionTaken` when the version exists, as a draft or published."""
+    published = products.find(session, made.code, made.version) is not None
+    if published or not drafts.add(session, made):
+        raise VersionTaken(f"version {made.version} of {made.code} exists already")
