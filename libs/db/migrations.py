@@ -69,7 +69,7 @@ def run(metadata: sa.MetaData | None = None) -> None:
     connection.commit()
 
 
-def create_index(name: str, on: str) -> None:
+def create_index(name: str, on: str, *, unique: bool = False) -> None:
     """Make an index, for a revision that does nothing else: no call waits for it. It may be repeated."""
     from alembic import op
 
@@ -81,7 +81,8 @@ def create_index(name: str, on: str) -> None:
             # One that was given up midway stays, is of no use, and has the name.
             if connection.scalar(_IS_INVALID, {"name": name}):
                 connection.execute(sa.text(f"DROP INDEX CONCURRENTLY {name}"))
-            connection.execute(sa.text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+            kind = "UNIQUE INDEX" if unique else "INDEX"
+            connection.execute(sa.text(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
         finally:
             connection.execute(_limit(_LOCK_TIMEOUT))
 

@@ -19,9 +19,10 @@ from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
 from libs import ids
 from libs.identity.verification import public_key
 from libs.rpc import values
-from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
+from services.policies.lifecycle.rules.policy import Policy, Quote, QuoteNotAccepted, Transaction
 
 _STATES = {
+    quotes_pb.Quote.STATE_DRAFT: "draft",
     quotes_pb.Quote.STATE_QUOTED: "quoted",
     quotes_pb.Quote.STATE_REFERRED: "referred",
     quotes_pb.Quote.STATE_DECLINED: "declined",
@@ -55,8 +56,14 @@ class Quotes:
         self._quotes = quotes_rpc.QuoteServiceStub(channel)
 
     def get_quote(self, quote_id: str) -> Quote:
-        """A quote that the caller may see; the quotes service decides that."""
-        return quote_from_proto(self._quotes.GetQuote(quotes_pb.GetQuoteRequest(quote_id=quote_id)))
+        """A quote that the caller may see; the quotes service decides that.
+
+        `QuoteNotAccepted` for one without a price: a draft, or a risk that is declined.
+        """
+        quote = self._quotes.GetQuote(quotes_pb.GetQuoteRequest(quote_id=quote_id))
+        if not quote.HasField("premium"):
+            raise QuoteNotAccepted(state=_STATES.get(quote.state, "unknown"))
+        return quote_from_proto(quote)
 
     def bind_quote(self, policy: Policy) -> None:
         """Record that the policy was issued from its quote. Repeating it changes nothing."""

@@ -50,7 +50,8 @@ def _send(http: httpx.Client, method: str, path: str, operation: dict[str, Any])
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", quote(str(parameter["example"]), safe=""))
         else:
-            query[parameter["name"]] = parameter["example"]
+            example = parameter["example"]
+            query[parameter["name"]] = str(example).lower() if isinstance(example, bool) else example
     address = f"{path}?{urlencode(query, doseq=True)}" if query else path
     body = operation.get("requestBody", {"content": {}})["content"].get("application/json", {}).get("example")
     headers = {"idempotency-key": secrets.token_hex(16)} if method != "get" else {}

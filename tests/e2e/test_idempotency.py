@@ -35,6 +35,16 @@ def create_quote(buyer: Buyer) -> Request:
     return "POST", "/v1/quotes", {"risk": RISK}
 
 
+def update_quote(buyer: Buyer) -> Request:
+    quote = buyer.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
+    return "PATCH", f"/v1/quotes/{quote['quoteId']}", {"coverages": []}
+
+
+def price(buyer: Buyer) -> Request:
+    quote = buyer.call("POST", "/v1/quotes", {"risk": RISK, "draft": True}, key=secrets.token_hex(16))
+    return "POST", f"/v1/quotes/{quote['quoteId']}:price", {}
+
+
 def accept(buyer: Buyer) -> Request:
     quote = buyer.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
     return "POST", f"/v1/quotes/{quote['quoteId']}:accept", {}
@@ -58,6 +68,8 @@ REQUESTS: dict[str, Callable[[Buyer], Request]] = {
     "bazaruto.users.v1.UserService/RegisterUser": register,
     "bazaruto.users.v1.UserService/UpdateUser": update,
     "bazaruto.quotes.v1.QuoteService/CreateQuote": create_quote,
+    "bazaruto.quotes.v1.QuoteService/UpdateQuote": update_quote,
+    "bazaruto.quotes.v1.QuoteService/PriceQuote": price,
     "bazaruto.quotes.v1.QuoteService/AcceptQuote": accept,
     "bazaruto.policies.v1.PolicyService/IssuePolicy": issue,
     "bazaruto.payments.v1.PaymentService/PayInvoice": pay,

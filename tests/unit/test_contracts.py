@@ -164,6 +164,7 @@ def test_versions_are_looked_at_by_these_methods() -> None:
         "bazaruto.users.v1.UserService/UpdateUser",
         "bazaruto.users.v1.UserService/SetAuthority",
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
+        "bazaruto.quotes.v1.QuoteService/UpdateQuote",
     }
 
 

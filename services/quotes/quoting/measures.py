@@ -5,7 +5,10 @@ from __future__ import annotations
 from prometheus_client import Counter, Histogram
 
 from libs.telemetry.metrics import DURATION_BUCKETS
+from services.quotes.quoting.rules.quote import DECIDED, State
 from services.quotes.quoting.rules.underwriting import Outcome
+
+_OUTCOMES = {state: outcome for outcome, state in DECIDED.items()}
 
 calculation_duration = Histogram(
     "bazaruto_quote_calculation_duration_seconds",
@@ -16,6 +19,11 @@ calculation_duration = Histogram(
 quotes = Counter(
     "bazaruto_quotes_total", "Quotes made, by what the underwriting rules said", ["product_type", "outcome"]
 )
+
+
+def count(product_code: str, state: State) -> None:
+    """Count a quote that the rules have decided on: once, when it is priced for the first time."""
+    quotes.labels(product_code, _OUTCOMES[state].value).inc()
 
 
 def begin_at_nought(product_code: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from google.protobuf import struct_pb2
 
+from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.money import Money
@@ -17,6 +19,7 @@ from services.quotes.rating.rules.pricing import Risk
 from services.quotes.rating.rules.rating import Price
 
 _STATES = {
+    State.DRAFT: pb.Quote.STATE_DRAFT,
     State.QUOTED: pb.Quote.STATE_QUOTED,
     State.REFERRED: pb.Quote.STATE_REFERRED,
     State.DECLINED: pb.Quote.STATE_DECLINED,
@@ -56,15 +59,30 @@ def risk_from_proto(risk: pb.Risk) -> Risk:
     )
 
 
+def changed_risk(risk: Risk, quote: pb.Quote, paths: Sequence[str]) -> Risk:
+    """A risk with the fields of a quote that `paths` name; see `revision.CHANGEABLE`."""
+    has_day = quote.HasField("start_date")
+    starts_on = values.date_from_proto(quote.start_date, "quote.start_date") if has_day else None
+    coverages = [values.coverage_from_proto(coverage) for coverage in quote.coverages]
+    objects = [values.insured_object_from_proto(insured) for insured in quote.objects]
+    return Risk(
+        answers=dict(quote.answers.items()) if "answers" in paths else risk.answers,
+        coverages=coverages if "coverages" in paths else risk.coverages,
+        starts_on=starts_on if "start_date" in paths else risk.starts_on,
+        objects=objects if "objects" in paths else risk.objects,
+    )
+
+
 def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
-    """A price that nobody keeps."""
+    """A price that nobody keeps. A risk that is declined has none."""
     risk = calculation.risk
+    price = risk.price if calculation.decision.outcome is not Outcome.DECLINED else None
     return pb.CalculateQuoteResponse(
         product_version=risk.product.version,
         decision=_DECISIONS[calculation.decision.outcome],
         underwriting_reasons=[_reason_to_proto(reason) for reason in calculation.decision.reasons],
-        premium=values.premium_to_proto(risk.price.premium, risk.price.charges(risk.starts_on, risk.ends_on)),
-        steps=_steps_to_proto(risk.price),
+        premium=_premium_to_proto(price, risk.starts_on, risk.ends_on),
+        steps=_steps_to_proto(price),
         coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages],
     )
 
@@ -73,19 +91,20 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
     """The quote as it stands at a moment."""
     answers = struct_pb2.Struct()
     answers.update(quote.answers)
+    price = quote.offered_price
     return pb.Quote(
         quote_id=ids.encode("quo", quote.id),
         quote_number=quote.number,
-        user_id=ids.encode("usr", quote.user_id),
+        user_id=ids.encode("usr", quote.created_by),
         product_code=quote.product_code,
         product_version=quote.product_version,
         state=_STATES[quote.state(now)],
-        start_date=values.date_to_proto(quote.starts_on),
-        end_date=values.date_to_proto(quote.ends_on),
+        start_date=values.date_to_proto(quote.starts_on) if quote.starts_on else None,
+        end_date=values.date_to_proto(quote.ends_on) if quote.ends_on else None,
         answers=answers,
         coverages=[values.coverage_to_proto(coverage) for coverage in quote.coverages],
-        premium=values.premium_to_proto(quote.price.premium, quote.price.charges(quote.starts_on, quote.ends_on)),
-        steps=_steps_to_proto(quote.price),
+        premium=_premium_to_proto(price, quote.starts_on, quote.ends_on),
+        steps=_steps_to_proto(price),
         underwriting_reasons=[_reason_to_proto(reason) for reason in quote.reasons],
         plan_codes=quote.plans.keys(),
         valid_until_time=values.time_to_proto(quote.valid_until),
@@ -98,8 +117,11 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         customer_id=ids.encode("cus", quote.user_id),
         kind=pb.Quote.KIND_NEW_BUSINESS,
         group_id=ids.encode("qgr", quote.id),
-        revision=1,
+        revision=quote.revision,
+        objects=[values.insured_object_to_proto(insured) for insured in quote.objects],
         transaction_id=ids.encode("ptx", quote.transaction_id) if quote.transaction_id else "",
+        partner_id=ids.encode("par", quote.partner_id) if quote.partner_id else "",
+        indicative=quote.is_indicative,
     )
 
 
@@ -108,7 +130,15 @@ def etag_of(quote: Quote, now: datetime) -> str:
     return f"{quote.version}-{quote.state(now)}"
 
 
-def _steps_to_proto(price: Price) -> list[pb.PriceStep]:
+def _premium_to_proto(price: Price | None, starts_on: date | None, ends_on: date | None) -> premium_pb2.Premium | None:
+    if price is None or starts_on is None or ends_on is None:
+        return None
+    return values.premium_to_proto(price.premium, price.charges(starts_on, ends_on))
+
+
+def _steps_to_proto(price: Price | None) -> list[pb.PriceStep]:
+    if price is None:
+        return []
     return [
         pb.PriceStep(
             name=step.name,

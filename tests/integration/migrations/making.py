@@ -97,12 +97,14 @@ def _keep_products(platform: Platform, http: httpx.Client) -> None:
 def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:
     """Quotes in every state; those that are bound come with the purchases."""
     taxi, young = _car(use="taxi"), _car(driver_age=17, licence_years=0)
-    ana.call("POST", "/v1/quotes", {"risk": RISK})
+    _ask(ana, RISK)
     _accept(bruno, TRAVEL)
     with _database(platform, "quotes") as quotes:
         assert quoting.expire_quotes(quotes, datetime.now(UTC) + LATER) == 2
-    states = [ana.call("POST", "/v1/quotes", {"risk": risk})["state"] for risk in (RISK, taxi, young)]
-    assert states == ["STATE_QUOTED", "STATE_REFERRED", "STATE_DECLINED"]
+    quoted, referred, declined = (_ask(ana, risk) for risk in (RISK, taxi, young))
+    states = [quote["state"] for quote in (quoted, referred, declined, _ask(ana, RISK, draft=True))]
+    assert states == ["STATE_QUOTED", "STATE_REFERRED", "STATE_DECLINED", "STATE_DRAFT"]
+    ana.call("PATCH", f"/v1/quotes/{quoted['quoteId']}", {"coverages": []})
     _accept(bruno, HOME)
 
 
@@ -167,11 +169,14 @@ def _car(**answers: Any) -> dict[str, Any]:
 
 
 def _accept(customer: Buyer, risk: dict[str, Any]) -> str:
+    quote_id = _ask(customer, risk)["quoteId"]
     # Most without a key: what is kept for it takes more space than all else.
-    key = secrets.token_hex(16) if risk is HOME else ""
-    quote_id = customer.call("POST", "/v1/quotes", {"risk": risk}, key=key)["quoteId"]
-    customer.call("POST", f"/v1/quotes/{quote_id}:accept", {}, key=key)
+    customer.call("POST", f"/v1/quotes/{quote_id}:accept", {}, key=secrets.token_hex(16) if risk is HOME else "")
     return str(quote_id)
+
+
+def _ask(customer: Buyer, risk: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return customer.call("POST", "/v1/quotes", {"risk": risk, **fields}, key=secrets.token_hex(16))
 
 
 def _issue(customer: Buyer, risk: dict[str, Any], **fields: str) -> dict[str, Any]:

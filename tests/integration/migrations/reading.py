@@ -70,10 +70,14 @@ def read_quotes(start: Start, url: str, people: People) -> None:
         quote = house.get(people.known(row["user_id"]), ids.encode("quo", row["id"]))
         over = row["valid_until"] < datetime.now(UTC) and row["state"] in ("quoted", "referred", "accepted")
         assert quote_pb2.Quote.State.Name(quote.state) == f"STATE_{'EXPIRED' if over else row['state'].upper()}"
+        steps = 0 if row["state"] == "declined" else len(row["steps"])
         assert (quote.quote_number, len(quote.steps), len(quote.coverages)) == (
-            row["number"], len(row["steps"]), len(row["coverages"]),
+            row["number"], steps, len(row["coverages"]),
         )  # fmt: skip
-        assert _price(quote.premium) == (row["net"], row["tax"], row["fees"])
+        if row["state"] == "declined":
+            assert not quote.HasField("premium")
+        else:
+            assert _price(quote.premium) == (row["net"], row["tax"], row["fees"])
 
 
 def read_policies(start: Start, url: str, people: People) -> None:

@@ -23,10 +23,12 @@ from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
 from services.quotes.quoting.flows.calculating import Calculators
-from services.quotes.quoting.rules import quote
+from services.quotes.quoting.rules import acceptance, revision
+from services.quotes.quoting.rules.quote import number_for
+from services.quotes.quoting.rules.revision import Origin
 from services.quotes.quoting.servicer import QuoteServicer
 from services.quotes.quoting.store import quotes
-from tests.support.people import People, Person
+from tests.support.people import People, Person, new_key
 from tests.support.sections import section
 from tests.unit.quotes.samples import ANSWERS, calculate
 
@@ -67,10 +69,25 @@ class House:
         self.quotes = rpc_pb.QuoteServiceStub(channel)
         self.products = products_rpc.ProductServiceStub(channel)
 
-    def create(self, person: Person, asked: pb.Risk | None = None, **metadata: str) -> pb.Quote:
+    def create(
+        self, person: Person, asked: pb.Risk | None = None, *, idempotency_key: str = "", **fields: Any
+    ) -> pb.Quote:
         """A quote for somebody."""
-        request = pb.CreateQuoteRequest(risk=asked or risk())
-        return self.quotes.CreateQuote(request, metadata=person.metadata(**metadata))
+        request = pb.CreateQuoteRequest(risk=asked or risk(), **fields)
+        return self.quotes.CreateQuote(request, metadata=person.metadata(idempotency_key=idempotency_key or new_key()))
+
+    def update(self, person: Person, quote_id: str, *, validate_only: bool = False, **changes: Any) -> pb.Quote:
+        """Change a quote as somebody: the fields of `changes`; `if_match` goes into the metadata."""
+        metadata = {name: changes.pop(name) for name in ("if_match", "idempotency_key") if name in changes}
+        message = pb.Quote(quote_id=quote_id, **{name: value for name, value in changes.items() if name != "answers"})
+        message.answers.update(changes.get("answers", {}))
+        request = pb.UpdateQuoteRequest(quote=message, validate_only=validate_only)
+        request.update_mask.paths.extend(changes)
+        return self.quotes.UpdateQuote(request, metadata=person.metadata(**metadata))
+
+    def price(self, person: Person, quote_id: str, **metadata: str) -> pb.Quote:
+        """Price a draft as somebody."""
+        return self.quotes.PriceQuote(pb.PriceQuoteRequest(quote_id=quote_id), metadata=person.metadata(**metadata))
 
     def accept(self, person: Person, quote_id: str, **metadata: str) -> pb.Quote:
         """Accept a quote as somebody."""
@@ -86,11 +103,10 @@ class House:
         assert person.id is not None
         now = datetime.now(UTC) - timedelta(days=days)
         with self.database.transaction() as session:
-            number = quote.number_for(now.year, quotes.add_number(session))
-            made = quote.create(
-                calculate("motor", now, **answers), now, quote_id=ids.new(), user_id=person.id, number=number
-            )
-            quotes.add(session, quote.accept(made, now) if accepted else made)
+            number = number_for(now.year, quotes.add_number(session))
+            origin = Origin(ids.new(), number, person.id, created_by=person.id)
+            made = revision.create(calculate("motor", now, **answers), now, origin)
+            quotes.add(session, acceptance.accept(made, now) if accepted else made)
         return ids.encode("quo", made.id)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

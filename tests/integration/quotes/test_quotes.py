@@ -47,6 +47,8 @@ def test_calculation_shows_which_rule_refers_or_declines(house: House) -> None:
     assert [reason.rule_code for reason in declined.underwriting_reasons] == ["driver_too_young"]
     assert referred.decision == pb.UNDERWRITING_DECISION_REFERRED
     assert cents(referred.premium.total) > 0
+    assert not declined.HasField("premium")
+    assert list(declined.steps) == []
 
 
 def test_created_quote_is_complete_and_reads_the_same(house: House, person: Person) -> None:
@@ -206,6 +208,7 @@ def test_referred_and_declined_risks_are_kept_with_their_reasons(house: House, p
     assert [reason.rule_code for reason in referred.underwriting_reasons] == ["frequent_claims"]
     assert declined.state == pb.Quote.STATE_DECLINED
     assert house.get(person, declined.quote_id) == declined
+    assert (referred.indicative, declined.indicative) == (True, False)
 
 
 def test_quotes_of_others_do_not_exist(house: House, people: People, person: Person) -> None:
@@ -267,15 +270,24 @@ def test_page_token_belongs_to_its_filter_and_caller(house: House, people: Peopl
 
 @pytest.mark.parametrize(
     "change",
-    ["net = 1", "steps = '[]'", "answers = '{}'", "valid_until = now() + interval '1 year'", "product_version = 2"],
+    [
+        "net = 1",
+        "objects = '[]', revision = 3",
+        "steps = '[]'",
+        "answers = '{}'",
+        "valid_until = now() + interval '1 year'",
+        "product_version = 2",
+    ],
 )
-def test_what_a_quote_offers_never_changes(house: House, person: Person, change: str) -> None:
+def test_what_a_quote_offers_changes_with_its_revision_only(house: House, person: Person, change: str) -> None:
     house.create(person)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         house.rows(f"UPDATE quotes SET {change} RETURNING id")
 
 
-@pytest.mark.parametrize("change", ["state = 'accepted'", "state = 'bound'", "state = 'sold'", "policy_id = id"])
+@pytest.mark.parametrize(
+    "change", ["state = 'accepted'", "state = 'bound'", "state = 'sold'", "revision = 2, net = NULL"]
+)
 def test_database_refuses_states_that_contradict_themselves(house: House, person: Person, change: str) -> None:
     house.create(person)
     with pytest.raises(psycopg.errors.CheckViolation):

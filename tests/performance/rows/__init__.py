@@ -13,7 +13,7 @@ ROWS = {
     "chain": "GetPolicy over gRPC; CPU of the policies service alone, against its servicer with nothing around it",
     "telemetry": "the read with logs, metrics and 10 % of the traces, CPU of gateway and policies; the page of metrics",
     "workers": "the read with two workers of gateway and policies against one of each, on all cores",
-    "writes": "POST /v1/quotes with an idempotency key and without; CPU of every process, PostgreSQL too",
+    "writes": "PATCH /v1/users/me with an idempotency key and without; CPU of every process, PostgreSQL too",
     "purchases": "quote, accept, issue, pay until in force, four customers at a time; CPU of every process",
     "jobs": "jobs that wait 20 ms, with two workers against one, as they are configured by default",
     "rating": "the price of a motor risk with nothing around it, against the same formula as one plain function",

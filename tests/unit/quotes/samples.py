@@ -12,11 +12,13 @@ from uuid import UUID
 from libs.premium import Coverage
 from services.quotes.catalogue.adapters.reading import Document, read
 from services.quotes.catalogue.flows import publishing
-from services.quotes.quoting.rules import quote
+from services.quotes.quoting.rules import revision
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
 from services.quotes.quoting.rules.quote import Quote
+from services.quotes.quoting.rules.revision import Origin
 from services.quotes.rating.rules.pricing import Risk, Tariff, compile_tariff
 
+ORIGIN = Origin(UUID(int=1), "Q-2026-000001", UUID(int=2), created_by=UUID(int=2))
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SHIPPED = ("home", "motor", "travel")
 
@@ -143,5 +145,9 @@ def calculate(code: str, now: datetime = NOW, **answers: Any) -> Calculation:
 
 def make_quote(now: datetime = NOW, **answers: Any) -> Quote:
     """A quote for the usual car, with some other answers."""
-    made = calculate("motor", now, **answers)
-    return quote.create(made, now, quote_id=UUID(int=1), user_id=UUID(int=2), number="Q-2026-000001")
+    return revision.create(calculate("motor", now, **answers), now, ORIGIN)
+
+
+def make_draft(now: datetime = NOW, **answers: Any) -> Quote:
+    """A draft for a car of which these answers are known."""
+    return revision.draft(tariff("motor"), Risk(answers), now, ORIGIN)

@@ -10,7 +10,7 @@ from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting import measures
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
 from services.quotes.quoting.rules.quote import Quote
-from services.quotes.rating.rules.pricing import Risk
+from services.quotes.rating.rules.pricing import Risk, Tariff
 
 
 class Calculators:
@@ -24,6 +24,10 @@ class Calculators:
         self._compiled[product.code, product.version] = compile_calculator(product)
         measures.begin_at_nought(product.code)
 
+    def tariff(self, product: Product) -> Tariff:
+        """A prepared product version, ready to price with."""
+        return self._compiled[product.code, product.version].tariff
+
     def calculate(self, product: Product, risk: Risk, now: datetime) -> Calculation:
         """Price a risk with a prepared product version and decide on it, and count the time that it takes."""
         calculator = self._compiled[product.code, product.version]
@@ -35,5 +39,7 @@ class Calculators:
 
     def with_lines(self, product: Product, quote: Quote) -> Quote:
         """A quote that was stored before prices had lines, with the lines that its version gives to its answers."""
-        rated = self._compiled[product.code, product.version].tariff.rate(quote.answers, quote.coverages)
+        if quote.price is None:
+            return quote
+        rated = self.tariff(product).rate(quote.answers, quote.coverages)
         return replace(quote, price=quote.price._replace(lines=rated.lines))

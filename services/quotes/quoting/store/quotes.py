@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
-from libs.premium import Coverage, LineKind
+from libs.premium import Coverage, InsuredObject, LineKind
 from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
 from services.quotes.rating.rules.rating import Line, Price, PriceStep
@@ -33,7 +33,7 @@ class Row(DeclarativeBase):
 
 
 class QuoteRow(Row):
-    """One quote; what it offers never changes."""
+    """One quote. What it asks and offers changes only with its revision; the database keeps what it said before."""
 
     __tablename__ = "quotes"
 
@@ -44,14 +44,14 @@ class QuoteRow(Row):
     product_version: Mapped[int]
     time_zone: Mapped[str]
     state: Mapped[str]
-    starts_on: Mapped[date]
-    ends_on: Mapped[date]
+    starts_on: Mapped[date | None]
+    ends_on: Mapped[date | None]
     answers: Mapped[dict[str, Any]]
     coverages: Mapped[list[Any]]
     currency: Mapped[str]
-    net: Mapped[int]
-    tax: Mapped[int]
-    fees: Mapped[int]
+    net: Mapped[int | None]
+    tax: Mapped[int | None]
+    fees: Mapped[int | None]
     steps: Mapped[list[Any]]
     lines: Mapped[list[Any] | None]
     reasons: Mapped[list[Any]]
@@ -62,6 +62,10 @@ class QuoteRow(Row):
     policy_id: Mapped[UUID | None]
     bound_transaction_id: Mapped[UUID | None]
     version: Mapped[int]
+    created_by: Mapped[UUID | None]
+    partner_id: Mapped[UUID | None]
+    objects: Mapped[list[Any] | None]
+    revision: Mapped[int]
 
 
 _quotes = QuoteRow.__table__
@@ -89,7 +93,11 @@ def list_of(
     session: Session, scope: Scope, state: State | None, now: datetime, after: UUID | None, limit: int
 ) -> Sequence[Quote]:
     """The quotes of a scope, newest first, behind the one whose id is `after`."""
-    query = scoped(_ALL, scope, owner=_quotes.c.user_id).order_by(_quotes.c.id.desc()).limit(limit)
+    query = (
+        scoped(_ALL, scope, owner=_quotes.c.user_id, partner=_quotes.c.partner_id)
+        .order_by(_quotes.c.id.desc())
+        .limit(limit)
+    )
     if state is not None:
         query = query.where(_is_in(state, now))
     if after is not None:
@@ -107,9 +115,10 @@ def add(session: Session, quote: Quote) -> None:
     session.execute(_ADD, row_from_quote(quote))
 
 
-def save(session: Session, quote: Quote) -> None:
-    """Save what became of a quote."""
-    session.execute(_SAVE, {"key": quote.id, **changes_from_quote(quote)})
+def save(session: Session, quote: Quote, *, revised: bool = False) -> None:
+    """Save what became of a quote; where it was `revised`, also what it asks and offers now."""
+    terms = _terms_from_quote(quote) if revised else {}
+    session.execute(_SAVE, {"key": quote.id, **terms, **changes_from_quote(quote)})
 
 
 def save_expired(session: Session, now: datetime, limit: int) -> int:
@@ -139,34 +148,45 @@ def _is_in(state: State, now: datetime) -> sa.ColumnElement[bool]:
 
 def row_from_quote(quote: Quote) -> dict[str, Any]:
     """The row of a quote."""
-    price = quote.price
     return {
         "id": quote.id,
         "number": quote.number,
         "user_id": quote.user_id,
+        "created_by": quote.created_by,
+        "partner_id": quote.partner_id,
         "product_code": quote.product_code,
-        "product_version": quote.product_version,
         "time_zone": quote.time_zone,
-        "starts_on": quote.starts_on,
-        "ends_on": quote.ends_on,
-        "answers": dict(quote.answers),
-        "coverages": [list(coverage.to_minor()) for coverage in quote.coverages],
-        "currency": price.currency,
-        "net": price.net,
-        "tax": price.tax,
-        "fees": price.fees,
-        "steps": [list(step) for step in price.steps],
-        "lines": [list(line) for line in price.lines],
-        "reasons": [[reason.rule_code, reason.text, reason.level] for reason in quote.reasons],
-        "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
-        "valid_until": quote.valid_until,
+        "currency": quote.currency,
         "created_at": quote.created_at,
+        **_terms_from_quote(quote),
         **changes_from_quote(quote),
     }
 
 
+def _terms_from_quote(quote: Quote) -> dict[str, Any]:
+    """The part of a quote's row that a revision fixes."""
+    price = quote.price
+    return {
+        "product_version": quote.product_version,
+        "starts_on": quote.starts_on,
+        "ends_on": quote.ends_on,
+        "answers": dict(quote.answers),
+        "coverages": [list(coverage.to_minor()) for coverage in quote.coverages],
+        "objects": [[item.id, item.code, dict(item.fields), item.identifier] for item in quote.objects],
+        "net": price.net if price else None,
+        "tax": price.tax if price else None,
+        "fees": price.fees if price else None,
+        "steps": [list(step) for step in price.steps] if price else [],
+        "lines": [list(line) for line in price.lines] if price else [],
+        "reasons": [[reason.rule_code, reason.text, reason.level] for reason in quote.reasons],
+        "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
+        "valid_until": quote.valid_until,
+        "revision": quote.revision,
+    }
+
+
 def changes_from_quote(quote: Quote) -> dict[str, Any]:
-    """The part of a quote's row that changes."""
+    """The part of a quote's row that changes without a revision."""
     return {
         "state": quote.recorded_state,
         "accepted_at": quote.accepted_at,
@@ -179,21 +199,23 @@ def changes_from_quote(quote: Quote) -> dict[str, Any]:
 def quote_from_row(row: Any) -> Quote:
     """The quote of a row."""
     currency = row.currency
-    steps = tuple(PriceStep(*step) for step in row.steps)
-    lines = tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines or ())
     return Quote(
         id=row.id,
         number=row.number,
         user_id=row.user_id,
+        created_by=row.created_by or row.user_id,
+        partner_id=row.partner_id,
         product_code=row.product_code,
         product_version=row.product_version,
         time_zone=row.time_zone,
+        currency=currency,
         recorded_state=State(row.state),
         starts_on=row.starts_on,
         ends_on=row.ends_on,
         answers=row.answers,
         coverages=tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages),
-        price=Price(currency, row.net, row.tax, row.fees, steps, lines),
+        objects=tuple(InsuredObject(*value) for value in row.objects or ()),
+        price=_price_from_row(row),
         reasons=tuple(Reason(*reason) for reason in row.reasons),
         plans=dict(row.plans),
         valid_until=row.valid_until,
@@ -201,5 +223,14 @@ def quote_from_row(row: Any) -> Quote:
         accepted_at=row.accepted_at,
         policy_id=row.policy_id,
         transaction_id=row.bound_transaction_id,
+        revision=row.revision,
         version=row.version,
     )
+
+
+def _price_from_row(row: Any) -> Price | None:
+    if row.net is None:
+        return None
+    steps = tuple(PriceStep(*step) for step in row.steps)
+    lines = tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines or ())
+    return Price(row.currency, row.net, row.tax, row.fees, steps, lines)

@@ -20,11 +20,30 @@ def check(product: Product, given: Mapping[str, object]) -> dict[str, Answer]:
 
     Numbers may come as doubles, the only numbers that JSON has: whole ones are whole numbers here.
     """
+    _check_known(product, given)
+    return {question.code: _check(question, given.get(question.code)) for question in product.questions}
+
+
+def check_given(product: Product, given: Mapping[str, object]) -> dict[str, Answer]:
+    """As `check`, for a draft: questions without an answer are left out."""
+    _check_known(product, given)
+    return {
+        question.code: _check(question, given[question.code])
+        for question in product.questions
+        if given.get(question.code) is not None
+    }
+
+
+def missing(product: Product, given: Mapping[str, object]) -> tuple[str, ...]:
+    """The questions that have no answer, in their order."""
+    return tuple(question.code for question in product.questions if given.get(question.code) is None)
+
+
+def _check_known(product: Product, given: Mapping[str, object]) -> None:
     known = {question.code for question in product.questions}
     for code in given:
         if code not in known:
             _refuse(code, "is not a question of the product")
-    return {question.code: _check(question, given.get(question.code)) for question in product.questions}
 
 
 def _check(question: Question, value: object) -> Answer:

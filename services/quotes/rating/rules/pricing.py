@@ -55,21 +55,27 @@ class Tariff:
 
     def price(self, risk: Risk, now: datetime) -> PricedRisk:
         """Price a risk at a moment. Raises the state that keeps it from being priced."""
-        starts_on = self._first_day(risk.starts_on, now)
+        starts_on = self.first_day(risk.starts_on, now)
         checked = answers.check(self.product, risk.answers)
         insured = objects.check(self.product, risk.objects)
         coverages = self.choose(risk.coverages)
         ends_on = self.product.term.end(starts_on, checked)
         return PricedRisk(self.product, starts_on, ends_on, checked, coverages, insured, self.rate(checked, coverages))
 
-    def _first_day(self, asked: date | None, now: datetime) -> date:
+    def first_day(self, asked: date | None, now: datetime) -> date:
+        """The first day of cover: today where none is asked for. `StartDateInvalid` names the days there are."""
         earliest = self.product.today(now)
-        latest = earliest + timedelta(days=MOST_DAYS_AHEAD)
+        latest = latest_start(earliest)
         if asked is None:
             return earliest
         if not earliest <= asked <= latest:
             raise StartDateInvalid(earliest=earliest, latest=latest)
         return asked
+
+
+def latest_start(today: date) -> date:
+    """The latest first day of cover that can be asked for on a day."""
+    return today + timedelta(days=MOST_DAYS_AHEAD)
 
 
 def compile_tariff(product: Product) -> Tariff:
