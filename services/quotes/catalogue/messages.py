@@ -13,14 +13,19 @@ from bazaruto.quotes.v1 import product_version_pb2 as version_pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
-from services.quotes.catalogue.rules.product import CoverageOffer, Product, Question
+from services.quotes.catalogue.rules.product import LONGEST_TEXT, CoverageOffer, ObjectType, Product, Question
 from services.quotes.catalogue.rules.sale import Sale, of_file
+from services.quotes.catalogue.rules.variables import places_of
 from services.quotes.catalogue.rules.version import State, Version
 
 _TYPES = {
     "integer": pb.Question.TYPE_INTEGER,
     "boolean": pb.Question.TYPE_BOOLEAN,
     "choice": pb.Question.TYPE_CHOICE,
+    "text": pb.Question.TYPE_TEXT,
+    "date": pb.Question.TYPE_DATE,
+    "decimal": pb.Question.TYPE_DECIMAL,
+    "money": pb.Question.TYPE_MONEY,
 }
 _STATES = {
     State.DRAFT: version_pb.ProductVersion.STATE_DRAFT,
@@ -64,7 +69,8 @@ def product_to_proto(product: Product, sale: Sale | None) -> pb.Product:
         on_sale_from_date=values.date_to_proto(sale.starts_on),
         on_sale_until_date=values.date_to_proto(until) if until else None,
         coverages=[_coverage_offer_to_proto(offer, product.currency) for offer in product.coverages],
-        questions=[_question_to_proto(question) for question in product.questions],
+        questions=[_question_to_proto(question, product.currency) for question in product.questions],
+        object_types=[_object_type_to_proto(kind, product.currency) for kind in product.objects],
         installment_plans=[
             pb.InstallmentPlanOffer(plan_code=plan.code, display_name=plan.display_name, installments=plan.installments)
             for plan in product.plans
@@ -79,18 +85,38 @@ def _coverage_offer_to_proto(offer: CoverageOffer, currency: str) -> pb.Coverage
         mandatory=offer.mandatory,
         limits=[_amount_to_proto(amount, currency) for amount in offer.limits],
         deductibles=[_amount_to_proto(amount, currency) for amount in offer.deductibles],
+        object_code=offer.covers,
     )
 
 
-def _question_to_proto(question: Question) -> pb.Question:
-    return pb.Question(
+def _object_type_to_proto(kind: ObjectType, currency: str) -> pb.ObjectType:
+    return pb.ObjectType(
+        object_code=kind.code,
+        display_name=kind.display_name,
+        minimum_count=kind.minimum,
+        maximum_count=kind.maximum,
+        fields=[_question_to_proto(asked, currency) for asked in kind.fields],
+        identifier_code=kind.identifier,
+    )
+
+
+def _question_to_proto(question: Question, currency: str) -> pb.Question:
+    message = pb.Question(
         question_code=question.code,
         text=question.text,
         type=_TYPES[question.type],
-        minimum=question.minimum or 0,
-        maximum=question.maximum or 0,
         choices=question.choices,
+        pattern=question.pattern,
+        for_rating=question.rating,
     )
+    if question.type == "integer":
+        message.minimum, message.maximum = int(question.minimum or 0), int(question.maximum or 0)
+    elif question.type in ("decimal", "money"):
+        message.least, message.most = str(question.minimum), str(question.maximum)
+        message.decimal_places = places_of(question, currency)
+    elif question.type == "text":
+        message.max_length = question.maximum_length or LONGEST_TEXT
+    return message
 
 
 def _amount_to_proto(amount: Decimal, currency: str) -> money_pb2.Money:

@@ -15,8 +15,8 @@ from libs.rpc import values
 from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.quote import Quote, State
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
+from services.quotes.rating.rules.price import Price
 from services.quotes.rating.rules.pricing import Risk
-from services.quotes.rating.rules.rating import Price
 
 _STATES = {
     State.DRAFT: pb.Quote.STATE_DRAFT,
@@ -84,6 +84,7 @@ def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
         premium=_premium_to_proto(price, risk.starts_on, risk.ends_on),
         steps=_steps_to_proto(price),
         coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages],
+        objects=[values.insured_object_to_proto(insured) for insured in risk.objects],
     )
 
 
@@ -146,6 +147,7 @@ def _steps_to_proto(price: Price | None) -> list[pb.PriceStep]:
             coverage_code=step.coverage_code,
             factor=step.factor,
             amount=values.money_to_proto(Money(step.amount, price.currency)),
+            object_id=step.object_id,
         )
         for step in price.steps
     ]

@@ -123,7 +123,8 @@ def test_stored_quote_is_rated_again_to_the_same_breakdown(house: House, person:
     with house.database.reading() as session:
         stored = quotes.find(session, ids.decode("quo", made.quote_id))
     assert stored is not None
-    assert tariff("home").rate(stored.answers, stored.coverages) == stored.price
+    assert stored.starts_on is not None
+    assert tariff("home").rate(stored.answers, stored.coverages, stored.starts_on) == stored.price
 
 
 @pytest.mark.parametrize(

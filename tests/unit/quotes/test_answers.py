@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.quotes.catalogue.adapters.reading import read
-from services.quotes.rating.rules import answers
-from services.quotes.rating.rules.answers import AnswerInvalid
+from services.quotes.rating.rules.answers import AnswerInvalid, compile_answers
 from tests.unit.quotes.samples import small
 
-PRODUCT = read(small())
+check = compile_answers(read(small()))
 GOOD: dict[str, Any] = {"area": 95.0, "roof": "tile", "dog": True}
 
 
 def test_whole_doubles_become_whole_numbers_in_the_order_of_the_questions() -> None:
-    checked = answers.check(PRODUCT, {"dog": False, "roof": "straw", "area": 95.0})
+    checked = check({"dog": False, "roof": "straw", "area": 95.0})
     assert list(checked.items()) == [("area", 95), ("roof", "straw"), ("dog", False)]
     assert type(checked["area"]) is int
 
@@ -51,7 +50,7 @@ def test_whole_doubles_become_whole_numbers_in_the_order_of_the_questions() -> N
 )
 def test_wrong_answer_is_refused_with_its_question(question: str, answer: object) -> None:
     with pytest.raises(AnswerInvalid) as caught:
-        answers.check(PRODUCT, {**GOOD, question: answer})
+        check({**GOOD, question: answer})
     assert caught.value.metadata == {"question": question}
 
 
@@ -59,14 +58,14 @@ def test_wrong_answer_is_refused_with_its_question(question: str, answer: object
 def test_missing_answer_is_refused(question: str) -> None:
     given_answers = {code: answer for code, answer in GOOD.items() if code != question}
     with pytest.raises(AnswerInvalid) as caught:
-        answers.check(PRODUCT, given_answers)
+        check(given_answers)
     assert caught.value.metadata == {"question": question}
 
 
 @given(st.one_of(st.floats(), st.integers(), st.text(), st.booleans(), st.none()))
 def test_an_accepted_number_is_whole_and_in_range(answer: object) -> None:
     try:
-        checked = answers.check(PRODUCT, {**GOOD, "area": answer})
+        checked = check({**GOOD, "area": answer})
     except AnswerInvalid:
         return
     assert checked["area"] == answer

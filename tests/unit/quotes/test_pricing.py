@@ -64,7 +64,7 @@ def test_start_date_in_the_past_or_too_far_ahead_is_refused(days: int) -> None:
 
 def test_a_stored_quote_can_be_rated_again_to_the_same_breakdown() -> None:
     stored = quotes.quote_from_row(_as_stored(make_quote(claims_5_years=1)))
-    assert tariff("motor").rate(stored.answers, stored.coverages) == stored.price
+    assert tariff("motor").rate(stored.answers, stored.coverages, NOW.date()) == stored.price
 
 
 def test_a_quote_comes_back_from_its_row_as_it_was() -> None:

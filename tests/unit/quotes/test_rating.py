@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from libs.money import Money, round_half_even
 from libs.premium import Coverage, LineKind
+from services.quotes.rating.rules.price import Price, half_even
 from services.quotes.rating.rules.pricing import Tariff
-from services.quotes.rating.rules.rating import Price, half_even
 from tests.unit.quotes.samples import SHIPPED, calculate, small_tariff, tariff
+
+DAY = date(2026, 11, 24)
 
 
 def rate(product: Tariff, coverages: list[Coverage] | None = None, **answers: Any) -> Price:
-    return product.rate(answers, product.choose(coverages or []))
+    return product.rate(answers, product.choose(coverages or []), DAY)
 
 
 def amounts(price: Price) -> dict[str, int]:
@@ -33,7 +35,7 @@ def risks(draw: st.DrawFn, code: str) -> tuple[dict[str, Any], tuple[Coverage, .
     answers: dict[str, Any] = {}
     for question in product.questions:
         if question.type == "integer":
-            answers[question.code] = draw(st.integers(question.minimum, question.maximum))
+            answers[question.code] = draw(st.integers(int(question.minimum or 0), int(question.maximum or 0)))
         elif question.type == "boolean":
             answers[question.code] = draw(st.booleans())
         else:
@@ -55,7 +57,7 @@ any_risk = st.sampled_from(SHIPPED).flatmap(lambda code: st.tuples(st.just(code)
 def test_every_step_is_explained_and_rounded_by_itself() -> None:
     product = small_tariff()
     price = rate(product, [Coverage("garden", Money(2000_00, "EUR"))], area=150, roof="straw", dog=True)
-    assert price.steps == (
+    assert tuple(step[:5] for step in price.steps) == (
         ("house_base", "base", "house", "150", 187_50),
         ("garden_base", "base", "garden", "0.01", 20_00),
         ("deductible", "factor", "house", "1.00", 0),
@@ -148,7 +150,7 @@ def test_yen_have_no_cents() -> None:
 @given(any_risk)
 def test_amounts_of_a_breakdown_add_up_to_the_cent(risk: tuple[str, Any]) -> None:
     code, (answers, coverages) = risk
-    price = tariff(code).rate(answers, coverages)
+    price = tariff(code).rate(answers, coverages, DAY)
     by_kind = {kind: sum(step.amount for step in price.steps if step.kind == kind) for kind in ("tax", "fee")}
     assert sum(step.amount for step in price.steps) == price.total
     assert by_kind == {"tax": price.tax, "fee": price.fees}
@@ -160,7 +162,7 @@ def test_price_is_never_below_the_minimum_premium(risk: tuple[str, Any]) -> None
     product = tariff(code).product
     least = next(step.amount for step in product.rating if step.kind == "minimum")
     assert least is not None
-    assert tariff(code).rate(answers, coverages).net >= Money.parse(str(least), product.currency).minor
+    assert tariff(code).rate(answers, coverages, DAY).net >= Money.parse(str(least), product.currency).minor
 
 
 @given(
@@ -171,9 +173,10 @@ def test_price_is_never_below_the_minimum_premium(risk: tuple[str, Any]) -> None
 def test_a_larger_sum_never_costs_less(drawn: Any) -> None:
     (code, question), (answers, coverages), data = drawn
     asked = next(asked for asked in tariff(code).product.questions if asked.code == question)
-    larger = data.draw(st.integers(answers[question], asked.maximum))
+    larger = data.draw(st.integers(answers[question], int(asked.maximum or 0)))
     assert (
-        tariff(code).rate({**answers, question: larger}, coverages).total >= tariff(code).rate(answers, coverages).total
+        tariff(code).rate({**answers, question: larger}, coverages, DAY).total
+        >= tariff(code).rate(answers, coverages, DAY).total
     )
 
 
@@ -181,7 +184,7 @@ def test_a_larger_sum_never_costs_less(drawn: Any) -> None:
 def test_the_compiled_price_is_that_of_plain_fractions(risk: tuple[str, Any]) -> None:
     """The same steps once more, slowly, with nothing compiled and nothing scaled."""
     code, (answers, coverages) = risk
-    assert tariff(code).rate(answers, coverages).net == _slow_net(code, answers, coverages)
+    assert tariff(code).rate(answers, coverages, DAY).net == _slow_net(code, answers, coverages)
 
 
 def _slow_shares(code: str, answers: dict[str, Any], coverages: tuple[Coverage, ...]) -> list[Fraction]:
@@ -278,7 +281,7 @@ def test_price_of_the_usual_risk_is_pinned(code: str, price: tuple[str, int, int
 @given(any_risk)
 def test_lines_add_up_to_net_tax_and_fees(risk: tuple[str, Any]) -> None:
     code, (answers, coverages) = risk
-    price = tariff(code).rate(answers, coverages)
+    price = tariff(code).rate(answers, coverages, DAY)
     by_kind = {kind: sum(line.amount for line in price.lines if line.kind is kind) for kind in LineKind}
     assert by_kind == {"premium": price.net, "tax": price.tax, "fee": price.fees, "retention": 0}
 
@@ -286,7 +289,7 @@ def test_lines_add_up_to_net_tax_and_fees(risk: tuple[str, Any]) -> None:
 @given(any_risk)
 def test_each_coverage_bears_its_share_of_the_net_to_the_cent(risk: tuple[str, Any]) -> None:
     code, (answers, coverages) = risk
-    price = tariff(code).rate(answers, coverages)
+    price = tariff(code).rate(answers, coverages, DAY)
     shares = _slow_shares(code, answers, coverages)
     lines = [line for line in price.lines if line.kind is LineKind.PREMIUM]
     assert [line.coverage_code for line in lines] == [coverage.code for coverage in coverages]

@@ -71,10 +71,10 @@ def test_shipped_products_offer_their_plans(code: str, plans: dict[str, int]) ->
         (lambda d: d["coverages"][1].update(limits=["1", "1"]), "coverages[1].limits: must differ"),
         (lambda d: d["coverages"].append({"code": "pool", "display_name": "Pool"}), "'pool' has no base step"),
         # Steps
-        (lambda d: step(d, "house_base").update(per=["aria"]), "rating[0].per: 'aria' is not an integer question"),
+        (lambda d: step(d, "house_base").update(per=["aria"]), "rating[0].per: 'aria' is not a number"),
         (lambda d: step(d, "house_base").update(rate="1"), "rating[0].amount: takes either"),
         (lambda d: step(d, "house_base").update(coverages=["hose"]), "rating[0].coverages: 'hose'"),
-        (lambda d: step(d, "garden_base").update(of="dog"), "rating[1].of: 'dog' is not an integer question"),
+        (lambda d: step(d, "garden_base").update(of="dog"), "rating[1].of: 'dog' is not a number"),
         (lambda d: step(d, "garden_base").pop("of"), "rating[1].amount: takes either"),
         (lambda d: step(d, "deductible").update(by="limit"), "rating[2].by: needs coverages that offer a limit"),
         (lambda d: step(d, "deductible")["table"].pop("0.00"), "rating[2].table: has no row for 0.00"),

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.rules.product import Comparison
+from services.quotes.catalogue.rules.variables import Variable
 from services.quotes.quoting.rules.underwriting import Outcome, compile_rules
 from services.quotes.rating.rules.condition import compile_condition
+from services.quotes.rating.rules.facts import Facts
 from tests.unit.quotes.samples import calculate, small
 
 
 def decide(**answers: Any) -> tuple[Outcome, list[str]]:
-    decision = compile_rules(read(small()))(answers)
+    decision = compile_rules(read(small()))(Facts(answers, {}))
     return decision.outcome, [reason.rule_code for reason in decision.reasons]
 
 
@@ -63,12 +65,14 @@ def test_shipped_rules(code: str, answers: dict[str, Any], outcome: Outcome, rul
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
 def test_bounds_are_inclusive(answer: int, least: int, most: int) -> None:
-    holds = compile_condition({"q": Comparison(at_least=least, at_most=most)})
+    variables = {"q": Variable("q", "integer")}
+    holds = compile_condition(variables, {"q": Comparison(at_least=least, at_most=most)})
     assert holds({"q": answer}) == (least <= answer <= most)
 
 
 def test_all_comparisons_of_a_condition_must_hold() -> None:
-    holds = compile_condition({"a": Comparison(equals=False), "b": Comparison(one_of=("x", "y"))})
+    variables = {"a": Variable("a", "boolean"), "b": Variable("b", "choice", choices=("x", "y", "z"))}
+    holds = compile_condition(variables, {"a": Comparison(equals=False), "b": Comparison(one_of=("x", "y"))})
     assert holds({"a": False, "b": "y"})
     assert not holds({"a": True, "b": "y"})
     assert not holds({"a": False, "b": "z"})

@@ -10,17 +10,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Literal
 
 from libs.calendar import day_of, year_after
 from libs.errors import Refused
+from services.quotes.catalogue.rules.part import Part
+from services.quotes.catalogue.rules.servicing import (
+    Billing,
+    Cancellation,
+    Change,
+    Claims,
+    Cover,
+    Dunning,
+    Fee,
+    Reinstatement,
+    Renewal,
+    Tax,
+)
 
 Answer = bool | int | str
+"""What the contract and the database carry: dates, decimal numbers and amounts of money are text."""
 Answers = Mapping[str, Answer]
 
 LIMIT = "limit"
 DEDUCTIBLE = "deductible"
 CHOSEN = (LIMIT, DEDUCTIBLE)  # what a step can depend on beside answers: what was chosen of its coverage
+
+MOST_OBJECTS = 100  # insured objects of a policy
+LONGEST_TEXT = 200  # characters of a text answer, where a question says nothing else
 
 
 class ProductNotAvailable(Refused):
@@ -29,34 +46,56 @@ class ProductNotAvailable(Refused):
     reason = "PRODUCT_NOT_AVAILABLE"
 
 
-class Part:
-    """A part of a product file. Keys that it does not know are refused."""
-
-    __slots__ = ()
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
+QuestionType = Literal["integer", "boolean", "choice", "text", "date", "decimal", "money"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question(Part):
-    """What is asked, and the answers that are accepted."""
+    """What is asked, of the risk or of each object, and the answers that are accepted.
+
+    `minimum` and `maximum` go with integer, decimal and money, `places` with decimal, `pattern` (of the whole text)
+    and `maximum_length` with text. What `rating` is false of is declared and kept: no price, rule or check goes by it.
+    """
 
     code: str
-    text: str
-    type: Literal["integer", "boolean", "choice"]
-    minimum: int | None = None
-    maximum: int | None = None
+    type: QuestionType
+    text: str = ""
+    minimum: int | Decimal | None = None
+    maximum: int | Decimal | None = None
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    maximum_length: int | None = None
+    places: int | None = None
+    rating: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageOffer(Part):
-    """A coverage with the amounts to choose from; the first is the default."""
+class ObjectType(Part):
+    """A kind of insured object: how many there can be, what is asked of each, and which field tells them apart."""
 
     code: str
-    display_name: str
-    mandatory: bool = False
-    limits: tuple[Decimal, ...] = ()
-    deductibles: tuple[Decimal, ...] = ()
+    minimum: int
+    maximum: int
+    fields: tuple[Question, ...]
+    identifier: str = ""
+    display_name: str = ""
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is always one of it, so that its fields are facts of the whole risk."""
+        return self.minimum == self.maximum == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Part):
+    """What another question, field or derived value says, and so many more or fewer."""
+
+    question: str
+    plus: int = 0
+    minus: int = 0
+
+
+Bound = int | Decimal | date | Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +104,63 @@ class Comparison(Part):
 
     equals: Answer | None = None
     one_of: tuple[Answer, ...] = ()
-    at_least: int | None = None
-    at_most: int | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+    more_than: Bound | None = None
+    less_than: Bound | None = None
+
+    @property
+    def bounds(self) -> dict[str, Bound]:
+        """The comparisons by order that are set, by their keys."""
+        orders = {name: getattr(self, name) for name in ("at_least", "at_most", "more_than", "less_than")}
+        return {name: bound for name, bound in orders.items() if bound is not None}
 
 
 Condition = dict[str, Comparison]
-"""Comparisons by question; all of them must hold."""
+"""Comparisons by what they look at: a question, a field such as `vehicle.value`, a derived value. All must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Part):
+    """A whole number that follows from answers: full years since a date, or a count of objects.
+
+    Years are counted at the first day of the term, for an object that is added later at the day it was added. Of an
+    object of which there can be several, each has its own, unless `take` makes one of them all. A value out of range
+    is an invalid answer to the question that it comes from.
+    """
+
+    code: str
+    years_since: str = ""
+    count: str = ""
+    take: Literal["lowest", "highest"] | None = None
+    when: Condition = field(default_factory=dict)
+    minimum: int = 0
+    maximum: int = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Part):
+    """Answers that contradict each other: those of which `refuse` holds are refused, with the text."""
+
+    code: str
+    text: str
+    refuse: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageOffer(Part):
+    """A coverage with the amounts to choose from; the first is the default.
+
+    One that `covers` a kind of object is priced for each object of the kind; others are for the risk as a whole.
+    """
+
+    code: str
+    display_name: str
+    mandatory: bool = False
+    limits: tuple[Decimal, ...] = ()
+    deductibles: tuple[Decimal, ...] = ()
+    covers: str = ""
+
 
 StepKind = Literal["base", "factor", "discount", "loading", "minimum", "tax", "fee"]
 
@@ -82,7 +172,7 @@ class Step(Part):
     `base` starts a coverage with `amount`, or `amount` for each of the `per` answers, or `rate` of the sum in `of`.
     `factor`, `discount` and `loading` multiply by a rate, or by what `table` has for the answer in `by`, where `when`
     holds; on each of `coverages`, or on the whole premium when there are none. `minimum`, `tax` and `fee` concern
-    the whole premium.
+    the whole premium; products name their taxes and fees under `taxes` and `fees` instead, since those exist.
     """
 
     name: str
@@ -136,6 +226,35 @@ class Term(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenObject(Part):
+    """An insured object of a golden risk."""
+
+    code: str
+    fields: dict[str, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCoverage(Part):
+    """A coverage that a golden risk chooses."""
+
+    code: str
+    limit: Decimal | None = None
+    deductible: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRisk(Part):
+    """A risk with the total that it must cost: whoever publishes a version sees which of them it would change."""
+
+    name: str
+    answers: dict[str, Answer]
+    start_date: date
+    expected_total: Decimal
+    objects: tuple[GoldenObject, ...] = ()
+    coverages: tuple[GoldenCoverage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Product(Part):
     """One version of a product."""
 
@@ -154,6 +273,20 @@ class Product(Part):
     underwriting: tuple[Rule, ...]
     plans: tuple[InstallmentPlan, ...]
     on_sale_until: date | None = None
+    objects: tuple[ObjectType, ...] = ()
+    derive: tuple[Derived, ...] = ()
+    checks: tuple[Check, ...] = ()
+    taxes: tuple[Tax, ...] = ()
+    fees: tuple[Fee, ...] = ()
+    cover: Cover = Cover()  # noqa: RUF009 - frozen
+    change: Change | None = None
+    cancellation: tuple[Cancellation, ...] = ()
+    renewal: Renewal | None = None
+    reinstatement: Reinstatement | None = None
+    dunning: Dunning | None = None
+    billing: Billing | None = None
+    claims: Claims | None = None
+    golden_risks: tuple[GoldenRisk, ...] = ()
 
     def today(self, now: datetime) -> date:
         """The day that it is where the product is sold."""

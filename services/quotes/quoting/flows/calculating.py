@@ -39,7 +39,7 @@ class Calculators:
 
     def with_lines(self, product: Product, quote: Quote) -> Quote:
         """A quote that was stored before prices had lines, with the lines that its version gives to its answers."""
-        if quote.price is None:
+        if quote.price is None or quote.starts_on is None:
             return quote
-        rated = self.tariff(product).rate(quote.answers, quote.coverages)
+        rated = self.tariff(product).rate(quote.answers, quote.coverages, quote.starts_on, quote.objects)
         return replace(quote, price=quote.price._replace(lines=rated.lines))

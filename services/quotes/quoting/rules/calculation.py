@@ -28,7 +28,7 @@ class Calculator:
     def calculate(self, risk: Risk, now: datetime) -> Calculation:
         """Price a risk at a moment and decide on it. Raises the state that keeps it from being priced."""
         priced = self.tariff.price(risk, now)
-        return Calculation(priced, self.decide(priced.answers))
+        return Calculation(priced, self.decide(priced.facts))
 
 
 def compile_calculator(product: Product) -> Calculator:

@@ -26,7 +26,7 @@ from libs.errors import AlreadyExists, Refused
 from libs.premium import Coverage, InsuredObject
 from services.quotes.catalogue.rules.product import Answer
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
-from services.quotes.rating.rules.rating import Price
+from services.quotes.rating.rules.price import Price
 
 
 class QuoteExpired(Refused):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.quotes.catalogue.rules.product import Answers, Product
-from services.quotes.rating.rules.condition import compile_condition
+from services.quotes.catalogue.rules.product import Product
+from services.quotes.rating.rules.facts import Facts, compile_for_risk
 
 
 class Outcome(StrEnum):
@@ -36,7 +36,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
 
 
-Decide = Callable[[Answers], Decision]
+Decide = Callable[[Facts], Decision]
 
 _APPROVED = Decision(Outcome.APPROVED)
 
@@ -44,26 +44,26 @@ _APPROVED = Decision(Outcome.APPROVED)
 def compile_rules(product: Product) -> Decide:
     """A function that decides by the rules of a product.
 
-    One rule that declines is final. A rule that refers counts unless a rule that approves waives it. What no rule
-    speaks of is approved.
+    A rule on objects holds if it holds of any of them. One rule that declines is final. A rule that refers counts
+    unless a rule that approves waives it. What no rule speaks of is approved.
     """
     declining, referring = (
         [
-            (compile_condition(r.when), Reason(r.code, r.text, r.level))
+            (compile_for_risk(product, r.when), Reason(r.code, r.text, r.level))
             for r in product.underwriting
             if r.decision == decision
         ]
         for decision in ("decline", "refer")
     )
-    approving = [(compile_condition(r.when), r.waives) for r in product.underwriting if r.decision == "approve"]
+    approving = [(compile_for_risk(product, r.when), r.waives) for r in product.underwriting if r.decision == "approve"]
 
-    def decide(answers: Answers) -> Decision:
-        declined = tuple(reason for holds, reason in declining if holds(answers))
+    def decide(facts: Facts) -> Decision:
+        declined = tuple(reason for holds, reason in declining if holds(facts))
         if declined:
             return Decision(Outcome.DECLINED, declined)
-        referred = [reason for holds, reason in referring if holds(answers)]
+        referred = [reason for holds, reason in referring if holds(facts)]
         if referred:
-            waived = {code for holds, codes in approving if holds(answers) for code in codes}
+            waived = {code for holds, codes in approving if holds(facts) for code in codes}
             referred = [reason for reason in referred if reason.rule_code not in waived]
         return Decision(Outcome.REFERRED, tuple(referred)) if referred else _APPROVED
 

@@ -16,7 +16,7 @@ from libs.identity.scopes import Scope
 from libs.premium import Coverage, InsuredObject, LineKind
 from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
-from services.quotes.rating.rules.rating import Line, Price, PriceStep
+from services.quotes.rating.rules.price import Line, Price, PriceStep
 
 
 class Row(DeclarativeBase):

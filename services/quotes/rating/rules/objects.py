@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
 
 from libs.errors import Invalid
 from libs.premium import InsuredObject
-from services.quotes.catalogue.rules.product import Product
+from services.quotes.catalogue.rules.product import MOST_OBJECTS, Answer, ObjectType, Product
+from services.quotes.rating.rules.answers import Accept, WrongAnswer, compile_accepts
+
+CheckObjects = Callable[[Sequence[InsuredObject]], tuple[InsuredObject, ...]]
 
 
 class ObjectInvalid(Invalid):
@@ -15,10 +19,92 @@ class ObjectInvalid(Invalid):
     reason = "OBJECT_INVALID"
 
 
-def check(product: Product, given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
-    """The objects with their names and identifiers. `ObjectInvalid` names the first wrong one and its field."""
+class _Kind(NamedTuple):
+    type: ObjectType
+    accepts: Mapping[str, Accept]
+
+
+def compile_objects(product: Product) -> CheckObjects:
+    """A function from the objects that are given to those of the contract, with their names and identifiers.
+
+    `ObjectInvalid` names the first wrong one and its field; `object_code` when there are too few or too many of a kind.
+    """
+    if not product.objects:
+        return _none
+    kinds = {kind.code: _Kind(kind, compile_accepts(kind.fields, product.currency)) for kind in product.objects}
+
+    def check(given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
+        if len(given) > MOST_OBJECTS:
+            _refuse(given[0].code, "object_code", f"are more than the {MOST_OBJECTS} that a policy insures")
+        named = _named(given)
+        counts = dict.fromkeys(kinds, 0)
+        identifiers = set()
+        checked = []
+        for insured in named:
+            kind = kinds.get(insured.code)
+            if kind is None:
+                _refuse(insured.id, "object_code", f"is a {insured.code!r}, which the product does not insure")
+            fields = _fields(insured, kind)
+            identifier = str(fields[kind.type.identifier]) if kind.type.identifier else ""
+            if identifier and (insured.code, identifier) in identifiers:
+                _refuse(insured.id, kind.type.identifier, f"has the {kind.type.identifier} of another one")
+            identifiers.add((insured.code, identifier))
+            counts[insured.code] += 1
+            checked.append(InsuredObject(insured.id, insured.code, fields, identifier))
+        for code, count in counts.items():
+            kind_of = kinds[code].type
+            if not kind_of.minimum <= count <= kind_of.maximum:
+                _refuse(code, "object_code", f"must be there {_times(kind_of)}, not {count} times")
+        return tuple(checked)
+
+    return check
+
+
+def _none(given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
+    """The check of a product that insures no objects."""
     for insured in given:
-        raise ObjectInvalid(
-            f"{product.code} insures no {insured.code!r}", object=insured.id or insured.code, field="object_code"
-        )
+        _refuse(insured.id or insured.code, "object_code", "is not insured by the product")
     return ()
+
+
+def _named(given: Sequence[InsuredObject]) -> list[InsuredObject]:
+    """The objects with a name each: the next free one of its kind, for one that has none."""
+    taken: set[str] = set()
+    for insured in given:
+        if insured.id in taken:
+            _refuse(insured.id, "object_id", "is there twice")
+        if insured.id:
+            taken.add(insured.id)
+    named = []
+    for insured in given:
+        name = insured.id
+        if not name:
+            name = next(free for n in range(1, len(given) + 2) if (free := f"{insured.code}_{n}") not in taken)
+            taken.add(name)
+        named.append(InsuredObject(name, insured.code, insured.fields))
+    return named
+
+
+def _fields(insured: InsuredObject, kind: _Kind) -> dict[str, Answer]:
+    for code in insured.fields:
+        if code not in kind.accepts:
+            _refuse(insured.id, code, "is not asked of it")
+    fields = {}
+    for code, accept in kind.accepts.items():
+        value = insured.fields.get(code)
+        if value is None:
+            _refuse(insured.id, code, "is missing")
+        try:
+            fields[code] = accept(value)
+        except WrongAnswer as error:
+            _refuse(insured.id, code, str(error))
+    return fields
+
+
+def _times(kind: ObjectType) -> str:
+    return f"{kind.minimum} times" if kind.minimum == kind.maximum else f"{kind.minimum} to {kind.maximum} times"
+
+
+def _refuse(name: str, field: str, why: str) -> NoReturn:
+    subject = name if field in ("object_code", "object_id") else f"{field} of {name}"
+    raise ObjectInvalid(f"{subject} {why}", object=name, field=field)

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from libs.money import exponent
 from libs.premium import Coverage
-from services.quotes.catalogue.rules.product import DEDUCTIBLE, LIMIT, Answers, Product, Step, StepKind
+from services.quotes.catalogue.rules.product import DEDUCTIBLE, LIMIT, Product, Step, StepKind
 from services.quotes.catalogue.rules.table import by_band
-from services.quotes.rating.rules.condition import compile_condition
+from services.quotes.catalogue.rules.variables import Variable
+from services.quotes.rating.rules.condition import Values, compile_condition
 
-Chosen = Mapping[str, Coverage]
+Variables = Mapping[str, Variable]
 
 
 class Cell(NamedTuple):
@@ -26,10 +27,12 @@ class Cell(NamedTuple):
     factor: str
 
 
-Start = Callable[[Answers, Chosen], tuple[int, str]]
+Start = Callable[[Values, Coverage], tuple[int, str]]
 """The scaled value with which a coverage starts, and the factor in it."""
-Pick = Callable[[Answers, Chosen], Cell | None]
-"""The cell for a risk; None where the step does not apply."""
+Pick = Callable[[Values, Coverage], Cell | None]
+"""The cell for a risk; None where the step does not apply. Of a step on the whole premium, no coverage is looked at."""
+
+WHOLE = Coverage("")
 
 
 class Base(NamedTuple):
@@ -50,7 +53,7 @@ class Scaling(NamedTuple):
     pick: Pick
 
 
-def compile_base(product: Product, step: Step, scale: int) -> Base:
+def compile_base(product: Product, variables: Variables, step: Step, scale: int) -> Base:
     """A coverage begins with an amount, with an amount for each of something, or with a rate on a sum."""
     code = step.coverages[0]
     whole_units = 10 ** exponent(product.currency)
@@ -59,20 +62,18 @@ def compile_base(product: Product, step: Step, scale: int) -> Base:
     shown = str(step.rate)
     if step.of == LIMIT:
         per_minor = scaled(step.rate, scale)
-
-        def of_limit(answers: Answers, chosen: Chosen) -> tuple[int, str]:
-            limit = chosen[code].limit
-            return per_minor * (limit.minor if limit else 0), shown
-
-        return Base(step.name, code, of_limit)
-    of, per_unit = step.of, scaled(step.rate, whole_units * scale)
-    return Base(step.name, code, lambda answers, chosen: (per_unit * int(answers[of]), shown))
+        return Base(
+            step.name, code, lambda values, own: (per_minor * (limit.minor if (limit := own.limit) else 0), shown)
+        )
+    of = step.of
+    per_unit = scaled(step.rate, scale * whole_units, 10 ** variables[of].places)
+    return Base(step.name, code, lambda values, own: (per_unit * int(values[of]), shown))
 
 
-def compile_scaling(product: Product, step: Step, coverage: str) -> Scaling:
+def compile_scaling(product: Product, variables: Variables, step: Step, coverage: str) -> Scaling:
     """A factor, discount or loading, for one coverage or for the whole premium."""
     denominator = 10 ** places_of(step)
-    return Scaling(step.name, step.kind, coverage, denominator, _pick(product, step, coverage, denominator))
+    return Scaling(step.name, step.kind, coverage, denominator, _pick(product, variables, step, denominator))
 
 
 def places_of(step: Step) -> int:
@@ -87,10 +88,10 @@ def places_in(value: Decimal) -> int:
     return max(0, -places) if isinstance(places, int) else 0
 
 
-def scaled(value: Decimal | None, scale: int) -> int:
-    """The value times a scale that holds all its places. Nothing is nothing."""
+def scaled(value: Decimal | None, scale: int, divisor: int = 1) -> int:
+    """The value times a scale that holds all its places, over a divisor. Nothing is nothing."""
     numerator, denominator = value.as_integer_ratio() if value is not None else (0, 1)
-    whole, rest = divmod(numerator * scale, denominator)
+    whole, rest = divmod(numerator * scale, denominator * divisor)
     if rest:
         raise ValueError(f"{value} has more decimal places than a scale of {scale} holds")
     return whole
@@ -99,51 +100,50 @@ def scaled(value: Decimal | None, scale: int) -> int:
 def _amount(step: Step, unit: int) -> Start:
     per = step.per
     if not per:
-        return lambda answers, chosen: (unit, "")
+        return lambda values, own: (unit, "")
 
-    def for_each(answers: Answers, chosen: Chosen) -> tuple[int, str]:
-        count = sum(int(answers[question]) for question in per)
+    def for_each(values: Values, own: Coverage) -> tuple[int, str]:
+        count = sum(int(values[variable]) for variable in per)
         return unit * count, str(count)
 
     return for_each
 
 
-def _pick(product: Product, step: Step, coverage: str, denominator: int) -> Pick:
+def _pick(product: Product, variables: Variables, step: Step, denominator: int) -> Pick:
     """How the cell of a step is found."""
     if step.rate is not None:
         look_up = _always(_cell(step, step.rate, denominator))
     elif step.by in (LIMIT, DEDUCTIBLE):
-        look_up = _by_amount(step, coverage, denominator, exponent(product.currency))
+        look_up = _by_amount(step, denominator, exponent(product.currency))
     else:
-        look_up = _by_answer(product, step, denominator)
+        look_up = _by_variable(variables[step.by], step, denominator)
     if not step.when:
         return look_up
-    holds = compile_condition(step.when)
-    return lambda answers, chosen: look_up(answers, chosen) if holds(answers) else None
+    holds = compile_condition(variables, step.when)
+    return lambda values, own: look_up(values, own) if holds(values) else None
 
 
 def _always(cell: Cell) -> Pick:
-    return lambda answers, chosen: cell
+    return lambda values, own: cell
 
 
-def _by_answer(product: Product, step: Step, denominator: int) -> Pick:
+def _by_variable(variable: Variable, step: Step, denominator: int) -> Pick:
     by = step.by
     cells = {row: _cell(step, value, denominator) for row, value in step.table.items()}
-    question = next(question for question in product.questions if question.code == by)
-    if question.type == "integer":
-        in_band = by_band(cells)
-        return lambda answers, chosen: in_band(int(answers[by]))
-    if question.type == "boolean":
+    if variable.is_number:
+        in_band = by_band(cells, variable.places)
+        return lambda values, own: in_band(values[by])  # type: ignore[arg-type]
+    if variable.type == "boolean":
         yes, no = cells["true"], cells["false"]
-        return lambda answers, chosen: yes if answers[by] else no
-    return lambda answers, chosen: cells[str(answers[by])]
+        return lambda values, own: yes if values[by] else no
+    return lambda values, own: cells[values[by]]  # type: ignore[index]
 
 
-def _by_amount(step: Step, coverage: str, denominator: int, places: int) -> Pick:
+def _by_amount(step: Step, denominator: int, places: int) -> Pick:
     cells = {int(Decimal(row).scaleb(places)): _cell(step, value, denominator) for row, value in step.table.items()}
     if step.by == LIMIT:
-        return lambda answers, chosen: cells[limit.minor] if (limit := chosen[coverage].limit) else None
-    return lambda answers, chosen: cells[own.minor] if (own := chosen[coverage].deductible) else None
+        return lambda values, own: cells[limit.minor] if (limit := own.limit) else None
+    return lambda values, own: cells[deductible.minor] if (deductible := own.deductible) else None
 
 
 def _cell(step: Step, value: Decimal, denominator: int) -> Cell:
