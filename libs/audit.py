@@ -138,9 +138,9 @@ def list_events(session: Session, criteria: Filter, after: UUID | None, limit: i
             query = query.where(column == value)
     # Ids are in the order of time: bounds on them make the search short, and the exact times decide.
     if criteria.since is not None:
-        query = query.where(_events.c.at >= criteria.since, _events.c.id >= _first_id(criteria.since - _SLACK))
+        query = query.where(_events.c.at >= criteria.since, _events.c.id >= ids.first_of(criteria.since - _SLACK))
     if criteria.until is not None:
-        query = query.where(_events.c.at < criteria.until, _events.c.id < _first_id(criteria.until + _SLACK))
+        query = query.where(_events.c.at < criteria.until, _events.c.id < ids.first_of(criteria.until + _SLACK))
     if after is not None:
         query = query.where(_events.c.id < after)
     return [Event(*row) for row in session.execute(query)]
@@ -159,8 +159,3 @@ def _plain(values: Mapping[str, object] | None) -> dict[str, Any] | None:
         return None
     plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
     return plain
-
-
-def _first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment."""
-    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import uuid_utils
@@ -17,6 +18,11 @@ from libs.errors import FieldInvalid
 def new() -> UUID:
     """A new UUIDv7."""
     return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def first_of(moment: datetime) -> UUID:
+    """The smallest UUIDv7 of a moment: ids that are made from then on are larger."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
 
 
 def encode(prefix: str, value: UUID) -> str:

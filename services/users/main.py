@@ -8,7 +8,7 @@ from functools import partial
 from typing import TextIO
 
 import services.users
-from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, customer_pb2_grpc, user_pb2_grpc
 from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
@@ -24,8 +24,13 @@ from services.users.accounts.adapters.signing import SigningKeys
 from services.users.accounts.adapters.throttling import Throttle
 from services.users.accounts.flows import appointing, ending
 from services.users.accounts.flows.logging_in import Authenticator
+from services.users.accounts.flows.rights import Rights
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
+from services.users.people import jobs as people_jobs
+from services.users.people.flows import making
+from services.users.people.servicer import CustomerServicer
+from services.users.people.store import links
 
 NAME = "users"
 
@@ -40,13 +45,13 @@ def serve(settings: Settings) -> None:
     link = Link(settings.redis.url) if settings.redis.url else None
     throttle = Throttle(link)
     authenticator = Authenticator(database, hasher, throttle, settings.auth.refresh_token_lifetime)
-    users = UserServicer(database, hasher, caching.choose(settings, link), throttle)
+    users = UserServicer(database, hasher, caching.choose(settings, link), throttle, making.make_of_user)
     ended_sessions = partial(ending.list_ended, database, settings.auth.access_token_lifetime)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public, ended_sessions))
     server.add(user_pb2_grpc.add_UserServiceServicer_to_server, users)
-    server.add(
-        auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(database, authenticator, keys, settings.auth)
-    )
+    auth = AuthServicer(database, authenticator, Rights(database, links.find_parties), keys, settings.auth)
+    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
+    server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 
@@ -57,6 +62,7 @@ def work(settings: Settings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     jobs.register(runner, database, Mailer(settings.mail))
+    people_jobs.register(runner, database)
     runner.run()
     database.close()
 

@@ -24,7 +24,7 @@ from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
-from bazaruto.users.v1 import auth_pb2, user_pb2
+from bazaruto.users.v1 import auth_pb2, customer_pb2, user_pb2
 from bazarutod.stack import SERVICES
 from libs import ids
 from libs.identity.authority import Authority
@@ -36,7 +36,18 @@ from tests.support.access import ACCESS_CONTRADICTIONS
 
 AUDIT = (payments_audit_pb2, policies_audit_pb2, quotes_audit_pb2, users_audit_pb2)
 BILLING = (invoice_pb2, ledger_pb2, payment_pb2)
-MODULES = (health_pb2, operations_pb2, *AUDIT, *BILLING, policy_pb2, product_pb2, quote_pb2, auth_pb2, user_pb2)
+MODULES = (
+    health_pb2,
+    operations_pb2,
+    *AUDIT,
+    *BILLING,
+    policy_pb2,
+    product_pb2,
+    quote_pb2,
+    auth_pb2,
+    customer_pb2,
+    user_pb2,
+)
 METHODS = [
     method
     for module in MODULES
@@ -163,6 +174,7 @@ def test_versions_are_looked_at_by_these_methods() -> None:
     assert looking == {
         "bazaruto.users.v1.UserService/UpdateUser",
         "bazaruto.users.v1.UserService/SetAuthority",
+        "bazaruto.users.v1.CustomerService/UpdateCustomer",
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
         "bazaruto.quotes.v1.QuoteService/UpdateQuote",
     }

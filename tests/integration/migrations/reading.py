@@ -15,7 +15,7 @@ from bazaruto.common.v1 import premium_pb2
 from bazaruto.payments.v1 import invoice_pb2, ledger_pb2, payment_pb2
 from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
-from bazaruto.users.v1 import user_pb2
+from bazaruto.users.v1 import customer_pb2, user_pb2
 from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
@@ -24,6 +24,7 @@ from tests.integration.payments.house import House as PaymentsHouse
 from tests.integration.policies.house import House as PoliciesHouse
 from tests.integration.quotes.conftest import House as QuotesHouse
 from tests.integration.users.house import House as UsersHouse
+from tests.integration.users.test_accounts import outcome
 from tests.support.people import People
 from tests.support.sections import section
 
@@ -43,7 +44,7 @@ Start = Callable[..., grpc.Channel]
 
 
 def read_users(start: Start, url: str, people: People) -> None:
-    """Every user, as an administrator sees them."""
+    """Every user and every party, as an administrator and the user see them."""
     house, admin = UsersHouse(start, url, people), people.admin()
     for row in _rows(url, "SELECT * FROM users"):
         user = house.get(admin.authorization, ids.encode("usr", row["id"]))
@@ -54,6 +55,13 @@ def read_users(start: Start, url: str, people: People) -> None:
         assert [user_pb2.User.Role.Name(role) for role in user.roles] == [
             f"ROLE_{role.upper()}" for role in row["roles"]
         ]
+        party = customer_pb2.GetCustomerRequest(customer_id=ids.encode("cus", row["id"]))
+        if "customer" in row["roles"]:
+            own = house.customers.GetCustomer(party, metadata=people.known(row["id"]).metadata())
+            assert (own.name, list(own.emails), own.locale) == (row["full_name"], [row["email"]], row["locale"])
+            assert list(own.phones) == [row["phone"]] * bool(row["phone"])
+        else:
+            assert outcome(house.customers.GetCustomer, party, metadata=admin.metadata()) == "RESOURCE_NOT_FOUND"
 
 
 def read_quotes(start: Start, url: str, people: People) -> None:

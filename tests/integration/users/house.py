@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import psycopg
 
-from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, customer_pb2_grpc, user_pb2_grpc
 from bazaruto.users.v1 import user_pb2 as pb
 from libs.cache import Cache
 from libs.config import Settings
@@ -21,9 +21,13 @@ from services.users.accounts.adapters.hashing import Hasher
 from services.users.accounts.adapters.throttling import Throttle
 from services.users.accounts.flows import registering
 from services.users.accounts.flows.logging_in import Authenticator
+from services.users.accounts.flows.rights import Rights
 from services.users.accounts.rules.user import User
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
+from services.users.people.flows import making
+from services.users.people.servicer import CustomerServicer
+from services.users.people.store import links
 from tests.support.people import People
 
 PASSWORD = "baobab-carrinha-47"
@@ -49,16 +53,20 @@ class House:
             hasher = Hasher()
             chosen = throttle or Throttle(free=1_000_000)
             authenticator = Authenticator(database, hasher, chosen, settings.auth.refresh_token_lifetime)
-            auth = AuthServicer(database, authenticator, people.keys, settings.auth)
+            auth = AuthServicer(
+                database, authenticator, Rights(database, links.find_parties), people.keys, settings.auth
+            )
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
-                UserServicer(database, hasher, users or caching.in_process(), chosen),
+                UserServicer(database, hasher, users or caching.in_process(), chosen, making.make_of_user),
             )
+            server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 
         channel = start("users", url, build)
         self.users = user_pb2_grpc.UserServiceStub(channel)
         self.auth = auth_pb2_grpc.AuthServiceStub(channel)
+        self.customers = customer_pb2_grpc.CustomerServiceStub(channel)
 
     def register(self, email: str = "", password: str = PASSWORD, **fields: str) -> pb.User:
         """Register somebody; without an address, somebody new."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from libs.db import Database
 from libs.identity.authority import NO_AUTHORITY
@@ -12,12 +16,16 @@ from services.users.accounts.rules.authority import Authority
 from services.users.accounts.rules.session import RefreshTokenInvalid, UserSession
 from services.users.accounts.store import authorities, users
 
+Parties = Callable[[Session, UUID], frozenset[UUID]]
+"""The parties for whom a user acts, beside the own one: known to a module above."""
+
 
 class Rights:
     """Reads what users may do."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, parties: Parties) -> None:
         self._database = database
+        self._parties = parties
 
     def of(self, user_session: UserSession, now: datetime) -> tuple[Caller, datetime | None]:
         """The caller that the user of a log-in becomes, and until when that is so if it has an end.
@@ -30,6 +38,7 @@ class Rights:
         with self._database.reading(fresh=True) as session:
             account = users.find(session, user_session.user_id)
             limits = authorities.find(session, user_session.user_id)
+            parties = self._parties(session, user_session.user_id)
         if account is None:
             raise RefreshTokenInvalid
         account.check_active()
@@ -37,6 +46,7 @@ class Rights:
         caller = Caller(
             user_id=account.id,
             roles=frozenset(role.value for role in account.roles),
+            parties=parties,
             authority=_said(limits) if counts else NO_AUTHORITY,
             session=user_session.id,
         )

@@ -24,11 +24,16 @@ class AuthServicer(rpc_pb.AuthServiceServicer):
     """Answers the calls of `AuthService`."""
 
     def __init__(
-        self, database: Database, authenticator: Authenticator, keys: SigningKeys, settings: AuthSettings
+        self,
+        database: Database,
+        authenticator: Authenticator,
+        rights: Rights,
+        keys: SigningKeys,
+        settings: AuthSettings,
     ) -> None:
         self._database = database
         self._authenticator = authenticator
-        self._rights = Rights(database)
+        self._rights = rights
         self._keys = keys
         self._settings = settings
 

@@ -25,8 +25,11 @@ from services.users.accounts.flows import empowering, registering, updating
 from services.users.accounts.messages import authority_from_proto, authority_to_proto, role_from_proto, user_to_proto
 from services.users.accounts.rules import user
 from services.users.accounts.rules.attempts import keys_of_registration
-from services.users.accounts.rules.user import User
+from services.users.accounts.rules.user import Role, User
 from services.users.accounts.store import authorities, users
+
+MakeParty = Callable[[Session, User, datetime], None]
+"""Saves the party whom a user is who buys for themselves, unless there is one: known to a module above."""
 
 
 class _NamesUser(Protocol):
@@ -38,11 +41,14 @@ class _NamesUser(Protocol):
 class UserServicer(rpc_pb.UserServiceServicer):
     """Answers the calls of `UserService`."""
 
-    def __init__(self, database: Database, hasher: Hasher, cached: Cache[User], throttle: Throttle) -> None:
+    def __init__(
+        self, database: Database, hasher: Hasher, cached: Cache[User], throttle: Throttle, make_party: MakeParty
+    ) -> None:
         self._database = database
         self._hasher = hasher
         self._cached = cached
         self._throttle = throttle
+        self._make_party = make_party
 
     def RegisterUser(self, request: pb.RegisterUserRequest, context: grpc.ServicerContext) -> pb.User:
         attempt = keys_of_registration(calls.current().client_address)
@@ -63,6 +69,7 @@ class UserServicer(rpc_pb.UserServiceServicer):
                 with self._database.transaction() as session:
                     idempotency.claim(session)
                     registering.save_customer(session, account)
+                    self._make_party(session, account.user, account.user.created_at)
                     reply = user_to_proto(account.user)
                     idempotency.keep(session, reply)
         except (AlreadyExists, Invalid):
@@ -106,7 +113,14 @@ class UserServicer(rpc_pb.UserServiceServicer):
 
     def GrantRole(self, request: pb.GrantRoleRequest, context: grpc.ServicerContext) -> pb.User:
         role, by = role_from_proto(request.role), calls.caller().user_id
-        return self._change(request, lambda session, who, now: empowering.grant(session, who, role, by, now))
+
+        def grant(session: Session, user_id: UUID, now: datetime) -> User:
+            granted = empowering.grant(session, user_id, role, by, now)
+            if role is Role.CUSTOMER:
+                self._make_party(session, granted, now)
+            return granted
+
+        return self._change(request, grant)
 
     def RevokeRole(self, request: pb.RevokeRoleRequest, context: grpc.ServicerContext) -> pb.User:
         role = role_from_proto(request.role)

@@ -1,0 +1,1 @@
+"""Customers: persons and organisations, apart from the accounts of those who act for them."""

@@ -1,0 +1,1 @@
+"""What calls and jobs of customers share."""

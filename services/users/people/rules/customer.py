@@ -1,0 +1,174 @@
+"""The rules of customers: what a new one looks like, what may change, and who acts for them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from libs.errors import AlreadyExists, FieldInvalid, Refused
+
+CHANGEABLE = ("name", "birth_date", "emails", "phones", "address", "locale")
+MOST_PARTIES = 20
+"""For how many customers a user can act, beside the own one: an access token names them all."""
+_LONGEST_NAME = 200
+_OLDEST = 130  # years
+_NAMED_PATHS = 5  # wrong ones that an answer names, and
+_NAMED_CHARACTERS = 40  # how much of each
+
+
+class AlreadyLinked(AlreadyExists):
+    """The user acts for the customer already."""
+
+    reason = "ALREADY_LINKED"
+
+
+class PartiesTooMany(Refused):
+    """The user acts for as many customers as anybody can."""
+
+    reason = "PARTIES_TOO_MANY"
+
+
+class Kind(StrEnum):
+    """What a customer is."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A postal address."""
+
+    lines: tuple[str, ...]
+    locality: str
+    region: str
+    postal_code: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A party: who holds policies, pays for them or makes claims."""
+
+    id: UUID
+    kind: Kind
+    name: str
+    birth_date: date | None
+    emails: tuple[str, ...]
+    phones: tuple[str, ...]
+    address: Address | None
+    locale: str
+    partner_id: UUID | None
+    partner_since: date | None
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+
+    @property
+    def user_id(self) -> UUID:
+        """Whose record it is: the party's own."""
+        return self.id
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the customer."""
+        return str(self.version)
+
+
+def checked(customer: Customer, today: date) -> Customer:
+    """The customer in the form that is kept. `FieldInvalid`, naming each field that cannot be so."""
+    wrong = {}
+    if why := _why_no_name(customer.name):
+        wrong["customer.name"] = why
+    if customer.birth_date is not None:
+        if customer.kind is not Kind.PERSON:
+            wrong["customer.birth_date"] = "is for persons"
+        elif not today.year - _OLDEST <= customer.birth_date.year or customer.birth_date > today:
+            wrong["customer.birth_date"] = "is not a day on which somebody living was born"
+    emails = tuple(email.lower() for email in customer.emails)
+    for name, values in (("emails", emails), ("phones", customer.phones)):
+        if len(set(values)) < len(values):
+            wrong[f"customer.{name}"] = "names one twice"
+    if wrong:
+        raise FieldInvalid(violations=wrong)
+    return replace(customer, emails=emails)
+
+
+def of_user(user_id: UUID, full_name: str, email: str, phone: str, locale: str, now: datetime) -> Customer:
+    """The customer whom somebody is who buys for themselves."""
+    phones = (phone,) if phone else ()
+    return Customer(
+        user_id,
+        Kind.PERSON,
+        full_name,
+        None,
+        (email,),
+        phones,
+        None,
+        locale,
+        None,
+        None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def check_mask(paths: Iterable[str]) -> None:
+    """`FieldInvalid`, naming each path of a mask that cannot be changed; also when there is none."""
+    paths = list(paths)
+    if not paths:
+        raise FieldInvalid(violations={"update_mask": "names no field"})
+    wrong = [path for path in paths if path not in CHANGEABLE]
+    if wrong:
+        named = (path[:_NAMED_CHARACTERS] for path in wrong[:_NAMED_PATHS])
+        raise FieldInvalid(violations={f"customer.{path}": "cannot be changed" for path in named})
+
+
+def update(customer: Customer, wanted: Customer, paths: Iterable[str], now: datetime) -> Customer:
+    """The customer with some of `CHANGEABLE` as `wanted` has them. The very same customer when nothing differs."""
+    changes: Mapping[str, Any] = {path: getattr(wanted, path) for path in paths}
+    after = checked(replace(customer, **changes), now.date())
+    return customer if after == customer else replace(after, updated_at=now, version=customer.version + 1)
+
+
+def assign_partner(customer: Customer, partner_id: UUID | None, since: date, now: datetime) -> Customer:
+    """The customer whom that partner serves from a day on, or none does. The very same customer when it is so."""
+    if partner_id == customer.partner_id:
+        return customer
+    if since > now.date():
+        raise FieldInvalid(violations={"start_date": "is in the future"})
+    if customer.partner_since is not None and since < customer.partner_since:
+        raise FieldInvalid(violations={"start_date": "is before the day from which the partner of now serves"})
+    return replace(customer, partner_id=partner_id, partner_since=since, updated_at=now, version=customer.version + 1)
+
+
+def check_link(user_id: UUID, customer_id: UUID, parties: frozenset[UUID]) -> None:
+    """Whether a user who acts for some parties may act for one more. `AlreadyLinked`, `PartiesTooMany`."""
+    if customer_id == user_id or customer_id in parties:
+        raise AlreadyLinked
+    if len(parties) >= MOST_PARTIES:
+        raise PartiesTooMany(most=MOST_PARTIES)
+
+
+def kept_changes(before: Customer, after: Customer) -> tuple[dict[str, object], dict[str, object]]:
+    """What the history keeps of a change: what differs, as it was and as it is."""
+    names = [
+        name for name in (*CHANGEABLE, "partner_id", "partner_since") if getattr(before, name) != getattr(after, name)
+    ]
+    return {name: getattr(before, name) for name in names}, {name: getattr(after, name) for name in names}
+
+
+def _why_no_name(text: str) -> str:
+    """Why it is no name: one is kept as it is written, but it is one visible line. Empty for a name."""
+    if not text.strip():
+        return "is empty"
+    if len(text) > _LONGEST_NAME:
+        return f"has more than {_LONGEST_NAME} characters"
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        return "contains control characters"
+    return ""
