@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import sqlalchemy as sa
+import structlog
 from psycopg import errors as pg
 
 from libs.db.pool import check_configured
@@ -20,6 +21,9 @@ _LOCK = 4_711_001
 _LOCK_TIMEOUT = "2s"  # as long as a call waits for a lock
 _TRIES = 5
 _PAUSE = 1.0  # seconds in which the calls that waited are answered
+_TELL_EVERY = 5.0  # seconds
+
+log = structlog.get_logger("migrations")
 
 
 class TablesInUse(RuntimeError):
@@ -85,6 +89,25 @@ def create_index(name: str, on: str, *, unique: bool = False) -> None:
             connection.execute(sa.text(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
         finally:
             connection.execute(_limit(_LOCK_TIMEOUT))
+
+
+def run_in_batches(statement: str, doing: str) -> None:
+    """Run a statement until it did nothing, each time in its own transaction; for a revision that does nothing else.
+
+    The statement gives one number: how many rows it did. Begun anew, it goes on behind what it did before, since a
+    revision that was broken off is run again. The log says how far it is; `doing` is what it says.
+    """
+    from alembic import op
+
+    done, told = 0, time.monotonic()
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        while count := connection.scalar(sa.text(statement)):
+            done += count
+            if time.monotonic() > told + _TELL_EVERY:
+                told = time.monotonic()
+                log.info(doing, rows=done)
+    log.info(doing, rows=done, done=True)
 
 
 _IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")

@@ -21,6 +21,7 @@ from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import watching
 from services.payments.collection.rules.provider import Provider, ProviderMissing
 from services.payments.collection.servicer import PaymentServicer
+from services.payments.ledger import jobs as ledger_jobs
 from services.payments.ledger.servicer import LedgerServicer
 from services.payments.settings import PaymentsSettings
 
@@ -51,6 +52,7 @@ def work(settings: PaymentsSettings) -> None:
     policies = Policies(connect(settings.services["policies"].target, tokens))
     billing_jobs.register(runner, database)
     collection_jobs.register(runner, collection_jobs.Handlers(database, choose_provider(settings, database), policies))
+    ledger_jobs.register(runner, database)
     with watching.shown(database):
         runner.run()
     database.close()

@@ -7,21 +7,34 @@ from uuid import UUID
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
 from libs.rpc import values
-from services.payments.ledger.rules.balance import Balance
+from services.payments.ledger.rules.balance import Balance, Dimension
 from services.payments.ledger.rules.chart import Side
 from services.payments.ledger.rules.journal import Booked, Filter, Posting
 
 _SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
+_DIMENSIONS = {
+    pb.DIMENSION_UNSPECIFIED: None,
+    pb.DIMENSION_COVERAGE: Dimension.COVERAGE,
+    pb.DIMENSION_TAX_CODE: Dimension.TAX,
+    pb.DIMENSION_PARTNER: Dimension.PARTNER,
+}
 
 
-def balance_to_proto(balance: Balance) -> pb.AccountBalance:
-    """One account in one currency."""
+def dimension_from_proto(message: pb.Dimension.ValueType) -> Dimension | None:
+    """By what accounts are shown in parts; None where they are not."""
+    return _DIMENSIONS[message]
+
+
+def balance_to_proto(balance: Balance, dimension: Dimension | None = None) -> pb.AccountBalance:
+    """One account in one currency, or the part of it that a dimension tells apart."""
+    is_partner = dimension is Dimension.PARTNER and balance.part
     return pb.AccountBalance(
         account_code=balance.account.code,
         account_name=balance.account.name,
         debits=values.money_to_proto(balance.debits),
         credits=values.money_to_proto(balance.credits),
         balance=values.money_to_proto(balance.amount),
+        part=ids.encode("par", UUID(balance.part)) if is_partner else balance.part,
     )
 
 

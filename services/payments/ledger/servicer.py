@@ -11,8 +11,14 @@ from bazaruto.payments.v1 import ledger_pb2_grpc as rpc_pb
 from libs.db import Database
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
-from services.payments.ledger.messages import balance_to_proto, filter_from_proto, journal_to_proto
+from services.payments.ledger.messages import (
+    balance_to_proto,
+    dimension_from_proto,
+    filter_from_proto,
+    journal_to_proto,
+)
 from services.payments.ledger.rules import balance
+from services.payments.ledger.rules.balance import AsOf
 from services.payments.ledger.store import balances, journals
 
 
@@ -23,13 +29,15 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
         self._database = database
 
     def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: grpc.ServicerContext) -> pb.TrialBalance:
-        as_of = values.optional_date(request, "as_of_date")
+        as_of = AsOf(values.optional_date(request, "as_of_date"), values.optional_time(request, "booked_until_time"))
+        dimension = dimension_from_proto(request.dimension)
         with self._database.reading() as session:
-            sums, last_day = balances.list_all(session, as_of)
-        counted_until = as_of or last_day
+            sums, last_day = balances.list_all(session, as_of, dimension)
+        counted_until = as_of.last_day or last_day
         return pb.TrialBalance(
             as_of_date=values.date_to_proto(counted_until) if counted_until else None,
-            accounts=[balance_to_proto(line) for line in sums],
+            booked_until_time=values.time_to_proto(as_of.booked_before) if as_of.booked_before else None,
+            accounts=[balance_to_proto(line, dimension) for line in sums],
             differences=[values.money_to_proto(money) for money in balance.differences(sums)],
         )
 

@@ -27,6 +27,7 @@ from libs.jobs import operating
 from services.payments.billing.flows import invoicing
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, voiding
+from services.payments.ledger.jobs import close_days
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
@@ -51,6 +52,9 @@ def make(platform: Platform) -> None:
         _keep_accounts(platform, http, ana)
         _keep_products(platform, http)
         _quote(platform, ana, bruno)
+        # Journals are summed when it is said here, so that some are and some are not.
+        with psycopg.connect(platform.postgres.url("bazaruto_payments"), autocommit=True) as connection:
+            operating.pause(connection, "default")
         with _database(platform, "payments") as payments:
             _pay(payments, ana, bruno)
         # What follows from the last purchases is left to be done, also with the token of a card.
@@ -116,6 +120,7 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     monthly = ana.in_force(_issue(ana, RISK, planCode="monthly", paymentMethod="pm_card_ok"))
     with payments.transaction() as session:
         invoicing.issue_due_invoice(session, ids.decode("pol", monthly["policyId"]), 2, datetime.now(UTC))
+    close_days(payments)
     annual = _issue(ana, HOME)
     bill = ana.invoice_of(annual)
     declined = {"paymentMethod": "pm_card_declined"}

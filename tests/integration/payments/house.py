@@ -38,6 +38,7 @@ from services.payments.collection.flows import collecting
 from services.payments.collection.rules.payment import Payment
 from services.payments.collection.rules.provider import Outcome
 from services.payments.collection.servicer import PaymentServicer
+from services.payments.ledger import jobs as ledger_jobs
 from services.payments.ledger.servicer import LedgerServicer
 from tests.support.people import People, Person, new_key
 
@@ -119,6 +120,7 @@ class House:
         self.handlers = collection_jobs.Handlers(self.database, self.provider, self.policies)
         billing_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
         collection_jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
+        ledger_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
 
     def request(self, person: Person, **changes: Any) -> invoice_pb2.OpenBillingRequest:
         """What policies sends for a new policy of somebody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
@@ -50,3 +51,27 @@ class PostingRow(Row):
     coverage_code: Mapped[str]
     tax_code: Mapped[str]
     term_number: Mapped[int]
+
+
+class UnsummedRow(Row):
+    """A journal that is not in the sums of days yet. A trigger puts it here in the transaction that enters it."""
+
+    __tablename__ = "unsummed_journals"
+
+    journal_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class DayRow(Row):
+    """The sums of one account, by the days on which its postings were entered and count, and by their dimensions."""
+
+    __tablename__ = "ledger_days"
+
+    booked_on: Mapped[date] = mapped_column(primary_key=True)
+    effective_on: Mapped[date] = mapped_column(primary_key=True)
+    account_code: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    coverage_code: Mapped[str] = mapped_column(primary_key=True)
+    tax_code: Mapped[str] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID | None] = mapped_column(primary_key=True)
+    debits: Mapped[Decimal]
+    credits: Mapped[Decimal]
