@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from google.protobuf import struct_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, money_pb2
 
@@ -102,18 +103,37 @@ def coverage_from_proto(message: premium_pb2.Coverage) -> Coverage:
 
 def insured_object_to_proto(insured: InsuredObject) -> insured_object_pb2.InsuredObject:
     """One thing or person that is insured."""
-    message = insured_object_pb2.InsuredObject(
-        object_id=insured.id, object_code=insured.code, identifier=insured.identifier
+    return insured_object_pb2.InsuredObject(
+        object_id=insured.id,
+        object_code=insured.code,
+        identifier=insured.identifier,
+        fields=struct_to_proto(insured.fields),
     )
-    fields: dict[str, Any] = dict(insured.fields)
-    message.fields.update(fields)
-    return message
 
 
 def insured_object_from_proto(message: insured_object_pb2.InsuredObject) -> InsuredObject:
     """One thing or person that is insured, as it was sent: its fields are for the rules of the product to check."""
-    fields = {name: _whole(value) for name, value in message.fields.items()}
-    return InsuredObject(message.object_id, message.object_code, fields, message.identifier)
+    return InsuredObject(message.object_id, message.object_code, struct_from_proto(message.fields), message.identifier)
+
+
+def struct_to_proto(fields: Mapping[str, object]) -> struct_pb2.Struct:
+    """Values by name: truth values, numbers and text."""
+    return struct_pb2.Struct(fields={name: _value_to_proto(value) for name, value in fields.items()})
+
+
+def struct_from_proto(message: struct_pb2.Struct) -> dict[str, object]:
+    """Values by name, as they were sent; whole numbers are whole."""
+    return {name: _whole(value) for name, value in message.items()}
+
+
+def _value_to_proto(value: object) -> struct_pb2.Value:
+    if isinstance(value, str):
+        return struct_pb2.Value(string_value=value)
+    if isinstance(value, bool):
+        return struct_pb2.Value(bool_value=value)
+    if isinstance(value, int | float):
+        return struct_pb2.Value(number_value=value)
+    raise TypeError(f"{value!r} is neither text nor a number nor a truth value")
 
 
 def _whole(value: object) -> object:

@@ -19,7 +19,10 @@ from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
 from libs import ids
 from libs.identity.verification import public_key
 from libs.rpc import values
-from services.policies.lifecycle.rules.policy import Policy, Quote, QuoteNotAccepted, Transaction
+from services.policies.lifecycle.rules.charges import premium_of
+from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Quote, QuoteNotAccepted
+from services.policies.lifecycle.rules.transaction import Transaction
 
 _STATES = {
     quotes_pb.Quote.STATE_DRAFT: "draft",
@@ -29,6 +32,11 @@ _STATES = {
     quotes_pb.Quote.STATE_ACCEPTED: "accepted",
     quotes_pb.Quote.STATE_BOUND: "bound",
     quotes_pb.Quote.STATE_EXPIRED: "expired",
+    quotes_pb.Quote.STATE_WITHDRAWN: "withdrawn",
+}
+_KINDS = {
+    quotes_pb.Quote.KIND_ENDORSEMENT: "endorsement",
+    quotes_pb.Quote.KIND_RENEWAL: "renewal",
 }
 
 
@@ -84,6 +92,7 @@ class Payments:
 
     def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
         """Have the policy billed by its installment plan. Repeating it changes nothing."""
+        term = policy.terms[0]
         self._invoices.OpenBilling(
             payments_pb.OpenBillingRequest(
                 policy_id=ids.encode("pol", policy.id),
@@ -91,8 +100,8 @@ class Payments:
                 transaction_id=ids.encode("ptx", transaction.id),
                 plan_code=policy.plan_code,
                 installments=installments,
-                start_date=values.date_to_proto(policy.term.starts_on),
-                premium=values.premium_to_proto(policy.term.premium),
+                start_date=values.date_to_proto(term.starts_on),
+                premium=values.premium_to_proto(premium_of(term.lines(), term.currency)),
                 issue_time=values.time_to_proto(policy.issued_at),
                 payment_method=payment_method,
                 time_zone=policy.time_zone,
@@ -102,9 +111,11 @@ class Payments:
 
 def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
     """What this service needs to know of a quote."""
+    user_id = ids.decode("usr", quote.user_id)
     return Quote(
         id=ids.decode("quo", quote.quote_id),
-        user_id=ids.decode("usr", quote.user_id),
+        user_id=ids.decode("cus", quote.customer_id) if quote.customer_id else user_id,
+        created_by=user_id,
         product_code=quote.product_code,
         product_version=quote.product_version,
         time_zone=quote.time_zone,
@@ -116,4 +127,9 @@ def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
         coverages=tuple(values.coverage_from_proto(coverage) for coverage in quote.coverages),
         plans=dict(zip(quote.plan_codes, quote.plan_installments, strict=True)),
         policy_id=quote.policy_id,
+        partner_id=ids.decode("par", quote.partner_id) if quote.partner_id else None,
+        kind=_KINDS.get(quote.kind, NEW_BUSINESS),
+        answers=values.struct_from_proto(quote.answers),
+        objects=tuple(values.insured_object_from_proto(item) for item in quote.objects),
+        lines=tuple(values.charge_line_from_proto(line, "premium.lines") for line in quote.premium.lines),
     )

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
+import structlog
+
+from libs import ids
 from libs.db import Database
 from libs.jobs import JobRunner, required
 from libs.rpc import giving_up, idempotency
+from libs.rpc.errors import RemoteError
 from services.policies.clients import Payments, Quotes
-from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, REAP_KEYS, BindQuote, OpenBilling
+from services.policies.lifecycle.flows import dating
+from services.policies.lifecycle.kinds import (
+    BIND_QUOTE,
+    OPEN_BILLING,
+    REAP_KEYS,
+    WRITE_TIMELINES,
+    BindQuote,
+    OpenBilling,
+)
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.store import payment_methods, policies, transactions
+
+log = structlog.get_logger("policies")
+
+_BATCH = 100  # policies of before that are listed at once
+
+
+class TimelinesMissing(RuntimeError):
+    """Policies of before could not be given a timeline."""
 
 
 class Handlers:
@@ -37,6 +58,26 @@ class Handlers:
         with giving_up.when_refused():
             self._quotes.bind_quote(self._find(job.policy_id))
 
+    def write_timelines(self) -> None:
+        """Write the timelines of policies of before. One that cannot be written is passed over, and told of."""
+        after, failed = UUID(int=0), 0
+        while batch := self._without_timeline(after):
+            for policy_id in batch:
+                try:
+                    quote = self._quotes.get_quote(ids.encode("quo", self._find(policy_id).quote_id))
+                    with self._database.transaction() as session:
+                        dating.write_timeline(session, policy_id, quote)
+                except (RemoteError, dating.PremiumDiffers) as error:
+                    failed += 1
+                    log.error("timeline not written", policy_id=ids.encode("pol", policy_id), reason=str(error))
+            after = batch[-1]
+        if failed:
+            raise TimelinesMissing(f"{failed} policies of before have no timeline yet; the log names them")
+
+    def _without_timeline(self, after: UUID) -> Sequence[UUID]:
+        with self._database.reading(fresh=True) as session:
+            return policies.list_without_timeline(session, after, _BATCH)
+
     def _find(self, policy_id: UUID) -> Policy:
         with self._database.reading() as session:
             return required(policies.find(session, policy_id), "policy", policy_id)
@@ -47,4 +88,5 @@ def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Pa
     handlers = Handlers(database, quotes, payments)
     runner.handle(OPEN_BILLING, handlers.open_billing)
     runner.handle(BIND_QUOTE, handlers.bind_quote)
+    runner.every("* * * * *", WRITE_TIMELINES, handlers.write_timelines)
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))

@@ -27,4 +27,5 @@ class BindQuote:
 
 OPEN_BILLING = JobKind("policies.open_billing", OpenBilling, "payments", endless=True)
 BIND_QUOTE = JobKind("policies.bind_quote", BindQuote, "processing", endless=True)
+WRITE_TIMELINES = JobKind("policies.write_timelines", Nothing, "processing")
 REAP_KEYS = JobKind("policies.reap_idempotency_keys", Nothing)

@@ -18,12 +18,9 @@ from libs.rpc.pages import Page, sequence_number
 from services.policies.clients import Quotes
 from services.policies.lifecycle.flows import activating, issuing
 from services.policies.lifecycle.messages import policy_to_proto, transaction_to_proto
-from services.policies.lifecycle.rules import policy
-from services.policies.lifecycle.rules.policy import (
-    Policy,
-    PolicyAlreadyIssued,
-    State,
-)
+from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
+from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued
+from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.store import policies, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
@@ -39,12 +36,12 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
-        plan_code = request.plan_code or policy.DEFAULT_PLAN
+        plan_code = request.plan_code or DEFAULT_PLAN
         now = clock.now()
         try:
             with self._database.transaction() as session:
                 idempotency.claim(session)
-                contract = issuing.issue(session, quote, plan_code, request.payment_method, now)
+                contract = issuing.issue(session, quote, plan_code, request.payment_method, calls.caller().subject, now)
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)
                 return reply
@@ -57,8 +54,12 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id) if policy_id else "") from error
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
-        contract = self._visible(ids.decode("pol", request.policy_id))
-        return policy_to_proto(contract, clock.now())
+        policy_id = ids.decode("pol", request.policy_id)
+        moment = values.time_from_proto(request.effective_time) if request.HasField("effective_time") else clock.now()
+        if not request.HasField("known_time"):
+            return policy_to_proto(self._visible(policy_id), moment)
+        known = policies.find_as_known(self._database, policy_id, values.time_from_proto(request.known_time))
+        return policy_to_proto(calls.visible(known, "policy"), moment)
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         page = Page.of(request, "policies", calls.caller().subject, request.product_code)
@@ -85,19 +86,20 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
     ) -> pb.ListPolicyTransactionsResponse:
         policy_id = ids.decode("pol", request.policy_id)
         page = Page.of(request, "transactions", request.policy_id)
-        self._visible(policy_id)
+        currency = self._visible(policy_id).terms[0].currency
         with self._database.reading() as session:
             stack = transactions.list_behind(session, policy_id, page.after_as(sequence_number) or 0, page.fetch)
         shown, token = page.cut(stack, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
-            transactions=[transaction_to_proto(item) for item in shown], next_page_token=token
+            transactions=[transaction_to_proto(item, currency) for item in shown], next_page_token=token
         )
 
     def ActivatePolicy(self, request: pb.ActivatePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         policy_id, paid_at = ids.decode("pol", request.policy_id), values.time_from_proto(request.paid_time)
+        now = clock.now()
         with self._database.transaction() as session:
-            contract = activating.activate(session, policy_id, request.payment_id, paid_at)
-        return policy_to_proto(contract, clock.now())
+            contract = activating.activate(session, policy_id, request.payment_id, paid_at, calls.caller().subject, now)
+        return policy_to_proto(contract, now)
 
     def _visible(self, policy_id: UUID) -> Policy:
         return calls.visible(policies.find_committed(self._database, policy_id), "policy")

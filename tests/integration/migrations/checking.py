@@ -20,6 +20,7 @@ from tests.support.sections import section
 Tables = dict[str, state.Table]
 
 _ALL: Final = 10_000
+_NO_LONGER_FILLED: Final = ("terms", "segments", "policy_numbers")  # only in databases of before
 _UNBALANCED: Final = """
     SELECT journals.id FROM journals LEFT JOIN postings ON journal_id = journals.id GROUP BY journals.id
     HAVING count(*) <> lines OR sum(CASE side WHEN 'debit' THEN amount ELSE -amount END) <> 0
@@ -59,7 +60,7 @@ def restore(earlier: Path, url: str) -> Tables:
     state.load(url, earlier)
     with psycopg.connect(url) as connection:
         tables = state.tables(connection)
-    assert [name for name, table in tables.items() if not table.rows] == []
+    assert [name for name, table in tables.items() if not table.rows and name not in _NO_LONGER_FILLED] == []
     return tables
 
 

@@ -96,7 +96,7 @@ def read_policies(start: Start, url: str, people: People) -> None:
         policy = house.stub.GetPolicy(policy_pb2.GetPolicyRequest(policy_id=policy_id), metadata=metadata)
         assert policy.policy_number == row["number"]
         assert policy.HasField("activate_time") == (row["activated_at"] is not None)
-        assert _price(policy.term.segments[0].premium) == (row["net"], row["tax"], row["fees"])
+        assert _price(policy.term.premium) == (row["net"], row["tax"], row["fees"])
         request = policy_pb2.ListPolicyTransactionsRequest(policy_id=policy_id)
         stack = house.stub.ListPolicyTransactions(request, metadata=metadata).transactions
         assert len(stack) == row["transactions"]

@@ -13,7 +13,8 @@ import grpc
 import pytest
 
 from services.policies.clients import Payments
-from services.policies.lifecycle.rules.policy import Policy, Transaction
+from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules.transaction import Transaction
 from tests.integration.migrations import checking, making, reading
 from tests.integration.payments.house import House as PaymentsHouse
 from tests.integration.policies.house import House as PoliciesHouse

@@ -12,19 +12,22 @@ import psycopg
 
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
-from libs import ids
+from libs import clock, ids
+from libs.calendar import day_of
 from libs.config import JobSettings, Settings
 from libs.db import Database
 from libs.errors import ResourceNotFound
 from libs.jobs import JobRunner
 from libs.money import Money
-from libs.premium import Coverage, Premium
-from libs.rpc import calls
+from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind, Premium
+from libs.rpc import calls, values
 from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes
 from services.policies.lifecycle import jobs
-from services.policies.lifecycle.rules.policy import Policy, Quote, Transaction
+from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules.quote import Quote
+from services.policies.lifecycle.rules.transaction import Transaction
 from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.people import Person, new_key
 from tests.support.sections import section
@@ -40,20 +43,30 @@ class FakeQuotes(Quotes):
         """An accepted quote of somebody."""
         assert owner.id is not None
         eur = "EUR"
-        today = datetime.now(UTC).date()
+        today = day_of(clock.now(), changes.get("time_zone", "Africa/Maputo"))
+        starts_on, ends_on = changes.pop("starts_on", today), today + timedelta(days=365)
         quote = Quote(
             id=ids.new(),
             user_id=owner.id,
+            created_by=owner.id,
             product_code="motor",
             product_version=1,
             time_zone="Africa/Maputo",
             state="accepted",
             valid_until=datetime.now(UTC) + timedelta(days=30),
-            starts_on=today + timedelta(days=7),
-            ends_on=today + timedelta(days=372),
+            starts_on=starts_on,
+            ends_on=ends_on,
             premium=Premium(Money(120000, eur), Money(20400, eur), Money(2500, eur)),
             coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
             plans={"annual": 1, "monthly": 12},
+            answers={"driver_age": 34, "use": "private", "garage": True},
+            objects=(InsuredObject("vehicle_1", "vehicle", {"plate": "AA-00-BB"}, "AA-00-BB"),),
+            lines=(
+                ChargeLine(LineKind.PREMIUM, Money(90000, eur), starts_on, ends_on, "liability", "", "vehicle_1"),
+                ChargeLine(LineKind.PREMIUM, Money(30000, eur), starts_on, ends_on, "collision", "", "vehicle_1"),
+                ChargeLine(LineKind.TAX, Money(20400, eur), starts_on, starts_on, "", "premium_tax"),
+                ChargeLine(LineKind.FEE, Money(2500, eur), starts_on, starts_on, "", "policy_fee"),
+            ),
         )
         quote = replace(quote, **changes)
         quote_id = ids.encode("quo", quote.id)
@@ -99,6 +112,18 @@ class House:
         """Issue a policy from a quote, or from a new one."""
         request = pb.IssuePolicyRequest(quote_id=quote_id or self.quotes.add(person), **fields)
         return self.stub.IssuePolicy(request, metadata=person.metadata(idempotency_key=key or new_key()))
+
+    def get(self, person: Person, policy_id: str, **moments: datetime) -> pb.Policy:
+        """The policy as somebody sees it, as of moments."""
+        stamps = {name: values.time_to_proto(moment) for name, moment in moments.items()}
+        request = pb.GetPolicyRequest(policy_id=policy_id, **stamps)
+        return self.stub.GetPolicy(request, metadata=person.metadata())
+
+    def activate(self, policy_id: str, service: Person, paid_at: datetime | None = None) -> pb.Policy:
+        """Let cover begin, as payments does."""
+        request = pb.ActivatePolicyRequest(policy_id=policy_id, payment_id=ids.encode("pay", ids.new()))
+        request.paid_time.FromDatetime(paid_at or datetime.now(UTC))
+        return self.stub.ActivatePolicy(request, metadata=service.metadata())
 
     def worker(self, payments: Payments) -> JobRunner:
         """A worker that leaves it to the test when a job that failed is tried again."""

@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bazaruto.policies.v1 import policy_pb2 as pb
-from libs import ids
+from libs import clock, ids
+from services.policies.lifecycle.flows import issuing
 from tests.integration.policies.house import FakePayments, House
 from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, new_key
@@ -29,7 +30,7 @@ def test_policy_issued_from_an_accepted_quote_is_pending_and_numbered(house: Hou
     assert len(issued.coverages) == 2
 
 
-def test_products_whose_codes_begin_alike_share_their_numbers(house: House, people: People) -> None:
+def test_numbers_of_all_products_run_on(house: House, people: People) -> None:
     person = people.customer()
     issued = [
         house.issue(person, house.quotes.add(person, product_code=code)) for code in ("motor", "motorbike", "home")
@@ -37,8 +38,17 @@ def test_products_whose_codes_begin_alike_share_their_numbers(house: House, peop
     assert [policy.policy_number[:3] + policy.policy_number[8:] for policy in issued] == [
         "MOT-000001",
         "MOT-000002",
-        "HOM-000001",
+        "HOM-000003",
     ]
+
+
+def test_policy_that_is_being_issued_for_long_keeps_nobody_else_waiting(house: House, people: People) -> None:
+    person = people.customer()
+    slow = house.quotes.quotes[house.quotes.add(person)]
+    with house.database.transaction() as session:
+        stalled = issuing.issue(session, slow, "annual", "", person.user_id, datetime.now(UTC))
+        others = [house.issue(person).policy_number for _ in range(3)]
+    assert sorted({stalled.number, *others}) == [stalled.number, *others]
 
 
 def test_programs_that_count_by_product_take_no_number_twice(house: House, people: People) -> None:
@@ -221,17 +231,17 @@ def test_activation_by_a_second_payment_is_refused(house: House, people: People)
     assert reason_of(refused.value) == "POLICY_STATE_INVALID"
 
 
-def test_policy_whose_first_premium_is_not_paid_on_the_first_day_is_not_taken(house: House, people: People) -> None:
+def test_policy_whose_first_premium_is_not_paid_on_the_first_day_is_not_taken(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person = people.customer()
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    quote_id = house.quotes.add(person, starts_on=yesterday, time_zone="UTC")
-    issued = house.issue(person, quote_id)
-    assert issued.state == pb.Policy.STATE_NOT_TAKEN
+    issued = house.issue(person)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    monkeypatch.setattr(clock, "now", lambda: tomorrow)
+    assert house.get(person, issued.policy_id).state == pb.Policy.STATE_NOT_TAKEN
     # A payment that was begun in time may be known late.
-    request = pb.ActivatePolicyRequest(policy_id=issued.policy_id, payment_id=ids.encode("pay", ids.new()))
-    request.paid_time.FromDatetime(datetime.now(UTC))
-    service = people.service("payments-worker").metadata()
-    assert house.stub.ActivatePolicy(request, metadata=service).state == pb.Policy.STATE_IN_FORCE
+    paid = house.activate(issued.policy_id, people.service("payments-worker"), tomorrow)
+    assert paid.state == pb.Policy.STATE_IN_FORCE
 
 
 def test_customer_cannot_activate_a_policy(house: House, people: People) -> None:
@@ -242,8 +252,10 @@ def test_customer_cannot_activate_a_policy(house: House, people: People) -> None
     assert reason_of(refused.value) == "ACCESS_DENIED"
 
 
-@pytest.mark.parametrize("table", ["policy_transactions", "terms", "segments"])
-@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET policy_id = policy_id", "TRUNCATE {} CASCADE"])
+@pytest.mark.parametrize("table", ["policy_transactions", "timelines", "timeline_segments"])
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM {}", "UPDATE {} SET term_number = term_number", "TRUNCATE {} CASCADE"]
+)
 def test_history_cannot_be_changed_even_by_sql(house: House, people: People, table: str, statement: str) -> None:
     house.issue(people.customer())
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):

@@ -16,7 +16,7 @@ from libs.premium import ChargeLine, Coverage, InsuredObject
 from services.policies.lifecycle.rules import charges, timeline
 from services.policies.lifecycle.rules.charges import Fee, Tariff, Tax
 from services.policies.lifecycle.rules.returns import Method, Return
-from services.policies.lifecycle.rules.term import Item, Risk, Term
+from services.policies.lifecycle.rules.term import EndKind, Item, Risk, Term
 from services.policies.lifecycle.rules.timeline import TermFold
 from services.policies.lifecycle.rules.transaction import (
     Delta,
@@ -61,6 +61,11 @@ def rate(opening: Opening, risk: Risk) -> Mapping[Item, Money]:
     }
 
 
+def end(how: Return) -> Ending:
+    """A cancellation."""
+    return Ending(EndKind.CANCELLED, how)
+
+
 @dataclass
 class Stack:
     """A policy that transactions are put on, each with its lines."""
@@ -95,7 +100,7 @@ class Stack:
 
     def lines(self) -> list[ChargeLine]:
         """What it costs."""
-        return [line for folded in self.folded() for line in charges.lines(folded, self.tariff)]
+        return [line for folded in self.folded() for line in charges.charged(folded, self.tariff).lines()]
 
 
 def amounts(*groups: Any) -> dict[tuple[object, ...], int]:
@@ -152,7 +157,7 @@ def stacks(draw: st.DrawFn) -> Stack:
         if isinstance(argument, Delta):
             stack.put(day, argument)
         elif isinstance(argument, Return):
-            stack.put(day, Ending(argument))
+            stack.put(day, end(argument))
         elif step == "go_on":
             stack.put(day, Reopening())
         elif last.sequence > 1 and last.reverses is None:

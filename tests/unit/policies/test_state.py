@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.policies.lifecycle.rules.state import Ended, State, state_at
-from services.policies.lifecycle.rules.term import Segment, Term
+from services.policies.lifecycle.rules.state import State, state_at
+from services.policies.lifecycle.rules.term import Ended, EndKind, Segment, Term
 from tests.unit.policies.stacks import risk
 
 ZONE = "Africa/Maputo"  # two hours ahead of UTC
@@ -54,16 +54,16 @@ GAP = replace(a_term(), segments=(a_term().segments[0], *a_term(1, date(2028, 1,
     ],
 )
 def test_state_follows_from_timeline_payment_and_clock(terms: list[Term], moment: datetime, state: State) -> None:
-    assert state_at(moment, time_zone=ZONE, terms=terms, payable_on=FIRST) is state
+    assert state_at(moment, terms, ZONE, FIRST) is state
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.LAPSED])
 def test_ending_counts_from_its_first_moment(state: State) -> None:
-    ended = Ended(state, date(2027, 3, 1))
-    cut = replace(a_term(), segments=(replace(a_term().segments[0], ends_on=ended.on),))
+    ended = Ended(EndKind(state.value), date(2027, 3, 1))
+    cut = replace(a_term(), segments=(replace(a_term().segments[0], ends_on=ended.on),), ended=ended)
 
     def at(moment: datetime) -> State:
-        return state_at(moment, time_zone=ZONE, terms=[cut], payable_on=FIRST, ended=ended)
+        return state_at(moment, [cut], ZONE, FIRST)
 
     assert at(datetime(2027, 2, 28, 21, 59, 59, tzinfo=UTC)) is State.IN_FORCE
     assert at(datetime(2027, 2, 28, 22, tzinfo=UTC)) is state
@@ -71,5 +71,5 @@ def test_ending_counts_from_its_first_moment(state: State) -> None:
 
 
 def test_policy_that_is_closed_as_not_taken_stays_so() -> None:
-    void = replace(UNPAID, segments=())
-    assert state_at(PAID, time_zone=ZONE, terms=[void], payable_on=FIRST, is_not_taken=True) is State.NOT_TAKEN
+    void = replace(UNPAID, segments=(), ended=Ended(EndKind.NOT_TAKEN, FIRST))
+    assert state_at(PAID, [void], ZONE, FIRST) is State.NOT_TAKEN

@@ -1,7 +1,8 @@
-"""Putting a policy in force, in the caller's transaction."""
+"""Letting cover begin, in the caller's transaction."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,30 +14,36 @@ from libs.errors import ResourceNotFound
 from services.policies.lifecycle import measures
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.store import policies, transactions
+from services.policies.lifecycle.rules.transaction import TransactionType
+from services.policies.lifecycle.store import policies, timelines, transactions
 
 
-def activate(session: Session, policy_id: UUID, payment_id: str, paid_at: datetime) -> Policy:
+def activate(
+    session: Session, policy_id: UUID, payment_id: str, paid_at: datetime, actor: str, now: datetime
+) -> Policy:
     """Put a policy in force because its first premium is paid. The same payment again changes nothing.
 
-    `PolicyStateInvalid` when another payment put it in force before.
+    `PolicyStateInvalid` when another payment put it in force before, or when it was closed as not taken.
     """
     pending = policies.lock(session, policy_id)
     if pending is None:
         raise ResourceNotFound(resource="policy")
-    stack = transactions.list_behind(session, policy_id, 0, 100)
-    if any(transaction.source_id == payment_id for transaction in stack):
+    if transactions.find_by_source(session, policy_id, TransactionType.ACTIVATION, payment_id):
         return pending
-    in_force, activation = policy.activate(pending, len(stack) + 1, payment_id, paid_at, transaction_id=ids.new())
-    transactions.add(session, policy_id, activation)
-    policies.save(session, in_force)
+    last = transactions.find_last(session, policy_id)
+    paid, activation = policy.activate(pending, last, payment_id, paid_at, now, transaction_id=ids.new())
+    term = paid.terms[0]
+    transactions.add(session, policy_id, replace(activation, actor=actor), term.currency)
+    if paid.has_timeline:
+        timelines.add_same_segments(session, policy_id, activation, term)
+    policies.save(session, paid)
     audit.record(
         session,
         "policy_activated",
         ids.encode("pol", policy_id),
-        before={"state": pending.state(paid_at)},
-        after={"state": in_force.state(paid_at), "activated_at": in_force.activated_at},
+        before={"state": pending.state(now)},
+        after={"state": paid.state(now), "activated_at": paid.activated_at},
         payment_id=payment_id,
     )
-    when_committed(session, measures.activated.labels(in_force.product_code).inc)
-    return in_force
+    when_committed(session, measures.activated.labels(paid.product_code).inc)
+    return paid

@@ -44,49 +44,25 @@ class Tariff:
     fees: tuple[Fee, ...] = ()
 
 
-def premium_lines(term: Term) -> list[ChargeLine]:
-    """The net premium that is written for a term, by object and coverage."""
-    return [
-        ChargeLine(
-            LineKind.PREMIUM,
-            term.written((object_id, coverage_code)),
-            term.starts_on,
-            term.ends_on,
-            coverage_code=coverage_code,
-            object_id=object_id,
-            term_number=term.number,
-            commissionable=True,
-        )
-        for object_id, coverage_code in term.items
-    ]
-
-
-def lines(folded: TermFold, tariff: Tariff) -> list[ChargeLine]:
-    """Everything that a term costs."""
+def charged(folded: TermFold, tariff: Tariff) -> Term:
+    """The term with its charges: what is kept of it, and its taxes and fees. Where nothing was covered, none is due."""
     term = folded.term
-    net = premium_lines(term) + [
-        ChargeLine(
-            LineKind.RETENTION,
-            amount,
-            term.starts_on,
-            term.starts_on,
-            coverage_code=coverage_code,
-            object_id=object_id,
-            term_number=term.number,
-        )
-        for (object_id, coverage_code), amount in folded.retention.items()
-    ]
-    if folded.is_void:
-        return net
+    if not term.segments:
+        return term
     at_once = ChargeLine(
         LineKind.FEE, Money.zero(term.currency), term.starts_on, term.starts_on, term_number=term.number
     )
+    kept = [
+        replace(at_once, kind=LineKind.RETENTION, amount=amount, coverage_code=coverage_code, object_id=object_id)
+        for (object_id, coverage_code), amount in folded.retention.items()
+    ]
+    net = replace(term, charges=tuple(kept)).lines()
     taxes = [
         replace(at_once, kind=LineKind.TAX, amount=_subject(net, tax, term.currency), charge_code=tax.code)
         for tax in tariff.taxes
     ]
     fees = [replace(at_once, amount=fee.amount, charge_code=fee.code) for fee in tariff.fees]
-    return net + taxes + fees
+    return replace(term, charges=(*kept, *taxes, *fees))
 
 
 def _subject(net: Sequence[ChargeLine], tax: Tax, currency: str) -> Money:

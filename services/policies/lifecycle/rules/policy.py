@@ -1,38 +1,26 @@
-"""The rules of policies: issuing one from a quote, putting it in force, and how it stands on a day.
+"""The rules of policies: issuing one from a quote, putting it in force, and how it stands at a moment.
 
-A policy is an immutable stack of transactions over terms and segments. Days are half-open, [start, end), in the
-product's time zone.
+A policy is an immutable stack of transactions over a timeline of terms and segments. Days are half-open, [start, end),
+in the product's time zone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from enum import StrEnum
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from libs.calendar import day_of
-from libs.errors import AlreadyExists, Invalid, Refused
+from libs.calendar import day_of, start_of
+from libs.errors import Refused
 from libs.money import Money
-from libs.premium import Coverage, Premium
+from libs.premium import LineKind
+from services.policies.lifecycle.rules import charges
+from services.policies.lifecycle.rules.quote import Quote
+from services.policies.lifecycle.rules.state import State, state_at
+from services.policies.lifecycle.rules.term import Ended, EndKind, Item, Risk, Segment, Term
+from services.policies.lifecycle.rules.transaction import CoverStart, Opening, Transaction, TransactionType
 
-
-class QuoteNotAccepted(Refused):
-    """The quote is not accepted, so that no policy can be issued from it."""
-
-    reason = "QUOTE_NOT_ACCEPTED"
-
-
-class QuoteExpired(Refused):
-    """The quote's validity ended."""
-
-    reason = "QUOTE_EXPIRED"
-
-
-class PolicyAlreadyIssued(AlreadyExists):
-    """A policy was issued from this quote before."""
-
-    reason = "POLICY_ALREADY_ISSUED"
+DEFAULT_PLAN = "annual"
 
 
 class PolicyStateInvalid(Refused):
@@ -41,123 +29,68 @@ class PolicyStateInvalid(Refused):
     reason = "POLICY_STATE_INVALID"
 
 
-class InstallmentPlanInvalid(Invalid):
-    """The product does not offer the installment plan."""
-
-    reason = "INSTALLMENT_PLAN_INVALID"
-
-
-class State(StrEnum):
-    """How a policy stands; always derived, never stored."""
-
-    PENDING = "pending"
-    IN_FORCE = "in_force"
-    NOT_TAKEN = "not_taken"
-    EXPIRED = "expired"
-
-
-class TransactionType(StrEnum):
-    """What a transaction does."""
-
-    NEW_BUSINESS = "new_business"
-    ACTIVATION = "activation"
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What this service needs to know of a quote."""
-
-    id: UUID
-    user_id: UUID
-    product_code: str
-    product_version: int
-    time_zone: str
-    state: str
-    valid_until: datetime
-    starts_on: date
-    ends_on: date
-    premium: Premium
-    coverages: tuple[Coverage, ...]
-    plans: dict[str, int]
-    """Installments of each plan, by its code."""
-    policy_id: str = ""
-    """The policy that was issued from it, as callers see it; empty before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One issued change of a contract."""
-
-    id: UUID
-    sequence: int
-    type: TransactionType
-    effective_on: date
-    issued_at: datetime
-    premium_change: Money
-    source_id: str = ""
-    """What caused it: the quote, or the payment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of a term within which nothing changes."""
-
-    number: int
-    starts_on: date
-    ends_on: date
-    coverages: tuple[Coverage, ...]
-    premium: Premium
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A period for which the contract was agreed."""
-
-    number: int
-    starts_on: date
-    ends_on: date
-    segments: tuple[Segment, ...]
-
-    @property
-    def premium(self) -> Premium:
-        """What the whole term costs."""
-        first, *others = (segment.premium for segment in self.segments)
-        for other in others:
-            first += other
-        return first
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A contract of insurance."""
+    """A contract of insurance, with the newest version of each of its terms, or the newest of some moment."""
 
     id: UUID
     number: str
     user_id: UUID
+    """The party that holds it; a user's own party has the user's UUID."""
+    created_by: UUID
+    """The log-in that asked for its quote."""
+    payer_id: UUID
+    """The party that owes for it."""
+    partner_id: UUID | None
     quote_id: UUID
     product_code: str
     product_version: int
+    """The version of the product that it was issued with; that of each term stands there."""
     plan_code: str
     time_zone: str
-    term: Term
     issued_at: datetime
+    terms: tuple[Term, ...]
     activated_at: datetime | None = None
     version: int = 1
+    has_timeline: bool = True
+    """False for a policy of before, until a job has written what is insured, and line by line at what price."""
+
+    @property
+    def payable_on(self) -> date:
+        """The last day on which the first premium can be paid. Payments takes it until its end, and no longer."""
+        return self.terms[0].starts_on
 
     def state(self, now: datetime) -> State:
         """How the policy stands at a moment."""
-        today = day_of(now, self.time_zone)
-        if self.activated_at is None:
-            # Payments takes the first premium until the end of this day, and no longer.
-            return State.PENDING if today <= self.term.starts_on else State.NOT_TAKEN
-        return State.EXPIRED if today >= self.term.ends_on else State.IN_FORCE
+        return state_at(now, self.terms, self.time_zone, self.payable_on)
 
+    def cover_ends_at(self, term: Term) -> datetime | None:
+        """The first moment without cover of one of its terms; None where there never is any."""
+        return start_of(term.segments[-1].ends_on, self.time_zone) if term.segments else None
 
-DEFAULT_PLAN = "annual"
+    def before_payment(self, known_at: datetime) -> Policy:
+        """The policy without its first payment, where that was not known yet."""
+        if self.activated_at is None or self.activated_at <= known_at:
+            return self
+        first = replace(self.terms[0], cover_starts_at=None)
+        return replace(self, activated_at=None, terms=(first, *self.terms[1:]))
+
+    def term_at(self, moment: datetime) -> Term:
+        """The term of a moment; before all of them the first, behind them the last."""
+        return self._term_on(day_of(moment, self.time_zone))
+
+    def segment_at(self, moment: datetime) -> Segment | None:
+        """What is insured at a moment, or will be next, or was last. None when nothing ever is."""
+        day = day_of(moment, self.time_zone)
+        segments = self._term_on(day).segments
+        return next((segment for segment in segments if day < segment.ends_on), segments[-1] if segments else None)
+
+    def _term_on(self, day: date) -> Term:
+        return next((term for term in reversed(self.terms) if term.starts_on <= day), self.terms[0])
 
 
 def prefix_of(product_code: str) -> str:
-    """What the numbers of a product's policies begin with. Products that begin alike count together."""
+    """What the numbers of a product's policies begin with."""
     return product_code[:3].upper()
 
 
@@ -166,35 +99,26 @@ def number_for(product_code: str, year: int, sequence: int) -> str:
     return f"{prefix_of(product_code)}-{year}-{sequence:06d}"
 
 
-def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
-    """Raise the state that keeps a policy from being issued from the quote, if there is one."""
-    if quote.policy_id:
-        raise PolicyAlreadyIssued(policy_id=quote.policy_id)
-    if now > quote.valid_until or quote.state == "expired":
-        raise QuoteExpired(valid_until_time=quote.valid_until.isoformat())
-    if quote.state != "accepted":
-        raise QuoteNotAccepted(state=quote.state)
-    if plan_code not in quote.plans:
-        raise InstallmentPlanInvalid(plan=plan_code)
-
-
 def issue(
-    quote: Quote, plan_code: str, now: datetime, *, policy_id: UUID, transaction_id: UUID, number: str
+    quote: Quote, plan_code: str, now: datetime, *, policy_id: UUID, transaction_id: UUID, number: str, payer_id: UUID
 ) -> tuple[Policy, Transaction]:
-    """Make a contract of an accepted quote: the new-business transaction with its first term and segment."""
-    check_issuable(quote, plan_code, now)
-    segment = Segment(1, quote.starts_on, quote.ends_on, quote.coverages, quote.premium)
+    """Make a contract of a quote that can be issued: the new-business transaction with its first term and segment."""
+    term = term_of(quote)
+    segment = term.segments[0]
     policy = Policy(
         id=policy_id,
         number=number,
         user_id=quote.user_id,
+        created_by=quote.created_by,
+        payer_id=payer_id,
+        partner_id=quote.partner_id,
         quote_id=quote.id,
         product_code=quote.product_code,
         product_version=quote.product_version,
         plan_code=plan_code,
         time_zone=quote.time_zone,
-        term=Term(1, quote.starts_on, quote.ends_on, (segment,)),
         issued_at=now,
+        terms=(term,),
     )
     transaction = Transaction(
         transaction_id,
@@ -202,23 +126,88 @@ def issue(
         TransactionType.NEW_BUSINESS,
         quote.starts_on,
         now,
-        quote.premium.net,
-        str(quote.id),
+        Opening(1, term.starts_on, term.ends_on, term.product_version, segment.risk),
+        lines=tuple(term.lines()),
+        quote_id=quote.id,
+        source_id=str(quote.id),
+        billing_sequence=1,
     )
     return policy, transaction
 
 
-def activate(
-    policy: Policy, sequence: int, payment: str, paid_at: datetime, *, transaction_id: UUID
-) -> tuple[Policy, Transaction]:
-    """Put a policy in force because its first premium is paid. `PolicyStateInvalid` when another payment did before.
+def term_of(quote: Quote) -> Term:
+    """The term that a quote offers: one segment, whose lines are the full-term amounts."""
+    full_term: dict[Item, Money] = {
+        (line.object_id, line.coverage_code): line.amount for line in quote.lines if line.kind is LineKind.PREMIUM
+    }
+    return Term(
+        1,
+        quote.starts_on,
+        quote.ends_on,
+        quote.premium.currency,
+        quote.product_version,
+        (Segment(quote.starts_on, quote.ends_on, Risk(quote.answers, quote.objects, quote.coverages), full_term),),
+        charges=tuple(
+            replace(line, starts_on=quote.starts_on, ends_on=quote.starts_on, term_number=1)
+            for line in quote.lines
+            if line.kind in (LineKind.TAX, LineKind.FEE)
+        ),
+    )
 
+
+def next_issue_time(last: Transaction, now: datetime) -> datetime:
+    """When the transaction behind `last` counts as issued: now, and never before it."""
+    return max(now, last.issued_at + timedelta(microseconds=1))
+
+
+def activate(
+    policy: Policy, last: Transaction, payment: str, paid_at: datetime, now: datetime, *, transaction_id: UUID
+) -> tuple[Policy, Transaction]:
+    """Put a policy in force because its first premium is paid. `last` is the newest transaction of its stack.
+
+    Cover begins with its first day, or with the payment when that is later: hours that are over cannot be bought.
+    `PolicyStateInvalid` when another payment put it in force before, or when the contract was closed as not taken.
     Whether it was paid in time is decided by payments, before any money moves: here it would be too late to refuse.
     """
-    if policy.activated_at is not None:
-        raise PolicyStateInvalid(state=State.IN_FORCE)
-    nothing = Money.zero(policy.term.premium.net.currency)
+    term = policy.terms[0]
+    if policy.activated_at is not None or term.ended is not None:
+        raise PolicyStateInvalid(state=policy.state(now))
+    starts_at = max(start_of(term.starts_on, policy.time_zone), paid_at)
     transaction = Transaction(
-        transaction_id, sequence, TransactionType.ACTIVATION, policy.term.starts_on, paid_at, nothing, payment
+        transaction_id,
+        last.sequence + 1,
+        TransactionType.ACTIVATION,
+        term.starts_on,
+        next_issue_time(last, now),
+        CoverStart(term.number, starts_at),
+        source_id=payment,
     )
-    return replace(policy, activated_at=paid_at, version=policy.version + 1), transaction
+    paid = replace(term, cover_starts_at=starts_at)
+    return (
+        replace(policy, activated_at=paid_at, version=policy.version + 1, terms=(paid, *policy.terms[1:])),
+        transaction,
+    )
+
+
+def close_not_taken(
+    policy: Policy, last: Transaction, source: str, billing_sequence: int, now: datetime, *, transaction_id: UUID
+) -> tuple[Policy, Transaction]:
+    """Take a contract back whose first premium was not paid in time: nothing of it is owed. `PolicyStateInvalid` as
+    long as it can be paid.
+    """
+    state = policy.state(now)
+    if state is not State.NOT_TAKEN:
+        raise PolicyStateInvalid(state=state)
+    term = policy.terms[0]
+    void = replace(term, segments=(), charges=(), ended=Ended(EndKind.NOT_TAKEN, term.starts_on))
+    transaction = Transaction(
+        transaction_id,
+        last.sequence + 1,
+        TransactionType.NOT_TAKEN,
+        term.starts_on,
+        next_issue_time(last, now),
+        lines=tuple(charges.difference(void.lines(), term.lines(), term.starts_on)),
+        source_id=source,
+        billing_sequence=billing_sequence,
+    )
+    return replace(policy, version=policy.version + 1, terms=(void, *policy.terms[1:])), transaction

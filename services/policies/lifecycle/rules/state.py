@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -24,32 +23,15 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A cancellation or a lapse that stands: how it is called, and the first day without cover."""
-
-    state: State
-    on: date
-
-
-def state_at(
-    now: datetime,
-    *,
-    time_zone: str,
-    terms: Sequence[Term],
-    payable_on: date,
-    is_not_taken: bool = False,
-    ended: Ended | None = None,
-) -> State:
+def state_at(now: datetime, terms: Sequence[Term], time_zone: str, payable_on: date) -> State:
     """How a policy with these terms stands. `payable_on` is the last day on which its first premium can be paid."""
     today = day_of(now, time_zone)
     first = terms[0]
+    ended = next((term.ended for term in terms if term.ended is not None), None)
     if ended is not None and (today >= ended.on or not first.segments):
-        return ended.state
-    if is_not_taken or (first.cover_starts_at is None and today > payable_on):
-        return State.NOT_TAKEN
+        return State(ended.kind.value)
     if first.cover_starts_at is None:
-        return State.PENDING
+        return State.PENDING if today <= payable_on else State.NOT_TAKEN
     paid = [term for term in terms if term.cover_starts_at is not None and term.segments]
     if is_covered(now, today, paid):
         return State.IN_FORCE

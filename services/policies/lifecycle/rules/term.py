@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from fractions import Fraction
 
 from libs.money import Money, round_half_even
-from libs.premium import Coverage, InsuredObject
+from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind
 
 Item = tuple[str, str]
 """What has a price of its own: the name of the insured object, empty where there is none, and a coverage's code."""
@@ -40,6 +41,22 @@ class Segment:
     """What the whole term would cost on this risk."""
 
 
+class EndKind(StrEnum):
+    """How cover of a term ended before its time."""
+
+    NOT_TAKEN = "not_taken"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How cover of a term ends before its time, and the first day without it."""
+
+    kind: EndKind
+    on: date
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A period for which the contract is agreed, as one version of its timeline has it."""
@@ -53,6 +70,9 @@ class Term:
     """In order. Days between two of them are not covered."""
     cover_starts_at: datetime | None = None
     """When cover begins; None while it waits for a payment."""
+    ended: Ended | None = None
+    charges: tuple[ChargeLine, ...] = ()
+    """Its taxes, its fees, and what is kept of cover that was given back."""
 
     @property
     def days(self) -> int:
@@ -81,17 +101,36 @@ class Term:
         """What the term costs, for the days that are covered."""
         return self.earned(item, self.ends_on)
 
-    def net_of(self, segment: Segment) -> dict[Item, Money]:
+    def net_of(self, segment: Segment) -> Mapping[Item, Money]:
         """What a segment of the term shows as its price. Those of all segments add up to what is written."""
+        if segment.starts_on == self.starts_on and segment.ends_on == self.ends_on:
+            return segment.full_term
         return {
             item: self.earned(item, segment.ends_on) - self.earned(item, segment.starts_on)
             for item in segment.full_term
         }
 
-    @property
-    def net(self) -> Money:
-        """The net premium of the term, all its items together."""
-        return sum((self.written(item) for item in self.items), Money.zero(self.currency))
+    def lines(self) -> list[ChargeLine]:
+        """Everything that the term costs: the net premium by object and coverage, and its charges."""
+        written = (
+            self.net_of(self.segments[0]).items()
+            if len(self.segments) == 1
+            else [(item, self.written(item)) for item in self.items]
+        )
+        premium = [
+            ChargeLine(
+                LineKind.PREMIUM,
+                amount,
+                self.starts_on,
+                self.ends_on,
+                coverage_code=coverage_code,
+                object_id=object_id,
+                term_number=self.number,
+                commissionable=True,
+            )
+            for (object_id, coverage_code), amount in written
+        ]
+        return [*premium, *self.charges]
 
     def segment_on(self, day: date) -> Segment | None:
         """The segment that a day is part of."""

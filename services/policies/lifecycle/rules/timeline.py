@@ -15,7 +15,7 @@ from uuid import UUID
 
 from libs.money import Money
 from services.policies.lifecycle.rules.returns import Method, Return, retained
-from services.policies.lifecycle.rules.term import Item, Risk, Segment, Term
+from services.policies.lifecycle.rules.term import Ended, Item, Risk, Segment, Term
 from services.policies.lifecycle.rules.transaction import (
     CoverStart,
     Delta,
@@ -38,8 +38,6 @@ class TermFold:
     term: Term
     retention: Mapping[Item, Money]
     """What is kept of an ended term beyond what was earned."""
-    is_void: bool = False
-    """Cover of it was given back from its very first day: nothing of it is owed, not even fees."""
 
 
 def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFold]:
@@ -74,24 +72,24 @@ def _fold_term(
         _cover_start(opening, standing),
     )
     covered: tuple[Days, ...] = ((opening.starts_on, opening.ends_on),)
-    ended: tuple[date, Return, tuple[Days, ...]] | None = None  # and the days that were covered before
+    ended: tuple[Ended, Return, tuple[Days, ...]] | None = None  # and the days that were covered before
     for transaction in standing:
         day = transaction.effective_on
         match transaction.change:
-            case Ending(how) if day < opening.ends_on and (ended is None or day < ended[0]):
+            case Ending(kind, how) if day < opening.ends_on and (ended is None or day < ended[0].on):
                 before = ended[2] if ended else covered
-                ended = (day, how, before)
+                ended = (Ended(kind, day), how, before)
                 is_flat = how.method is Method.FLAT or day <= opening.starts_on
                 covered = () if is_flat else _until(before, day)
             case Reopening() if ended is not None and day < opening.ends_on:
                 covered, ended = _joined(covered, (max(day, opening.starts_on), opening.ends_on)), None
             case _:
                 pass
-    retention = {}
-    if ended is not None and covered:
-        day, how, before = ended
-        retention = retained(_within(whole, before), day, how)
-    return TermFold(_within(whole, covered), retention, is_void=not covered)
+    if ended is None:
+        return TermFold(_within(whole, covered), {})
+    last, how, before = ended
+    retention = retained(_within(whole, before), last.on, how) if covered else {}
+    return TermFold(replace(_within(whole, covered), ended=last), retention)
 
 
 def _carried(opened: Transaction, standing: Sequence[Transaction]) -> list[Transaction]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from libs.premium import ChargeLine, Coverage, InsuredObject
 from services.policies.lifecycle.rules.returns import Return
-from services.policies.lifecycle.rules.term import Risk
+from services.policies.lifecycle.rules.term import EndKind, Risk
 
 
 class TransactionType(StrEnum):
@@ -70,6 +70,7 @@ class Delta:
 class Ending:
     """Cover ends on the effective day, and this is how premium comes back."""
 
+    kind: EndKind
     how: Return
 
 
@@ -99,8 +100,18 @@ class Transaction:
     effective_on: date
     issued_at: datetime
     change: Change | None = None
-    """None for a reversal."""
+    """None for a reversal, and for a contract that was not taken."""
     reverses: UUID | None = None
     """The transaction that counts no longer."""
     lines: tuple[ChargeLine, ...] = ()
     """What it adds to the price of the contract, signed: after less before, line by line."""
+    term_number: int = 1
+    billing_sequence: int | None = None
+    """Its position among those that payments is told of, counted from 1; None where no money changes."""
+    quote_id: UUID | None = None
+    """The quote that was taken by it."""
+    source_id: str = ""
+    """What caused it: the quote, the payment, or the invoice."""
+    reason: str = ""
+    actor: str = ""
+    """Who issued it, as the audit log names them."""

@@ -3,63 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
 
 from libs.db import Database, Query
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
-from libs.premium import Coverage, Premium
-from services.policies.lifecycle.rules.policy import Policy, Segment, Term
-from services.policies.lifecycle.store.rows import PolicyRow, SegmentRow, TermRow
+from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.store import segments, timelines
+from services.policies.lifecycle.store.rows import PolicyRow, TimelineRow, TimelineSegmentRow
 
 _policies = PolicyRow.__table__
-_any_term = aliased(TermRow)
+_segments = TimelineSegmentRow.__table__
 
-# A policy with the segments of its current term: one statement, one row a segment.
-_CURRENT = (
-    sa.select(
-        *_policies.c,
-        TermRow.number.label("term_number"),
-        TermRow.starts_on.label("term_starts_on"),
-        TermRow.ends_on.label("term_ends_on"),
-        SegmentRow.number.label("segment_number"),
-        SegmentRow.starts_on,
-        SegmentRow.ends_on,
-        SegmentRow.currency,
-        SegmentRow.net,
-        SegmentRow.tax,
-        SegmentRow.fees,
-        SegmentRow.coverages,
+
+def _columns_of(version: Any) -> list[sa.ColumnElement[Any]]:
+    """What `timelines.terms_from_rows` reads of a version of a term and of its segments, one row a segment."""
+    return [
+        version.c.term_number,
+        version.c.starts_on.label("term_starts_on"),
+        version.c.ends_on.label("term_ends_on"),
+        version.c.cover_starts_at,
+        version.c.ended_as,
+        version.c.ended_on,
+        version.c.product_version.label("term_product_version"),
+        version.c.currency,
+        version.c.charges,
+        TimelineSegmentRow.starts_on.label("starts_on"),
+        TimelineSegmentRow.ends_on.label("ends_on"),
+        TimelineSegmentRow.answers,
+        TimelineSegmentRow.objects,
+        TimelineSegmentRow.coverages,
+        TimelineSegmentRow.lines,
+    ]
+
+
+def _newest(policy_id: sa.ColumnElement[UUID], *limits: sa.ColumnElement[bool]) -> sa.FromClause:
+    """The newest version of each term of a policy, within limits."""
+    return (
+        sa.select(TimelineRow.__table__)
+        .where(TimelineRow.policy_id == policy_id, *limits)
+        .ext(distinct_on(TimelineRow.term_number))
+        .order_by(TimelineRow.term_number, TimelineRow.sequence.desc())
+        .lateral("version")
     )
-    .join(TermRow, TermRow.policy_id == _policies.c.id)
-    .join(SegmentRow, (SegmentRow.policy_id == _policies.c.id) & (SegmentRow.term_number == TermRow.number))
-    .where(
-        TermRow.number
-        == sa.select(sa.func.max(_any_term.number)).where(_any_term.policy_id == _policies.c.id).scalar_subquery()
+
+
+def _have_segments(version: Any) -> sa.ColumnElement[bool]:
+    """The condition that joins the segments that hold in a version of a term."""
+    return sa.and_(
+        TimelineSegmentRow.transaction_id == version.c.segments_of,
+        TimelineSegmentRow.term_number == version.c.term_number,
     )
+
+
+def _with_terms(*limits: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Policies with the newest version of each term within limits: one statement, one row a segment."""
+    version = _newest(_policies.c.id, *limits)
+    rows = _policies.outerjoin(version, sa.true()).outerjoin(_segments, _have_segments(version))
+    return sa.select(*_policies.c, *_columns_of(version)).select_from(rows)
+
+
+_IN_ORDER: Final[tuple[sa.ColumnElement[Any], ...]] = (
+    sa.literal_column("term_number"),
+    sa.literal_column("starts_on"),
 )
-_BY_ID = _CURRENT.where(_policies.c.id == sa.bindparam("id")).order_by(SegmentRow.number)
+_CURRENT = _with_terms()
+_IS_ASKED = _policies.c.id == sa.bindparam("id")
+_BY_ID = _CURRENT.where(_IS_ASKED).order_by(*_IN_ORDER)
+_BY_ID_AS_KNOWN = _with_terms(TimelineRow.issued_at <= sa.bindparam("known_at")).where(_IS_ASKED).order_by(*_IN_ORDER)
 _READ_BY_ID = Query(_BY_ID)
+_READ_BY_ID_AS_KNOWN = Query(_BY_ID_AS_KNOWN)
 _ADD = sa.insert(_policies)
-_ADD_TERM = sa.insert(TermRow.__table__)
-_ADD_SEGMENTS = sa.insert(SegmentRow.__table__)
 _SAVE = sa.update(_policies).where(_policies.c.id == sa.bindparam("key"))
+_LOCK = sa.select(_policies.c.id).where(_IS_ASKED).with_for_update()
 
 
 def find_committed(database: Database, policy_id: UUID) -> Policy | None:
     """The policy as it stands, outside of any transaction and as fast as can be."""
-    rows = database.read(_READ_BY_ID, id=policy_id)
-    return policy_from_rows(rows) if rows else None
+    return _found(database, database.read(_READ_BY_ID, id=policy_id))
+
+
+def find_as_known(database: Database, policy_id: UUID, known_at: datetime) -> Policy | None:
+    """The policy as it was known at a moment; None where it was not issued yet."""
+    rows = database.read(_READ_BY_ID_AS_KNOWN, id=policy_id, known_at=known_at)
+    if not rows or rows[0].issued_at > known_at:
+        return None
+    policy = _found(database, rows)
+    return policy and policy.before_payment(known_at)
+
+
+def _found(database: Database, rows: Sequence[Any]) -> Policy | None:
+    if rows and not rows[0].has_timeline:
+        with database.reading() as session:
+            return policy_from_rows(session, rows)
+    return policy_from_row(rows[0], timelines.terms_from_rows(rows)) if rows else None
 
 
 def find(session: Session, policy_id: UUID) -> Policy | None:
     """The policy as the transaction sees it."""
     rows = session.execute(_BY_ID, {"id": policy_id}).all()
-    return policy_from_rows(rows) if rows else None
+    return policy_from_rows(session, rows) if rows else None
 
 
 def find_of_quote(session: Session, quote_id: UUID) -> UUID | None:
@@ -69,23 +120,27 @@ def find_of_quote(session: Session, quote_id: UUID) -> UUID | None:
 
 def lock(session: Session, policy_id: UUID) -> Policy | None:
     """The policy as it stands, kept from other changes until the transaction ends."""
-    session.execute(sa.select(_policies.c.id).where(_policies.c.id == policy_id).with_for_update())
+    session.execute(_LOCK, {"id": policy_id})
     return find(session, policy_id)
 
 
 def list_of(session: Session, scope: Scope, product_code: str, after: UUID | None, limit: int) -> Sequence[Policy]:
     """The policies of a scope, newest first, behind the one whose id is `after`."""
-    ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id)
+    ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id, partner=_policies.c.partner_id)
     ids = ids.order_by(_policies.c.id.desc()).limit(limit)
     if product_code:
         ids = ids.where(_policies.c.product_code == product_code)
     if after is not None:
         ids = ids.where(_policies.c.id < after)
-    query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), SegmentRow.number)
-    rows_by_policy: dict[UUID, list[Any]] = {}
-    for row in session.execute(query):
-        rows_by_policy.setdefault(row.id, []).append(row)
-    return [policy_from_rows(rows) for rows in rows_by_policy.values()]
+    query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), *_IN_ORDER)
+    rows = session.execute(query).all()
+    return [policy_from_rows(session, list(group)) for _, group in groupby(rows, key=lambda row: row.id)]
+
+
+def list_without_timeline(session: Session, after: UUID, limit: int) -> Sequence[UUID]:
+    """Policies of before whose timeline is not written yet, by id, behind `after`."""
+    query = sa.select(_policies.c.id).where(~_policies.c.has_timeline, _policies.c.id > after)
+    return session.scalars(query.order_by(_policies.c.id).limit(limit)).all()
 
 
 def add(session: Session, policy: Policy) -> None:
@@ -93,32 +148,15 @@ def add(session: Session, policy: Policy) -> None:
     session.execute(_ADD, row_from_policy(policy))
 
 
-def add_term(session: Session, policy: Policy, transaction_id: UUID) -> None:
-    """Save the term of a policy, and its segments, as a transaction of it that is saved made them."""
-    term = policy.term
-    session.execute(
-        _ADD_TERM,
-        {
-            "policy_id": policy.id,
-            "number": term.number,
-            "transaction_id": transaction_id,
-            "starts_on": term.starts_on,
-            "ends_on": term.ends_on,
-        },
-    )
-    session.execute(
-        _ADD_SEGMENTS,
-        [
-            {"policy_id": policy.id, "term_number": term.number, "transaction_id": transaction_id}
-            | row_from_segment(segment)
-            for segment in term.segments
-        ],
-    )
-
-
 def save(session: Session, policy: Policy) -> None:
     """Save what a policy derives from its transactions."""
     session.execute(_SAVE, {"key": policy.id, **changes_from_policy(policy)})
+
+
+def save_origin(session: Session, policy: Policy) -> None:
+    """Save where a policy of before came from, with its timeline."""
+    origin = {"created_by": policy.created_by, "payer_id": policy.payer_id, "partner_id": policy.partner_id}
+    session.execute(_SAVE, {"key": policy.id, "has_timeline": True, **origin})
 
 
 def row_from_policy(policy: Policy) -> dict[str, Any]:
@@ -127,12 +165,16 @@ def row_from_policy(policy: Policy) -> dict[str, Any]:
         "id": policy.id,
         "number": policy.number,
         "user_id": policy.user_id,
+        "created_by": policy.created_by,
+        "payer_id": policy.payer_id,
+        "partner_id": policy.partner_id,
         "quote_id": policy.quote_id,
         "product_code": policy.product_code,
         "product_version": policy.product_version,
         "plan_code": policy.plan_code,
         "time_zone": policy.time_zone,
         "issued_at": policy.issued_at,
+        "has_timeline": policy.has_timeline,
         **changes_from_policy(policy),
     }
 
@@ -142,47 +184,30 @@ def changes_from_policy(policy: Policy) -> dict[str, Any]:
     return {"activated_at": policy.activated_at, "version": policy.version}
 
 
-def row_from_segment(segment: Segment) -> dict[str, Any]:
-    """What the row of a segment says of it alone."""
-    return {
-        "number": segment.number,
-        "starts_on": segment.starts_on,
-        "ends_on": segment.ends_on,
-        "currency": segment.premium.currency,
-        "net": segment.premium.net.minor,
-        "tax": segment.premium.tax.minor,
-        "fees": segment.premium.fees.minor,
-        "coverages": [list(coverage.to_minor()) for coverage in segment.coverages],
-    }
-
-
-def policy_from_rows(rows: Sequence[Any]) -> Policy:
-    """The contract of the rows of its current term, one a segment."""
+def policy_from_rows(session: Session, rows: Sequence[Any]) -> Policy:
+    """The contract of its rows, one a segment; of one of before, with what is known of its one term."""
     first = rows[0]
+    terms = timelines.terms_from_rows(rows) if first.has_timeline else (segments.find(session, first.id),)
+    return policy_from_row(first, terms)
+
+
+def policy_from_row(row: Any, terms: tuple[Term, ...]) -> Policy:
+    """The contract of a row, with its terms."""
     return Policy(
-        id=first.id,
-        number=first.number,
-        user_id=first.user_id,
-        quote_id=first.quote_id,
-        product_code=first.product_code,
-        product_version=first.product_version,
-        plan_code=first.plan_code,
-        time_zone=first.time_zone,
-        term=Term(
-            first.term_number,
-            first.term_starts_on,
-            first.term_ends_on,
-            tuple(segment_from_row(row) for row in rows),
-        ),
-        issued_at=first.issued_at,
-        activated_at=first.activated_at,
-        version=first.version,
+        id=row.id,
+        number=row.number,
+        user_id=row.user_id,
+        created_by=row.created_by or row.user_id,
+        payer_id=row.payer_id or row.user_id,
+        partner_id=row.partner_id,
+        quote_id=row.quote_id,
+        product_code=row.product_code,
+        product_version=row.product_version,
+        plan_code=row.plan_code,
+        time_zone=row.time_zone,
+        issued_at=row.issued_at,
+        terms=terms,
+        activated_at=row.activated_at,
+        version=row.version,
+        has_timeline=row.has_timeline,
     )
-
-
-def segment_from_row(row: Any) -> Segment:
-    """The segment of a row."""
-    currency = row.currency
-    premium = Premium.of_minor(row.net, row.tax, row.fees, currency)
-    coverages = tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages)
-    return Segment(row.segment_number, row.starts_on, row.ends_on, coverages, premium)

@@ -16,7 +16,12 @@ class Row(DeclarativeBase):
 
     __table__: ClassVar[sa.Table]
 
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), list[Any]: JSONB, int: sa.BigInteger}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        datetime: sa.DateTime(timezone=True),
+        list[Any]: JSONB,
+        dict[str, Any]: JSONB,
+        int: sa.BigInteger,
+    }
 
 
 class PolicyRow(Row):
@@ -27,6 +32,9 @@ class PolicyRow(Row):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[str]
     user_id: Mapped[UUID]
+    created_by: Mapped[UUID | None]
+    payer_id: Mapped[UUID | None]
+    partner_id: Mapped[UUID | None]
     quote_id: Mapped[UUID]
     product_code: Mapped[str]
     product_version: Mapped[int]
@@ -35,16 +43,7 @@ class PolicyRow(Row):
     issued_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     version: Mapped[int]
-
-
-class NumberRow(Row):
-    """The last policy number of a prefix and a year."""
-
-    __tablename__ = "policy_numbers"
-
-    prefix: Mapped[str] = mapped_column("product_code", primary_key=True)  # the column keeps its first name
-    year: Mapped[int] = mapped_column(primary_key=True)
-    last: Mapped[int]
+    has_timeline: Mapped[bool]
 
 
 class PaymentMethodRow(Row):
@@ -72,10 +71,69 @@ class TransactionRow(Row):
     premium_change: Mapped[int]
     currency: Mapped[str]
     source_id: Mapped[str]
+    term_number: Mapped[int]
+    change: Mapped[dict[str, Any] | None]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    reverses: Mapped[UUID | None]
+    quote_id: Mapped[UUID | None]
+    billing_sequence: Mapped[int | None]
+    lines: Mapped[list[Any] | None]
+
+
+class TimelineRow(Row):
+    """A term as one transaction left it; append-only."""
+
+    __tablename__ = "timelines"
+
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    term_number: Mapped[int] = mapped_column(primary_key=True)
+    policy_id: Mapped[UUID]
+    sequence: Mapped[int]
+    issued_at: Mapped[datetime]
+    segments_of: Mapped[UUID]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    cover_starts_at: Mapped[datetime | None]
+    ended_as: Mapped[str | None]
+    ended_on: Mapped[date | None]
+    product_version: Mapped[int]
+    currency: Mapped[str]
+    charges: Mapped[list[Any]]
+
+
+class TimelineSegmentRow(Row):
+    """One stretch of a term in one version of its timeline; append-only."""
+
+    __tablename__ = "timeline_segments"
+
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    term_number: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    answers: Mapped[dict[str, Any]]
+    objects: Mapped[list[Any]]
+    coverages: Mapped[list[Any]]
+    lines: Mapped[list[Any]]
+
+
+class ObjectRow(Row):
+    """One thing that is insured, by what it is told by; it follows the newest timeline of its policy."""
+
+    __tablename__ = "policy_objects"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    object_id: Mapped[str] = mapped_column(primary_key=True)
+    starts_on: Mapped[date] = mapped_column(primary_key=True)
+    ends_on: Mapped[date]
+    object_code: Mapped[str]
+    product_code: Mapped[str]
+    identifier: Mapped[str]
 
 
 class TermRow(Row):
-    """One agreed period; append-only."""
+    """The term of a policy of before; append-only."""
 
     __tablename__ = "terms"
 
@@ -87,7 +145,7 @@ class TermRow(Row):
 
 
 class SegmentRow(Row):
-    """One stretch of a term; append-only."""
+    """The one segment of a policy of before; append-only."""
 
     __tablename__ = "segments"
 
