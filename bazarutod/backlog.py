@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import psycopg
 import typer
 from psycopg import Connection
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
 from bazarutod import tables
-from libs.config import Duration, Settings
+from bazarutod.connections import connected
+from bazarutod.durations import parsed_duration
+from libs.config import Settings
 from libs.jobs import UnknownQueue, history, operating
 from libs.jobs.kinds import QUEUES, check_queue
 
-_PATIENCE_MS = 30_000  # an operator waits no longer than this for a statement
-_duration: TypeAdapter[timedelta] = TypeAdapter(Duration)
 Rows = list[dict[str, Any]]
 
 
@@ -94,7 +92,7 @@ class Backlog:
     def stats(self, queue: str, duration: str) -> None:
         """Print what waits in each queue, and what became of jobs in the last time."""
         queue_or_all = _checked_queue(queue)
-        span = _parsed_duration(duration)
+        span = parsed_duration(duration)
         rows: Rows = []
         with self._databases() as databases:
             for service, connection in databases.items():
@@ -115,7 +113,7 @@ class Backlog:
     def cleanup(self, older_than: str, queue: str, *, failed: bool, dry_run: bool) -> None:
         """Delete jobs that are over for long, or count them."""
         queue_or_all = _checked_queue(queue)
-        age = _parsed_duration(older_than)
+        age = parsed_duration(older_than)
         statuses = history.OVER if failed else history.ENDED_WELL
         act = history.count_old if dry_run else history.delete_old
         with self._databases() as databases:
@@ -144,8 +142,8 @@ class Backlog:
 
     def monitor(self, interval: str, duration: str) -> None:
         """Print queues and workers again and again."""
-        every = max(0.1, _parsed_duration(interval).total_seconds())
-        until = time.monotonic() + _parsed_duration(duration).total_seconds() if duration else float("inf")
+        every = max(0.1, parsed_duration(interval).total_seconds())
+        until = time.monotonic() + parsed_duration(duration).total_seconds() if duration else float("inf")
         live = self._console.is_terminal and not self._as_json
         with self._databases() as databases, suppress(KeyboardInterrupt), ExitStack() as stack:
             screen = stack.enter_context(Live(console=self._console, auto_refresh=False)) if live else None
@@ -196,34 +194,8 @@ class Backlog:
             lambda: "\n".join(f"{service}: {queue} {done if new else otherwise}" for service, new in changed.items()),
         )
 
-    @contextmanager
-    def _databases(self, services: Sequence[str] | None = None) -> Iterator[dict[str, Connection]]:
-        """A connection to the database of each service."""
-        service = ""
-        try:
-            with ExitStack() as stack:
-                connections = {}
-                for service in services or self._services:
-                    url = self._settings.services[service].db_url
-                    if not url:
-                        sys.exit(
-                            f"nothing says where the database of {service} is: start the platform with `bazarutod up`,"
-                            f" or set services.{service}.db_url"
-                        )
-                    connections[service] = stack.enter_context(
-                        psycopg.connect(
-                            url,
-                            autocommit=True,
-                            connect_timeout=3,
-                            application_name="bazarutod",
-                            options=f"-c statement_timeout={_PATIENCE_MS} -c timezone=UTC",
-                        )
-                    )
-                yield connections
-        except psycopg.OperationalError as error:
-            sys.exit(f"the database of {service} does not answer: {str(error).strip().splitlines()[-1]}")
-        except psycopg.errors.UndefinedTable:
-            sys.exit("a database lacks the tables of this program: run `bazarutod migrate` first")
+    def _databases(self, services: Sequence[str] | None = None) -> AbstractContextManager[dict[str, Connection]]:
+        return connected(self._settings, services or self._services)
 
     def _parsed(self, job: str) -> tuple[str, int]:
         service, _, number = job.partition(":")
@@ -275,10 +247,3 @@ def _checked_queue(queue: str) -> str | None:
     except UnknownQueue as error:
         raise typer.BadParameter(str(error)) from None
     return queue or None
-
-
-def _parsed_duration(text: str) -> timedelta:
-    try:
-        return _duration.validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 30s, 15m, 1h or 7d") from None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bazarutod import db, jobs
+from bazarutod import clock, db, jobs
 from bazarutod.backup.app import app as backups
 from bazarutod.masking import without_passwords
 from bazarutod.running import RUN_FOLDER, RunFolder, use_running
@@ -21,6 +21,7 @@ from libs.version import VERSION
 
 app = typer.Typer(help="Run, inspect and try the Bazaruto insurance platform.", no_args_is_help=True)
 app.add_typer(backups, name="backup")
+app.add_typer(clock.app, name="clock")
 app.add_typer(db.app, name="db")
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(jobs.queues, name="queues")

@@ -70,6 +70,8 @@ def prepare(folder: Path, settings: Settings, tell: Tell, *, throwaway: bool = F
         if not settings.redis.url and (binary := _redis_binary()):
             tell("Starting Redis")
             _start_redis(folder, binary, provision)
+        if settings.environment != "production" and settings.clock == defaults().clock:
+            provision.environment["BAZARUTO_CLOCK__FILE"] = str(folder / "clock")
         if not settings.telemetry.spans_folder:
             provision.environment["BAZARUTO_TELEMETRY__SPANS_FOLDER"] = str(folder / "spans")
     except BaseException:

@@ -30,12 +30,22 @@ class FolderInUse(Exception):
 def alone(folder: Path) -> Iterator[None]:
     """Have the folder to oneself. `FolderInUse` when another process has it; one that was killed has nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
+    with held(folder / _LOCK) as is_held:
+        if not is_held:
+            raise FolderInUse
+        yield
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold a lock within, a file; False when another process holds it. One that was killed holds nothing."""
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise FolderInUse from None
-        yield
+            yield False
+            return
+        yield True
 
 
 def use_running(folder: Path) -> None:

@@ -1,9 +1,9 @@
-"""Tables of jobs, queues and workers, for people."""
+"""Tables of jobs, queues, workers and the clock, for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -88,6 +88,22 @@ def queues(seen: Row) -> Group:
     for service in idle:
         workers.add_row(service, "", "", "", "[red]no worker[/]")
     return Group(table, workers)
+
+
+def clock_of_the_domain(shown: Row) -> Group:
+    """What time it is, and what waits for a later one."""
+    ahead = timedelta(seconds=shown["offset_seconds"])
+    lines = [f"{_moment(shown['now'])} UTC for the domain, {_age(ahead.total_seconds())} ahead of this machine"]
+    if shown["advance"] == "running":
+        lines.append(f"on its way to {_moment(shown['target'])} UTC")
+    elif shown["advance"] == "interrupted":
+        lines.append(
+            f"[yellow]was on its way to {_moment(shown['target'])} UTC[/]; go on with `bazarutod clock advance`"
+        )
+    table = _table("at", "job")
+    for row in shown["upcoming"]:
+        table.add_row(_moment(row["at"]), escape(row["job"]))
+    return Group(*lines, table)
 
 
 def _table(*columns: str) -> Table:

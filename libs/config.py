@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -30,7 +39,7 @@ from pydantic_settings import (
 PREFIX = "BAZARUTO_"
 CONFIG_FILE = "BAZARUTO_CONFIG"  # path of the operator's YAML file; the only variable that is not a key
 _PACKAGED = Path(__file__).parents[1] / "config.yaml"  # beside the packages, in the tree as where they are installed
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class ConfigError(Exception):
@@ -38,10 +47,10 @@ class ConfigError(Exception):
 
 
 def _duration(value: Any) -> Any:
-    """Read `250ms`, `30s`, `15m`, `1h`, `1h30m`."""
+    """Read `250ms`, `30s`, `15m`, `1h`, `1h30m`, `2w`."""
     if isinstance(value, timedelta):
         return value
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", str(value))
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", str(value))
     if not parts or "".join(n + u for n, u in parts) != str(value):
         raise ValueError(f"{value!r} is not a duration such as 250ms, 30s, 15m or 1h30m")
     return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
@@ -125,6 +134,12 @@ class AuthSettings(Section):
     internal_secret_file: Path
 
 
+class ClockSettings(Section):
+    """By how much the clock of the domain is moved: a file says so, outside production."""
+
+    file: Path
+
+
 class JobSettings(Section):
     """How workers work."""
 
@@ -193,6 +208,7 @@ class Settings(BaseSettings):
     db: DbSettings
     redis: RedisSettings
     auth: AuthSettings
+    clock: ClockSettings
     jobs: JobSettings
     mail: MailSettings
     telemetry: TelemetrySettings
@@ -213,6 +229,17 @@ class Settings(BaseSettings):
             if name not in known:
                 raise ValueError(f"unknown service {name!r}")
         return given or known
+
+    @field_validator("clock")
+    @classmethod
+    def _keep_real_time_in_production(cls, clock: ClockSettings, info: ValidationInfo) -> ClockSettings:
+        """What a moved clock makes is sold, billed and booked on days that have not come."""
+        if info.data.get("environment") == "production":
+            if str(clock.file) != _packaged()["clock"]["file"]:
+                raise ValueError(f"file: production goes by real time; do not set {clock.file}")
+            if clock.file.exists():
+                raise ValueError(f"file: {clock.file} moves the clock, and production goes by real time; remove it")
+        return clock
 
     @classmethod
     def settings_customise_sources(

@@ -138,7 +138,7 @@ def compose(letter: Letter, sender: Address) -> EmailMessage:
         message["From"] = sender
         message["To"] = Address(letter.name, addr_spec=letter.email)
         message["Subject"] = letter.subject
-        message["Date"] = format_datetime(clock.now())
+        message["Date"] = format_datetime(clock.real_now())
         message["Message-ID"] = f"<{letter.key}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # nobody's holiday notice answers it
         message.set_content(letter.text)

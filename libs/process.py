@@ -19,7 +19,7 @@ from types import FrameType
 
 import structlog
 
-from libs import listening, readiness, telemetry
+from libs import clock, listening, readiness, telemetry
 from libs.config import Kind, load_or_exit
 from libs.db.pool import check_capacity
 from libs.telemetry import metrics, pages, recent_page
@@ -46,6 +46,8 @@ def main(service: str, arguments: list[str], kind: type[Kind], **verbs: Callable
     telemetry.start(settings, f"{service}-worker" if verb == "work" else service)
     recent_page.show(settings)
     try:
+        if settings.environment != "production":
+            clock.follow(settings.clock.file)
         if is_copy:
             threading.Thread(target=_leave_with_parent, args=(int(parent),), name="parent", daemon=True).start()
             pages.serve_to_parent(Path(os.environ[metrics.MULTIPROCESS_FOLDER]))

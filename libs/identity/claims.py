@@ -18,7 +18,7 @@ _LIMITS = ("underwriting_level", *AMOUNTS)
 def of_caller(caller: Caller) -> dict[str, Any]:
     """The claims about a user. `ValueError` when the caller is none."""
     if caller.user_id is None:
-        raise ValueError("only users have access tokens")
+        raise ValueError("only a person has access tokens")
     claims = {
         "parties": sorted(ids.encode("cus", party) for party in caller.parties),
         "partner": ids.encode("par", caller.partner) if caller.partner else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -47,6 +48,9 @@ class JobKind(Generic[Arguments]):
 
     One that is `endless` is tried until it succeeds or gives up: for what has to come about, however long a neighbour
     is away. Nobody looks into a queue that is not on the list, so a kind with such a queue cannot be made.
+
+    One that is `daily` runs once a day at that time, `03:23` in UTC, by the clock of the domain: what follows from the
+    passing of days. Where that clock is moved, it runs on every day that is passed over.
     """
 
     name: str
@@ -54,10 +58,13 @@ class JobKind(Generic[Arguments]):
     queue: str = "default"
     priority: int = 0  # higher goes first
     endless: bool = False
+    daily: str = ""
     _stored: TypeAdapter[Arguments] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_queue(self.queue)
+        if self.daily:
+            time.fromisoformat(self.daily)
         object.__setattr__(self, "_stored", TypeAdapter(self.arguments))
 
     def dump(self, arguments: Arguments) -> dict[str, Any]:
@@ -68,6 +75,15 @@ class JobKind(Generic[Arguments]):
     def load(self, stored: dict[str, Any]) -> Arguments:
         """The arguments of what `dump` made. `ValidationError` names each that is missing or of another type."""
         return self._stored.validate_python(stored)
+
+    def last_occurrence(self, now: datetime) -> datetime:
+        """When a daily kind was to run for the last time by `now`."""
+        today = datetime.combine(now.astimezone(UTC).date(), time.fromisoformat(self.daily), UTC)
+        return today if today <= now else today - timedelta(days=1)
+
+    def next_occurrence(self, now: datetime) -> datetime:
+        """When a daily kind is to run for the first time after `now`."""
+        return self.last_occurrence(now) + timedelta(days=1)
 
 
 def check_queue(queue: str) -> None:

@@ -22,6 +22,7 @@ from procrastinate.worker import Worker
 from libs import telemetry
 from libs.config import JobSettings
 from libs.jobs import measures
+from libs.jobs.daily import Daily
 from libs.jobs.fencing import FencedManager
 from libs.jobs.kinds import QUEUES
 from libs.jobs.link import LOST, DatabaseRefused, DatabaseSilent, Link, is_refusal, wait_before
@@ -66,8 +67,10 @@ class WorkerLoop:
         settings: JobSettings,
         under_way: UnderWay,
         endless: Collection[str],
+        daily: Daily,
     ) -> None:
         self._app = app
+        self._daily = daily
         self._manager = manager
         self._link = link
         self._settings = settings
@@ -182,6 +185,7 @@ class WorkerLoop:
     async def _look_once(self) -> list[dict[str, Any]]:
         await self._manager.unregister_left()
         await self._rescuer.rescue()
+        await self._daily.defer_due()
         depths: list[dict[str, Any]] = await self._link.connector.execute_query_all_async(
             query=measures.DEPTHS, queues=list(QUEUES)
         )

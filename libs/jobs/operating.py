@@ -15,7 +15,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from libs.identity.secrets import is_secret
-from libs.jobs.deferring import TRACE
+from libs.jobs.deferring import MOMENT, TRACE
 from libs.jobs.kinds import QUEUES, check_queue
 from libs.jobs.measures import DEPTHS
 
@@ -94,7 +94,9 @@ class JobRow:
     @property
     def arguments(self) -> dict[str, Any]:
         """What the job was deferred with, without values that must not be seen."""
-        return {key: "***" if is_secret(key) else value for key, value in self.args.items() if key != TRACE}
+        return {
+            key: "***" if is_secret(key) else value for key, value in self.args.items() if key not in (TRACE, MOMENT)
+        }
 
     @property
     def trace_id(self) -> str:
@@ -200,11 +202,15 @@ def resume(connection: Connection, queue: str) -> bool:
     """Let workers take jobs from the queue again. False when it was not paused."""
     check_queue(queue)
     resumed = connection.execute("DELETE FROM paused_queues WHERE queue = %s", (queue,)).rowcount == 1
-    # Workers wake up at once, as they do for a new job; the payload is the one that they know.
+    wake_workers(connection)
+    return resumed
+
+
+def wake_workers(connection: Connection) -> None:
+    """Have workers look for jobs at once, as they do for a new one; the payload is the one that they know."""
     connection.execute(
         "SELECT pg_notify('procrastinate_any_queue_v1', %s::text)", (Jsonb({"type": "job_inserted", "job_id": 0}),)
     )
-    return resumed
 
 
 def _states(status: str | None) -> list[str]:

@@ -17,7 +17,8 @@ from procrastinate.job_context import JobContext
 
 from libs.config import JobSettings
 from libs.jobs import history
-from libs.jobs.deferring import TRACE
+from libs.jobs.daily import Daily
+from libs.jobs.deferring import MOMENT, TRACE
 from libs.jobs.fencing import FencedManager
 from libs.jobs.kinds import Arguments, JobKind, Nothing
 from libs.jobs.link import Link
@@ -49,6 +50,7 @@ class JobRunner:
         self._app = procrastinate.App(connector=self._link.connector)
         self._app.job_manager = self._manager = FencedManager(self._link)
         self._under_way = UnderWay()
+        self._daily = Daily(self._link.connector)
         forget = self._scheduled(DELETE_OLD, self._delete_old)
         if housekeeping:
             self._app.periodic(cron="7 * * * *")(forget)
@@ -62,8 +64,19 @@ class JobRunner:
         )
 
     def every(self, cron: str, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
-        """Run `handler` by a schedule (cron, optionally with seconds last). One worker runs each occurrence."""
+        """Run `handler` by a schedule in real time: cron, in UTC, optionally with seconds last.
+
+        One worker runs each occurrence.
+        """
         self._app.periodic(cron=cron)(self._scheduled(kind, handler))
+
+    def daily(self, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
+        """Run `handler` once a day when the kind says, by the clock of the domain.
+
+        One worker runs each occurrence. The last one that was missed is made up for by the next worker.
+        """
+        self._daily.add(kind)
+        self._scheduled(kind, handler)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; jobs under way get 20 seconds to end, then they are put back.
@@ -73,7 +86,9 @@ class JobRunner:
         # Signals are listened to once there is a loop; before that there is nothing to put back.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         log.info("working", concurrency=self._settings.concurrency)
-        loop = WorkerLoop(self._app, self._manager, self._link, self._settings, self._under_way, self._endless)
+        loop = WorkerLoop(
+            self._app, self._manager, self._link, self._settings, self._under_way, self._endless, self._daily
+        )
         asyncio.run(loop.run())
 
     def run_due(self) -> None:
@@ -105,6 +120,7 @@ class JobRunner:
 
         def run(context: JobContext, /, **stored: Any) -> None:
             carrier = stored.pop(TRACE, {})
+            stored.pop(MOMENT, None)
             job_id = context.job.id or 0
             with (
                 traces.attached(traces.extract(carrier)),

@@ -18,7 +18,7 @@ _BATCH = 100
 
 def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
-    runner.every("23 3 * * *", ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
+    runner.daily(ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
 
 

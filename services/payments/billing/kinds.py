@@ -16,5 +16,5 @@ class Collect:
 
 
 COLLECT = JobKind("payments.collect", Collect, "payments", endless=True)
-ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments")
+ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments", daily="03:23")
 REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)

@@ -85,4 +85,4 @@ def register(runner: JobRunner, handlers: Handlers) -> None:
     runner.handle(COLLECT, handlers.collect)
     runner.handle(SETTLE, handlers.settle)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
-    runner.every("37 * * * *", VOID_UNPAID_INVOICES, handlers.void_unpaid_invoices)
+    runner.daily(VOID_UNPAID_INVOICES, handlers.void_unpaid_invoices)

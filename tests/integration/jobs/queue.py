@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,18 @@ PATIENCE = 90.0  # seconds; only a test that fails waits so long
 class Worker:
     """A worker in a process of its own."""
 
-    def __init__(self, url: str, settings: dict[str, float], *, ticking: bool) -> None:
+    def __init__(self, url: str, settings: dict[str, float], *, ticking: bool, clock: Path | None) -> None:
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - closed by `close`
         self._metrics = free_address()
-        arguments = json.dumps({"url": url, "settings": settings, "ticking": ticking, "metrics": self._metrics})
+        arguments = json.dumps(
+            {
+                "url": url,
+                "settings": settings,
+                "ticking": ticking,
+                "clock": str(clock or ""),
+                "metrics": self._metrics,
+            }
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.jobs.worker", arguments],
             cwd=ROOT,
@@ -88,24 +97,24 @@ class Queue:
         self._connection.close()
         self._connection = psycopg.connect(self.url, autocommit=True)
 
-    def defer(self, kind: JobKind[Any], *names: str, **arguments: Any) -> list[int]:
+    def defer(self, kind: JobKind[Any], *names: str, at: datetime | None = None, **arguments: Any) -> list[int]:
         """Defer a job for each name, in one transaction. Returns their numbers."""
         with self._database.transaction() as session:
             for name in names:
-                jobs.defer(session, kind, kind.arguments(name=name, **arguments))
+                jobs.defer(session, kind, kind.arguments(name=name, **arguments), at=at)
         return [row[0] for row in self.rows("SELECT id FROM procrastinate_jobs ORDER BY id DESC LIMIT %s", len(names))]
 
-    def start_worker(self, *, ticking: bool = False, **settings: float) -> Worker:
-        """Start a worker, and wait until it listens, or has died of a job."""
+    def start_worker(self, *, ticking: bool = False, clock: Path | None = None, **settings: float) -> Worker:
+        """Start a worker, and wait until it listens, or has died of a job. With a `clock` it also sweeps daily."""
         newest = "SELECT coalesce(max(id), 0) FROM procrastinate_workers"
         before = self.rows(newest)
-        started = self.begin_worker(ticking=ticking, **settings)
+        started = self.begin_worker(ticking=ticking, clock=clock, **settings)
         self.wait_for(lambda: self.rows(newest) > before or started.process.poll() is not None, started)
         return started
 
-    def begin_worker(self, *, ticking: bool = False, **settings: float) -> Worker:
+    def begin_worker(self, *, ticking: bool = False, clock: Path | None = None, **settings: float) -> Worker:
         """Start a worker, and wait for nothing."""
-        started = Worker(self.url, settings, ticking=ticking)
+        started = Worker(self.url, settings, ticking=ticking, clock=clock)
         self._workers.append(started)
         return started
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from libs import telemetry
+from libs import clock, telemetry
 from libs.config import JobSettings, Settings
 from libs.jobs import GiveUp, JobKind, JobRunner, Nothing, loop
 from libs.telemetry import pages
@@ -43,6 +43,7 @@ class Hold:
 
 
 NOTE = JobKind("test.note", Named)
+NOTE_WHEN = JobKind("test.note_when", Named)
 URGENT = JobKind("test.urgent", Named, priority=20)
 MAIL = JobKind("test.mail", Named, "mailers")
 SLEEP = JobKind("test.sleep", Sleep, "processing")
@@ -54,6 +55,7 @@ DIE = JobKind("test.die", Named)
 DIE_AND_RETURN = JobKind("test.die_and_return", Named, endless=True)
 NEVER_END = JobKind("test.never_end", Named)
 TICK = JobKind("test.tick", Nothing)
+SWEEP = JobKind("test.sweep", Nothing, daily="03:23")
 
 EFFECTS = """
     CREATE TABLE IF NOT EXISTS effects (
@@ -101,6 +103,12 @@ class Handlers:
     def tick(self) -> None:
         self._record(f"tick {time.time_ns()}")
 
+    def sweep(self) -> None:
+        self._record(f"sweep of {clock.now():%Y-%m-%d}")
+
+    def note_when(self, job: Named) -> None:
+        self._record(f"{job.name} at {clock.now():%Y-%m-%d %H:%M}")
+
     def _record(self, name: str) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(
@@ -116,6 +124,7 @@ def runner(url: str, settings: JobSettings) -> JobRunner:
     made = JobRunner(url, settings, "test-worker", housekeeping=False)
     for kind, handler in (
         (NOTE, handlers.note),
+        (NOTE_WHEN, handlers.note_when),
         (URGENT, handlers.note),
         (MAIL, handlers.note),
         (RAISE, handlers.fail),
@@ -146,6 +155,9 @@ if __name__ == "__main__":
     pages.serve(arguments["metrics"])
     loop._GRACE = arguments["settings"].pop("grace", loop._GRACE)
     made = runner(arguments["url"], quick(**arguments["settings"]))
+    if arguments["clock"]:
+        clock.follow(Path(arguments["clock"]))
+        made.daily(SWEEP, Handlers(arguments["url"]).sweep)
     if arguments["ticking"]:
         made.every("* * * * * *", TICK, Handlers(arguments["url"]).tick)
     made.run()

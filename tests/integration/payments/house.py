@@ -24,7 +24,7 @@ from libs import ids
 from libs.config import Settings
 from libs.db import Database
 from libs.jobs import JobKind, Nothing
-from libs.jobs.deferring import TRACE
+from libs.jobs.deferring import MOMENT, TRACE
 from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
@@ -85,9 +85,12 @@ class Registered:
     def every(self, cron: str, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
         self.handlers[kind.name] = lambda stored: handler()
 
+    def daily(self, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
+        self.handlers[kind.name] = lambda stored: handler()
+
     def run(self, name: str, stored: dict[str, Any] | None = None) -> None:
         """Run a job with the arguments that are stored with it."""
-        self.handlers[name]({key: value for key, value in (stored or {}).items() if key != TRACE})
+        self.handlers[name]({key: value for key, value in (stored or {}).items() if key not in (TRACE, MOMENT)})
 
 
 class House:

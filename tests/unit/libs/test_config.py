@@ -114,3 +114,24 @@ def test_wrong_key_of_the_file_is_refused_by_name(
     monkeypatch.setenv("BAZARUTO_CONFIG", str(tmp_path / "config.yaml"))
     with pytest.raises(ConfigError, match=message):
         load()
+
+
+def test_production_refuses_a_moved_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAZARUTO_ENVIRONMENT", "production")
+    assert load().clock.file == Path(".run/clock")
+    Path(".run").mkdir()
+    Path(".run/clock").write_text('{"offset_microseconds": 1}')
+    with pytest.raises(
+        ConfigError, match=r"^clock: file: \.run/clock moves the clock, and production goes by real time"
+    ):
+        load()
+    monkeypatch.setenv("BAZARUTO_ENVIRONMENT", "test")
+    assert load().clock.file == Path(".run/clock")
+
+
+def test_production_refuses_a_clock_that_could_be_moved_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAZARUTO_ENVIRONMENT", "production")
+    monkeypatch.setenv("BAZARUTO_CLOCK__FILE", "/nowhere/clock")
+    with pytest.raises(ConfigError, match=r"^clock: file: production goes by real time; do not set /nowhere/clock"):
+        load()

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from procrastinate.jobs import Job
 from pydantic import ValidationError
 
@@ -44,6 +46,25 @@ def test_kind_of_job_waits_in_a_known_queue(queue: str) -> None:
 def test_kind_of_job_with_an_unknown_queue_cannot_be_made() -> None:
     with pytest.raises(UnknownQueue, match="there is no queue 'mailer'; the queues are mailers, notifications"):
         JobKind("test.job", Nothing, "mailer")
+
+
+SWEEP = JobKind("test.sweep", Nothing, daily="03:23")
+
+
+@given(st.integers(0, 2**32))
+def test_daily_kind_occurs_once_between_every_moment_and_the_same_of_the_next_day(second: int) -> None:
+    now = datetime.fromtimestamp(second, UTC)
+    last, following = SWEEP.last_occurrence(now), SWEEP.next_occurrence(now)
+    assert last <= now < following
+    assert following - last == timedelta(days=1)
+    assert (last.hour, last.minute, last.second) == (3, 23, 0)
+    assert SWEEP.last_occurrence(last) == last
+
+
+@pytest.mark.parametrize("daily", ["3", "25:00", "at noon"])
+def test_daily_kind_needs_a_time_of_the_day(daily: str) -> None:
+    with pytest.raises(ValueError, match=r"isoformat|hour must be"):
+        JobKind("test.sweep", Nothing, daily=daily)
 
 
 @dataclass(frozen=True, slots=True)
