@@ -8,7 +8,7 @@ from functools import partial
 from typing import TextIO
 
 import services.users
-from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, customer_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, customer_pb2_grpc, partner_pb2_grpc, user_pb2_grpc
 from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
@@ -27,6 +27,8 @@ from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.flows.rights import Rights
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
+from services.users.partners.flows import selling
+from services.users.partners.servicer import PartnerServicer
 from services.users.people import jobs as people_jobs
 from services.users.people.flows import making
 from services.users.people.servicer import CustomerServicer
@@ -49,9 +51,11 @@ def serve(settings: Settings) -> None:
     ended_sessions = partial(ending.list_ended, database, settings.auth.access_token_lifetime)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, lambda: keys.public, ended_sessions))
     server.add(user_pb2_grpc.add_UserServiceServicer_to_server, users)
-    auth = AuthServicer(database, authenticator, Rights(database, links.find_parties), keys, settings.auth)
+    rights = Rights(database, links.find_parties, selling.membership_of)
+    auth = AuthServicer(database, authenticator, rights, keys, settings.auth)
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
     server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
+    server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 

@@ -24,7 +24,7 @@ from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
 from bazaruto.quotes.v1 import product_pb2, quote_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
-from bazaruto.users.v1 import auth_pb2, customer_pb2, user_pb2
+from bazaruto.users.v1 import auth_pb2, customer_pb2, partner_pb2, user_pb2
 from bazarutod.stack import SERVICES
 from libs import ids
 from libs.identity.authority import Authority
@@ -46,6 +46,7 @@ MODULES = (
     quote_pb2,
     auth_pb2,
     customer_pb2,
+    partner_pb2,
     user_pb2,
 )
 METHODS = [
@@ -175,6 +176,7 @@ def test_versions_are_looked_at_by_these_methods() -> None:
         "bazaruto.users.v1.UserService/UpdateUser",
         "bazaruto.users.v1.UserService/SetAuthority",
         "bazaruto.users.v1.CustomerService/UpdateCustomer",
+        "bazaruto.users.v1.PartnerService/UpdatePartner",
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
         "bazaruto.quotes.v1.QuoteService/UpdateQuote",
     }

@@ -67,13 +67,13 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
 
     def UpdateCustomer(self, request: pb.UpdateCustomerRequest, context: grpc.ServicerContext) -> pb.Customer:
         customer_id, now = ids.decode("cus", request.customer.customer_id, "customer.customer_id"), clock.now()
-        customer.check_mask(request.update_mask.paths)
+        fields = customer.fields_of_mask(request.update_mask.paths)
         wanted = customer_from_proto(request.customer, customer_id, None, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
             before = calls.owned(customers.lock(session, customer_id), "customer")
             calls.current().check_etag(before.etag)
-            after = customer.update(before, wanted, request.update_mask.paths, now)
+            after = customer.update(before, wanted, fields, now)
             changing.save(session, "customer_updated", before, after)
             reply = customer_to_proto(after)
             idempotency.keep(session, reply)

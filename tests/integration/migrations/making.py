@@ -50,6 +50,7 @@ def make(platform: Platform) -> None:
         ana = _customer(http, locale="pt-MZ", phone="+258841234567")
         bruno = _customer(http, locale="")
         _keep_accounts(platform, http, ana)
+        _keep_parties(platform, http, ana)
         _keep_products(platform, http)
         _quote(platform, ana, bruno)
         # Journals are summed when it is said here, so that some are and some are not.
@@ -89,6 +90,35 @@ def _keep_accounts(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
     carla = _customer(http, locale="en")
     user_id = ids.decode("usr", carla.user_id)
     platform.rows("users", f"UPDATE users SET state = 'disabled' WHERE id = '{user_id}' RETURNING id")
+
+
+def _keep_parties(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
+    """A customer who changed, one for whom somebody acts, a partner with a member, and how far one may decide alone."""
+    headers = admin_headers(platform.environment, http)
+
+    def call(verb: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        made = http.request(verb, path, json=body, headers={**headers, "idempotency-key": secrets.token_hex(16)})
+        assert made.status_code == 200, made.text
+        reply: dict[str, Any] = made.json()
+        return reply
+
+    def grant(user_id: str, role: str) -> None:
+        call("POST", f"/v1/users/{user_id}:revokeRole", {"role": "ROLE_CUSTOMER"})
+        call("POST", f"/v1/users/{user_id}:grantRole", {"role": role})
+
+    address = {"lines": ["Avenida 24 de Julho 7"], "locality": "Maputo", "countryCode": "MZ"}
+    firm = call("POST", "/v1/customers", {"customer": {"kind": "KIND_ORGANISATION", "name": "Sitoe Lda"}})["customer"]
+    call("PATCH", f"/v1/customers/{firm['customerId']}", {"address": address})
+    call("POST", f"/v1/customers/{firm['customerId']}:linkUser", {"userId": ana.user_id})
+    broker = {"kind": "KIND_BROKER", "name": "Corretores do Índico", "email": "geral@example.com"}
+    partner_id = call("POST", "/v1/partners", {"partner": broker})["partnerId"]
+    call("PUT", f"/v1/partners/{partner_id}/products", {"productCodes": ["motor"]})
+    call("POST", f"/v1/customers/{firm['customerId']}:assignPartner", {"partnerId": partner_id})
+    agent, underwriter = _customer(http, locale="en"), _customer(http, locale="en")
+    grant(agent.user_id, "ROLE_AGENT")
+    call("POST", f"/v1/partners/{partner_id}:addMember", {"userId": agent.user_id})
+    grant(underwriter.user_id, "ROLE_UNDERWRITER")
+    call("PUT", f"/v1/users/{underwriter.user_id}/authority", {"underwritingLevel": 3})
 
 
 def _keep_products(platform: Platform, http: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import psycopg
 
-from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, customer_pb2_grpc, user_pb2_grpc
+from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, customer_pb2_grpc, partner_pb2_grpc, user_pb2_grpc
 from bazaruto.users.v1 import user_pb2 as pb
 from libs.cache import Cache
 from libs.config import Settings
@@ -25,6 +25,8 @@ from services.users.accounts.flows.rights import Rights
 from services.users.accounts.rules.user import User
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
+from services.users.partners.flows import selling
+from services.users.partners.servicer import PartnerServicer
 from services.users.people.flows import making
 from services.users.people.servicer import CustomerServicer
 from services.users.people.store import links
@@ -54,18 +56,24 @@ class House:
             chosen = throttle or Throttle(free=1_000_000)
             authenticator = Authenticator(database, hasher, chosen, settings.auth.refresh_token_lifetime)
             auth = AuthServicer(
-                database, authenticator, Rights(database, links.find_parties), people.keys, settings.auth
+                database,
+                authenticator,
+                Rights(database, links.find_parties, selling.membership_of),
+                people.keys,
+                settings.auth,
             )
             server.add(
                 user_pb2_grpc.add_UserServiceServicer_to_server,
                 UserServicer(database, hasher, users or caching.in_process(), chosen, making.make_of_user),
             )
             server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
+            server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 
         channel = start("users", url, build)
         self.users = user_pb2_grpc.UserServiceStub(channel)
         self.auth = auth_pb2_grpc.AuthServiceStub(channel)
+        self.partners = partner_pb2_grpc.PartnerServiceStub(channel)
         self.customers = customer_pb2_grpc.CustomerServiceStub(channel)
 
     def register(self, email: str = "", password: str = PASSWORD, **fields: str) -> pb.User:

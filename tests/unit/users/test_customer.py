@@ -80,9 +80,14 @@ def test_change_changes_what_the_mask_names_and_keeps_what_was_before(
 @pytest.mark.parametrize("path", ["kind", "customer_id", "partner_id", "etag", "emails.x"])
 def test_mask_of_what_cannot_be_changed_is_refused(path: str) -> None:
     with pytest.raises(FieldInvalid):
-        customer.check_mask([path])
+        customer.fields_of_mask([path])
     with pytest.raises(FieldInvalid):
-        customer.check_mask([])
+        customer.fields_of_mask([])
+
+
+def test_day_and_address_are_named_as_a_whole() -> None:
+    paths = ["birth_date.year", "birth_date.day", "name", "address.lines", "address.locality"]
+    assert customer.fields_of_mask(paths) == ("birth_date", "name", "address")
 
 
 def test_partner_serves_from_a_day_that_is_here_and_not_before_the_last_change() -> None:

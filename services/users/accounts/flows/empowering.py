@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from libs import audit, clock, ids
 from libs.errors import ResourceNotFound
+from services.users.accounts.flows import ending
 from services.users.accounts.rules import authority, user
 from services.users.accounts.rules.authority import Authority
 from services.users.accounts.rules.user import Role, User, audited_changes
-from services.users.accounts.store import authorities, sessions, users
+from services.users.accounts.store import authorities, users
 
 
 def grant(session: Session, user_id: UUID, role: Role, by: UUID | None, now: datetime) -> User:
@@ -62,7 +63,7 @@ def set_authority(
     check(before)
     after = authority.set_by(by, account, before, wanted, clock.real_now())
     _save_authority(session, before, after)
-    sessions.save_revocation_of_all(session, account.id, clock.real_now())
+    ending.end_all(session, account.id)
     return after
 
 
@@ -78,7 +79,7 @@ def _saved(session: Session, action: str, before: User, after: User) -> User:
     if after is before:
         return before
     users.save(session, after)  # it is locked
-    sessions.save_revocation_of_all(session, after.id, clock.real_now())
+    ending.end_all(session, after.id)
     old, new = audited_changes(before, after)
     audit.record(session, action, ids.encode("usr", after.id), before=old, after=new)
     return after

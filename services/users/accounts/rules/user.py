@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,13 +11,11 @@ from typing import Final
 from uuid import UUID
 
 from libs.errors import AlreadyExists, Denied, FieldInvalid, Refused
+from services.users.accounts.rules import fields
 
 CHANGEABLE = ("full_name", "phone", "locale")
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")  # visible ASCII around one @; the contract is stricter
 _LONGEST_EMAIL = 254
-_LONGEST_NAME = 200
-_NAMED_PATHS = 5  # wrong ones that an answer names, and
-_NAMED_CHARACTERS = 40  # how much of each: an answer's metadata is small, what a caller sends is not
 
 
 class EmailTaken(AlreadyExists):
@@ -137,13 +134,7 @@ def register(
 
 def check_mask(paths: Iterable[str]) -> None:
     """`FieldInvalid`, naming each path of a mask that its owner cannot change; also when there is none."""
-    paths = list(paths)
-    if not paths:
-        raise FieldInvalid(violations={"update_mask": "names no field"})
-    wrong = [path for path in paths if path not in CHANGEABLE]
-    if wrong:
-        named = (path[:_NAMED_CHARACTERS] for path in wrong[:_NAMED_PATHS])
-        raise FieldInvalid(violations={f"user.{path}": "cannot be changed" for path in named})
+    fields.check_mask("user", paths, CHANGEABLE)
 
 
 def update(user: User, changes: Mapping[str, str], now: datetime) -> User:
@@ -226,10 +217,5 @@ def audited_changes(before: User, after: User) -> tuple[dict[str, object], dict[
 
 
 def _check_full_name(text: str, field: str) -> None:
-    """A name is kept as it is written, but it is one visible line."""
-    if not text.strip():
-        raise FieldInvalid(violations={field: "is empty"})
-    if len(text) > _LONGEST_NAME:
-        raise FieldInvalid(violations={field: f"has more than {_LONGEST_NAME} characters"})
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        raise FieldInvalid(violations={field: "contains control characters"})
+    if why := fields.why_no_name(text):
+        raise FieldInvalid(violations={field: why})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,14 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from libs.errors import AlreadyExists, FieldInvalid, Refused
+from services.users.accounts.rules import fields
 
 CHANGEABLE = ("name", "birth_date", "emails", "phones", "address", "locale")
+_WHOLE = ("birth_date", "address")
 MOST_PARTIES = 20
 """For how many customers a user can act, beside the own one: an access token names them all."""
-_LONGEST_NAME = 200
 _OLDEST = 130  # years
-_NAMED_PATHS = 5  # wrong ones that an answer names, and
-_NAMED_CHARACTERS = 40  # how much of each
 
 
 class AlreadyLinked(AlreadyExists):
@@ -83,7 +81,7 @@ class Customer:
 def checked(customer: Customer, today: date) -> Customer:
     """The customer in the form that is kept. `FieldInvalid`, naming each field that cannot be so."""
     wrong = {}
-    if why := _why_no_name(customer.name):
+    if why := fields.why_no_name(customer.name):
         wrong["customer.name"] = why
     if customer.birth_date is not None:
         if customer.kind is not Kind.PERSON:
@@ -118,15 +116,17 @@ def of_user(user_id: UUID, full_name: str, email: str, phone: str, locale: str, 
     )
 
 
-def check_mask(paths: Iterable[str]) -> None:
-    """`FieldInvalid`, naming each path of a mask that cannot be changed; also when there is none."""
-    paths = list(paths)
-    if not paths:
-        raise FieldInvalid(violations={"update_mask": "names no field"})
-    wrong = [path for path in paths if path not in CHANGEABLE]
-    if wrong:
-        named = (path[:_NAMED_CHARACTERS] for path in wrong[:_NAMED_PATHS])
-        raise FieldInvalid(violations={f"customer.{path}": "cannot be changed" for path in named})
+def fields_of_mask(paths: Iterable[str]) -> tuple[str, ...]:
+    """The fields that a mask names; `FieldInvalid`, naming each that cannot be changed, also when there is none.
+
+    A day and an address change as a whole, whichever part of them is named.
+    """
+    named = []
+    for path in paths:
+        field, dot, _ = path.partition(".")
+        named.append(field if dot and field in _WHOLE else path)
+    fields.check_mask("customer", named, CHANGEABLE)
+    return tuple(dict.fromkeys(named))
 
 
 def update(customer: Customer, wanted: Customer, paths: Iterable[str], now: datetime) -> Customer:
@@ -161,14 +161,3 @@ def kept_changes(before: Customer, after: Customer) -> tuple[dict[str, object], 
         name for name in (*CHANGEABLE, "partner_id", "partner_since") if getattr(before, name) != getattr(after, name)
     ]
     return {name: getattr(before, name) for name in names}, {name: getattr(after, name) for name in names}
-
-
-def _why_no_name(text: str) -> str:
-    """Why it is no name: one is kept as it is written, but it is one visible line. Empty for a name."""
-    if not text.strip():
-        return "is empty"
-    if len(text) > _LONGEST_NAME:
-        return f"has more than {_LONGEST_NAME} characters"
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        return "contains control characters"
-    return ""

@@ -1,0 +1,1 @@
+"""What partners keep in the database."""
