@@ -8,6 +8,7 @@ import services.quotes
 from bazaruto.quotes.v1 import audit_pb2_grpc
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from bazaruto.quotes.v1 import rate_change_pb2_grpc as rate_changes_rpc
 from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
@@ -20,6 +21,8 @@ from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
 from services.quotes.clients import Users
+from services.quotes.impact import jobs as impact_jobs
+from services.quotes.impact.servicer import RateChangeServicer
 from services.quotes.quoting import jobs
 from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.servicer import QuoteServicer
@@ -38,6 +41,7 @@ def serve(settings: Settings) -> None:
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
+    server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
     server.run()
 
@@ -48,6 +52,7 @@ def work(settings: Settings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     jobs.register(runner, database)
+    impact_jobs.register(runner, database)
     runner.run()
     database.close()
 

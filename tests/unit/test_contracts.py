@@ -22,7 +22,7 @@ from bazaruto.payments.v1 import invoice_pb2, ledger_pb2, payment_pb2
 from bazaruto.policies.v1 import audit_pb2 as policies_audit_pb2
 from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
-from bazaruto.quotes.v1 import product_pb2, quote_pb2
+from bazaruto.quotes.v1 import product_pb2, quote_pb2, rate_change_pb2
 from bazaruto.users.v1 import audit_pb2 as users_audit_pb2
 from bazaruto.users.v1 import auth_pb2, customer_pb2, partner_pb2, user_pb2
 from bazarutod.stack import SERVICES
@@ -44,6 +44,7 @@ MODULES = (
     policy_pb2,
     product_pb2,
     quote_pb2,
+    rate_change_pb2,
     auth_pb2,
     customer_pb2,
     partner_pb2,

@@ -122,10 +122,12 @@ def _keep_parties(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
 
 
 def _keep_products(platform: Platform, http: httpx.Client) -> None:
-    """A draft that nobody has published."""
-    headers = {**admin_headers(platform.environment, http), "idempotency-key": secrets.token_hex(16)}
-    made = http.post("/v1/products/small/versions", json={"definition": dump(small())}, headers=headers)
-    assert made.status_code == 200, made.text
+    """A draft that nobody has published, and an analysis of what it would do."""
+    headers = admin_headers(platform.environment, http)
+    for path, body in (("", {"definition": dump(small())}), ("/1:analyze", {})):
+        keyed = {**headers, "idempotency-key": secrets.token_hex(16)}
+        made = http.post(f"/v1/products/small/versions{path}", json=body, headers=keyed)
+        assert made.status_code == 200, made.text
 
 
 def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:

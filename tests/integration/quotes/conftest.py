@@ -14,6 +14,7 @@ from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
+from bazaruto.quotes.v1 import rate_change_pb2_grpc as rate_changes_rpc
 from libs import clock, ids
 from libs.config import DbSettings, Settings
 from libs.db import Database
@@ -22,6 +23,7 @@ from libs.rpc.server import Server
 from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.servicer import ProductServicer
+from services.quotes.impact.servicer import RateChangeServicer
 from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.rules import acceptance, revision
 from services.quotes.quoting.rules.quote import number_for
@@ -64,9 +66,11 @@ class House:
             catalogue = Catalogue(database, calculators.prepare)
             server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
             server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
+            server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
 
         channel = start("quotes", url, build)
         self.quotes = rpc_pb.QuoteServiceStub(channel)
+        self.rate_changes = rate_changes_rpc.RateChangeServiceStub(channel)
         self.products = products_rpc.ProductServiceStub(channel)
 
     def create(

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.adapters.source import Source, read_source
 from services.quotes.catalogue.rules.definition import DefinitionError, Fault
+from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.sale import VersionTaken
 from services.quotes.catalogue.store import drafts, products
 from services.quotes.catalogue.store.drafts import Draft
@@ -34,3 +36,10 @@ def keep(session: Session, made: Draft) -> None:
     published = products.find(session, made.code, made.version) is not None
     if published or not drafts.add(session, made):
         raise VersionTaken(f"version {made.version} of {made.code} exists already")
+
+
+def find_product(session: Session, code: str, version: int) -> Product | None:
+    """A version of a product, a draft or a published one."""
+    draft = drafts.find(session, code, version)
+    document = draft.document if draft else products.find(session, code, version)
+    return read(document) if document is not None else None

@@ -1,0 +1,1 @@
+"""What calls, jobs and commands of impact share."""

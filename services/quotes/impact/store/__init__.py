@@ -1,0 +1,1 @@
+"""What impact keeps in the database."""
