@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,41 @@ from bazarutod import waterfall
 
 _PATIENCE = 15.0  # seconds until the bill is there, and until the policy is in force
 
-# A compact car of a careful driver; what is asked and what can be covered says GET /v1/products/motor.
-RISK: dict[str, Any] = {
-    "productCode": "motor",
-    "answers": {
-        "driver_age": 34,
-        "licence_years": 12,
-        "vehicle_value": 18000,
-        "vehicle_age": 3,
+
+def risk() -> dict[str, Any]:
+    """A compact car of a careful driver, with a number plate that no other call gives.
+
+    What is asked and what can be covered says GET /v1/products/motor.
+    """
+    vehicle = {
+        "plate": "-".join(secrets.token_hex(1).upper() for _ in range(3)),
+        "vin": "VF1RJA00012345678",
+        "model": "Renault Clio",
+        "first_registered": "2023-05-02",
+        "value": "18000.00",
         "engine_power": 85,
-        "annual_km": 12000,
-        "region": "lisbon",
-        "use": "private",
-        "claims_5_years": 0,
-        "claim_free_years": 6,
-        "garage": True,
-        "telematics": False,
-    },
-    "coverages": [{"coverageCode": "own_damage"}, {"coverageCode": "roadside"}],
-}
+    }
+    return {
+        "productCode": "motor",
+        "objects": [
+            {"objectCode": "vehicle", "fields": vehicle},
+            {"objectCode": "driver", "fields": {"name": "Ana Macuácua", "date_of_birth": "1992-03-14"}},
+        ],
+        "answers": {
+            "licence_years": 12,
+            "annual_km": 12000,
+            "region": "lisbon",
+            "use": "private",
+            "claims_5_years": 0,
+            "claim_free_years": 6,
+            "garage": True,
+            "telematics": False,
+        },
+        "coverages": [{"coverageCode": "own_damage"}, {"coverageCode": "roadside"}],
+    }
+
+
+RISK = risk()
 
 
 @dataclass
@@ -98,7 +115,7 @@ def buy(buyer: Customer) -> dict[str, Any]:
     buyer.call(f"registered {email}", "POST", "/v1/users", account)
     tokens = buyer.call("logged in", "POST", "/v1/auth/login", {"email": email, "password": password})
     buyer.token = tokens["accessToken"]
-    quote = buyer.call("got a quote", "POST", "/v1/quotes", {"risk": RISK})
+    quote = buyer.call("got a quote", "POST", "/v1/quotes", {"risk": risk()})
     _print_price(buyer.console, quote)
     buyer.call("accepted it", "POST", f"/v1/quotes/{quote['quoteId']}:accept", {})
     policy = buyer.call("policy issued, pending", "POST", "/v1/policies", {"quoteId": quote["quoteId"]})
@@ -108,18 +125,21 @@ def buy(buyer: Customer) -> dict[str, Any]:
     buyer.call(f"paid {invoice['invoiceNumber']}", "POST", path, {"paymentMethod": "pm_card_ok"})
     path = f"/v1/policies/{policy['policyId']}"
     policy = buyer.wait(path, lambda resource: resource["state"] == "STATE_IN_FORCE")
-    term = policy["term"]
-    dates = " to ".join(
-        "-".join(f"{term[end][part]:02}" for part in ("year", "month", "day")) for end in ("startDate", "endDate")
+    end = policy["term"]["endDate"]
+    last_day = date(end["year"], end["month"], end["day"]) - timedelta(days=1)
+    insured = next(item["identifier"] for item in quote["objects"] if item["objectCode"] == "vehicle")
+    buyer.console.print(
+        f"[bold green]✓ policy {policy['policyNumber']} is in force[/],"
+        f" {insured} is covered until the end of {last_day}"
     )
-    buyer.console.print(f"[bold green]✓ policy {policy['policyNumber']} is in force[/], covered from {dates}")
     return policy
 
 
 def _print_price(console: Console, quote: dict[str, Any]) -> None:
     for step in quote["steps"]:
         factor = f"× {step['factor']}" if step["factor"] else ""
-        console.print(f"    {step['name']:<32} {factor:>10} {_amount(step['amount']):>16}", style="dim")
+        about = f"{step['name']} {step['objectId']}".rstrip()
+        console.print(f"    {about:<32} {factor:>10} {_amount(step['amount']):>16}", style="dim")
     console.print(f"    {'total':<32} {'':>10} {_amount(quote['premium']['total']):>16}")
 
 

@@ -14,11 +14,7 @@ from bazaruto.quotes.v1 import quote_pb2, quote_pb2_grpc
 from bazaruto.users.v1 import auth_pb2, auth_pb2_grpc, user_pb2, user_pb2_grpc
 
 ANSWERS: dict[str, bool | float | str] = {
-    "driver_age": 34,
     "licence_years": 12,
-    "vehicle_value": 18000,
-    "vehicle_age": 3,
-    "engine_power": 85,
     "annual_km": 12000,
     "region": "lisbon",
     "use": "private",
@@ -27,6 +23,15 @@ ANSWERS: dict[str, bool | float | str] = {
     "garage": True,
     "telematics": False,
 }
+CAR: dict[str, float | str] = {
+    "plate": "-".join(secrets.token_hex(1).upper() for _ in range(3)),
+    "vin": "VF1RJA00012345678",
+    "model": "Renault Clio",
+    "first_registered": "2023-05-02",
+    "value": "18000.00",
+    "engine_power": 85,
+}
+DRIVER = {"name": "Ana", "date_of_birth": "1992-03-14"}
 
 
 def main() -> None:
@@ -61,6 +66,8 @@ def main() -> None:
     quote_service = quote_pb2_grpc.QuoteServiceStub(quotes)
     risk = quote_pb2.Risk(product_code="motor")
     risk.answers.update(ANSWERS)
+    risk.objects.add(object_code="vehicle").fields.update(CAR)
+    risk.objects.add(object_code="driver").fields.update(DRIVER)
     quote = quote_service.CreateQuote(quote_pb2.CreateQuoteRequest(risk=risk), metadata=metadata())
     print(f"quote {quote.quote_number}: {quote.premium.total.units} {quote.premium.total.currency_code} a year")
     quote_service.AcceptQuote(quote_pb2.AcceptQuoteRequest(quote_id=quote.quote_id), metadata=metadata())

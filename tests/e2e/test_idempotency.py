@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from bazaruto.options.v1 import options_pb2
-from bazarutod.demo import RISK
+from bazarutod.demo import RISK, risk
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 
@@ -36,7 +36,7 @@ def create_quote(buyer: Buyer) -> Request:
 
 
 def update_quote(buyer: Buyer) -> Request:
-    quote = buyer.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
+    quote = buyer.call("POST", "/v1/quotes", {"risk": risk()}, key=secrets.token_hex(16))
     return "PATCH", f"/v1/quotes/{quote['quoteId']}", {"coverages": []}
 
 
@@ -46,7 +46,7 @@ def price(buyer: Buyer) -> Request:
 
 
 def accept(buyer: Buyer) -> Request:
-    quote = buyer.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
+    quote = buyer.call("POST", "/v1/quotes", {"risk": risk()}, key=secrets.token_hex(16))
     return "POST", f"/v1/quotes/{quote['quoteId']}:accept", {}
 
 
@@ -119,7 +119,7 @@ def changed(name: str, buyer: Buyer) -> Request:
     """The same kind of request about something else."""
     method, path, body = REQUESTS[name](buyer)
     if "risk" in body:
-        body = {"risk": {**RISK, "answers": {**RISK["answers"], "driver_age": 35}}}
+        body = {"risk": {**RISK, "answers": {**RISK["answers"], "annual_km": 35000}}}
     return method, path, body
 
 

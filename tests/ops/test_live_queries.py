@@ -125,7 +125,7 @@ def test_payments_count_for_their_objective_and_their_age_is_told_by_the_worker(
 def _make_everything_happen(platform: Platform, buyer: Buyer) -> None:
     with stopped(platform, "quotes"):
         assert buyer.http.get("/v1/products", headers={"request-timeout": "0.5"}).status_code in (503, 504)
-    for answers in ({"use": "taxi"}, {"driver_age": 17}):  # referred, declined
+    for answers in ({"use": "taxi"}, {"claims_5_years": 5, "claim_free_years": 0}):  # referred, declined
         risk = {**RISK, "answers": {**RISK["answers"], **answers}}
         buyer.call("POST", "/v1/quotes", {"risk": risk}, key=new_key())
     policy = buyer.issue()

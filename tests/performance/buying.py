@@ -11,30 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from bazarutod.demo import risk
 from tests.performance.http1 import Connection, Request
 
 QUOTE_PATH = "/v1/quotes"
-# A compact car of a careful driver.
-QUOTE: dict[str, Any] = {
-    "risk": {
-        "productCode": "motor",
-        "answers": {
-            "driver_age": 34,
-            "licence_years": 12,
-            "vehicle_value": 18000,
-            "vehicle_age": 3,
-            "engine_power": 85,
-            "annual_km": 12000,
-            "region": "lisbon",
-            "use": "private",
-            "claims_5_years": 0,
-            "claim_free_years": 6,
-            "garage": True,
-            "telematics": False,
-        },
-        "coverages": [{"coverageCode": "own_damage"}, {"coverageCode": "roadside"}],
-    }
-}
+QUOTE: dict[str, Any] = {"risk": risk()}
 _METHOD = "pm_card_ok"
 _LOOK_EVERY = 0.1  # seconds; each look is a read that the platform pays for, too
 _PATIENCE = 60.0  # seconds until a policy is in force
@@ -51,7 +32,7 @@ class Buyer:
     async def buy(self) -> float:
         """Buy a policy. Seconds from asking for a quote to the moment from which the policy is in force."""
         started = time.time()
-        quote = await self._call("POST", QUOTE_PATH, QUOTE)
+        quote = await self._call("POST", QUOTE_PATH, {"risk": risk()})
         await self._call("POST", f"{QUOTE_PATH}/{quote['quoteId']}:accept", {})
         order = {"quoteId": quote["quoteId"]} | ({} if self._by_invoice else {"paymentMethod": _METHOD})
         issued = await self._call("POST", "/v1/policies", order)

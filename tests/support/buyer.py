@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bazarutod.demo import RISK
+from bazarutod.demo import risk
 
 _AGAIN = (429, 499, 500, 502, 503, 504)
 _PATIENCE = 90.0  # seconds
@@ -57,7 +57,7 @@ class Buyer:
 
     def accepted_quote(self) -> dict[str, Any]:
         """A quote that a policy can be issued from."""
-        quote = self.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
+        quote = self.call("POST", "/v1/quotes", {"risk": risk()}, key=secrets.token_hex(16))
         return self.call("POST", f"/v1/quotes/{quote['quoteId']}:accept", {}, key=secrets.token_hex(16))
 
     def issue(self, **fields: str) -> dict[str, Any]:

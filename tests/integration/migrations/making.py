@@ -35,11 +35,18 @@ from tests.support.admins import admin_headers
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
 from tests.support.sections import section
-from tests.unit.quotes.samples import ANSWERS, small
+from tests.unit.quotes.samples import small
+from tests.unit.quotes.sold import ANSWERS, OBJECTS
 
 PASSWORD = "baobab-carrinha-47"
-HOME: dict[str, Any] = {"productCode": "home", "answers": ANSWERS["home"]}
-TRAVEL: dict[str, Any] = {"productCode": "travel", "answers": ANSWERS["travel"]}
+HOME, TRAVEL = (
+    {
+        "productCode": code,
+        "answers": ANSWERS[code],
+        "objects": [{"objectCode": insured.code, "fields": insured.fields} for insured in OBJECTS[code]],
+    }
+    for code in ("home", "travel")
+)
 LATER = timedelta(days=400)
 NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -132,7 +139,7 @@ def _keep_products(platform: Platform, http: httpx.Client) -> None:
 
 def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:
     """Quotes in every state; those that are bound come with the purchases."""
-    taxi, young = _car(use="taxi"), _car(driver_age=17, licence_years=0)
+    taxi, young = _car(use="taxi"), _car(claims_5_years=5, claim_free_years=0)
     _ask(ana, RISK)
     _accept(bruno, TRAVEL)
     with _database(platform, "quotes") as quotes:

@@ -32,7 +32,8 @@ from services.quotes.quoting.servicer import QuoteServicer
 from services.quotes.quoting.store import quotes
 from tests.support.people import People, Person, new_key
 from tests.support.sections import section
-from tests.unit.quotes.samples import ANSWERS, calculate
+from tests.unit.quotes.samples import calculate
+from tests.unit.quotes.sold import ANSWERS, OBJECTS
 
 # A start far enough ahead that no quote of a test ends with the day.
 AHEAD = 45
@@ -44,6 +45,7 @@ def risk(product_code: str = "motor", ahead: int = AHEAD, coverages: Any = (), *
     message = pb.Risk(product_code=product_code, coverages=coverages, start_date=values.date_to_proto(start))
     given = {**ANSWERS.get(product_code, {}), **answers}
     message.answers.update({code: answer for code, answer in given.items() if answer is not None})
+    message.objects.extend(values.insured_object_to_proto(insured) for insured in OBJECTS.get(product_code, ()))
     return message
 
 

@@ -22,7 +22,7 @@ def counted(product_type: str = "motor") -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "outcome"), [({}, "approved"), ({"use": "taxi"}, "referred"), ({"driver_age": 17}, "declined")]
+    ("asked", "outcome"), [({}, "approved"), ({"use": "taxi"}, "referred"), ({"claims_5_years": 5}, "declined")]
 )
 def test_quote_is_counted_by_what_the_underwriting_rules_said(
     house: House, person: Person, asked: dict[str, Any], outcome: str
@@ -50,7 +50,7 @@ def test_calculation_and_refusal_make_no_quote(house: House, person: Person) -> 
     before = counted()
     house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=risk()))
     with pytest.raises(grpc.RpcError):
-        house.create(person, risk(driver_age="many"))
+        house.create(person, risk(licence_years="many"))
     assert counted() == before
 
 

@@ -27,6 +27,7 @@ from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
 from tests.support.sections import section
 from tests.unit.quotes.samples import small
+from tests.unit.quotes.sold import products
 
 
 def write(folder: Path, **changes: Any) -> Path:
@@ -46,21 +47,21 @@ def get(house: House, code: str, version: int = 0) -> pb.Product:
 
 
 def test_products_on_sale_are_listed_by_code_in_pages(house: House) -> None:
-    first = house.products.ListProducts(pb.ListProductsRequest(page_size=2))
-    second = house.products.ListProducts(pb.ListProductsRequest(page_size=2, page_token=first.next_page_token))
-    assert [product.product_code for product in first.products] == ["home", "motor"]
-    assert [product.product_code for product in second.products] == ["travel"]
+    first = house.products.ListProducts(pb.ListProductsRequest(page_size=4))
+    second = house.products.ListProducts(pb.ListProductsRequest(page_size=4, page_token=first.next_page_token))
+    assert [product.product_code for product in first.products] == ["device", "health", "home", "motor"]
+    assert [product.product_code for product in second.products] == ["term_life", "travel"]
     assert second.next_page_token == ""
 
 
 def test_product_says_what_it_covers_asks_and_how_it_is_paid(house: House) -> None:
     product = get(house, "motor")
-    assert (product.version, product.currency_code, product.time_zone) == (1, "EUR", "Europe/Lisbon")
+    assert (product.version, product.currency_code, product.time_zone) == (2, "EUR", "Europe/Lisbon")
     assert product.coverages[0].mandatory
     assert [limit.units for limit in product.coverages[0].limits] == [1300000, 5000000, 50000000]
     questions = {question.question_code: question for question in product.questions}
-    assert (questions["driver_age"].minimum, questions["driver_age"].maximum) == (16, 99)
-    assert questions["driver_age"].type == pb.Question.TYPE_INTEGER
+    assert (questions["licence_years"].minimum, questions["licence_years"].maximum) == (0, 80)
+    assert questions["licence_years"].type == pb.Question.TYPE_INTEGER
     assert list(questions["use"].choices) == ["private", "commuting", "business", "taxi"]
     assert {plan.plan_code: plan.installments for plan in product.installment_plans} == {
         "annual": 1,
@@ -68,6 +69,24 @@ def test_product_says_what_it_covers_asks_and_how_it_is_paid(house: House) -> No
         "monthly": 12,
     }
     assert not product.HasField("on_sale_until_date")
+    vehicle, driver = product.object_types
+    assert (vehicle.object_code, vehicle.minimum_count, vehicle.maximum_count) == ("vehicle", 1, 1)
+    assert (vehicle.identifier_code, driver.maximum_count) == ("plate", 5)
+    assert {offer.object_code for offer in product.coverages} == {"vehicle"}
+    fields = {field.question_code: field for field in vehicle.fields}
+    assert (fields["plate"].type, fields["plate"].max_length) == (pb.Question.TYPE_TEXT, 200)
+    assert fields["plate"].pattern == "[A-Z0-9]{2}-[A-Z0-9]{2}-[A-Z0-9]{2}"
+    assert (fields["plate"].for_rating, fields["vin"].for_rating) == (True, False)
+    assert fields["first_registered"].type == pb.Question.TYPE_DATE
+    assert (fields["value"].type, fields["value"].decimal_places) == (pb.Question.TYPE_MONEY, 2)
+    assert (fields["value"].least, fields["value"].most) == ("500.00", "250000.00")
+
+
+def test_decimal_question_says_its_places(house: House) -> None:
+    questions = {question.question_code: question for question in get(house, "term_life").questions}
+    weight = questions["weight"]
+    assert (weight.type, weight.least, weight.most) == (pb.Question.TYPE_DECIMAL, "30.0", "250.0")
+    assert weight.decimal_places == 1
 
 
 @pytest.mark.parametrize(("code", "version"), [("boat", 0), ("boat", 1), ("motor", 99)])
@@ -129,12 +148,12 @@ def test_file_with_a_wrong_key_publishes_nothing(house: House, tmp_path: Path) -
 def test_version_that_this_program_cannot_read_is_left_out(house: House) -> None:
     """A newer program may have published it; until this one is replaced, it sells what it understands."""
     house.rows(
-        'INSERT INTO products (code, version, document) SELECT code, 2, document || \'{"version": 2, "new": 1}\''
-        " FROM products WHERE code = 'motor' RETURNING code"
+        'INSERT INTO products (code, version, document) SELECT code, 3, document || \'{"version": 3, "new": 1}\''
+        " FROM products WHERE code = 'motor' AND version = 2 RETURNING code"
     )
-    assert get(house, "motor").version == 1
+    assert get(house, "motor").version == 2
     with pytest.raises(grpc.RpcError) as caught:
-        get(house, "motor", 2)
+        get(house, "motor", 3)
     assert reason_of(caught.value) == "RESOURCE_NOT_FOUND"
 
 
@@ -146,10 +165,10 @@ def test_products_are_priced_while_the_database_is_away(
     with database.transaction() as session:
         publishing.publish(session, clock.now())
     known = Catalogue(database, Calculators().prepare)
-    assert known.on_sale("motor", datetime.now(UTC)).version == 1
+    assert known.on_sale("motor", datetime.now(UTC)).version == 2
     database.close()
     monkeypatch.setattr(offering, "_LOOK_EVERY", 0.0)
-    assert known.on_sale("motor", datetime.now(UTC)).version == 1
+    assert known.on_sale("motor", datetime.now(UTC)).version == 2
     with pytest.raises(DatabaseUnavailable):
         known.on_sale("boat", datetime.now(UTC))
     with pytest.raises(DatabaseUnavailable):
@@ -170,4 +189,4 @@ def test_migrate_prepares_an_empty_database_and_may_be_repeated(
         main.migrate(settings)
     with psycopg.connect(settings.services["quotes"].db_url) as connection:
         published = connection.execute("SELECT code FROM products ORDER BY code").fetchall()
-    assert published == [("home",), ("motor",), ("travel",)]
+    assert published == [(code,) for code in sorted(code for code, _ in products())]

@@ -122,10 +122,10 @@ def test_referred_quote_cannot_be_accepted(house: House, person: Person) -> None
 
 def test_declined_quote_cannot_be_accepted(house: House, person: Person) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        house.accept(person, house.create(person, risk(driver_age=17)).quote_id)
+        house.accept(person, house.create(person, risk(claims_5_years=5)).quote_id)
     assert (reason_of(caught.value), metadata_of(caught.value)) == (
         "RISK_DECLINED",
-        {"rule": "driver_too_young", "state": "declined"},
+        {"rule": "too_many_claims", "state": "declined"},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from services.quotes.quoting.store import quotes
 from tests.integration.quotes.conftest import House, coverage, risk
 from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
-from tests.unit.quotes.samples import ANSWERS, tariff
+from tests.unit.quotes.sold import ANSWERS, OBJECTS, calculator
 
 
 def money(units: int, currency: str = "EUR", nanos: int = 0) -> money_pb2.Money:
@@ -33,7 +34,11 @@ def cents(amount: money_pb2.Money) -> int:
 
 def test_anybody_may_calculate_and_nothing_is_kept(house: House) -> None:
     reply = house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=risk()))
-    assert reply.product_version == 1
+    assert reply.product_version == 2
+    assert [(insured.object_id, insured.identifier) for insured in reply.objects] == [
+        ("vehicle_1", "AB-12-CD"),
+        ("driver_1", ""),
+    ]
     assert reply.decision == pb.UNDERWRITING_DECISION_APPROVED
     assert sum(cents(step.amount) for step in reply.steps) == cents(reply.premium.total)
     assert [rated_coverage.coverage_code for rated_coverage in reply.coverages] == ["third_party"]
@@ -41,10 +46,10 @@ def test_anybody_may_calculate_and_nothing_is_kept(house: House) -> None:
 
 
 def test_calculation_shows_which_rule_refers_or_declines(house: House) -> None:
-    declined = house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=risk(driver_age=17)))
+    declined = house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=risk(claims_5_years=5)))
     referred = house.quotes.CalculateQuote(pb.CalculateQuoteRequest(risk=risk(use="taxi")))
     assert declined.decision == pb.UNDERWRITING_DECISION_DECLINED
-    assert [reason.rule_code for reason in declined.underwriting_reasons] == ["driver_too_young"]
+    assert [reason.rule_code for reason in declined.underwriting_reasons] == ["too_many_claims"]
     assert referred.decision == pb.UNDERWRITING_DECISION_REFERRED
     assert cents(referred.premium.total) > 0
     assert not declined.HasField("premium")
@@ -60,6 +65,9 @@ def test_created_quote_is_complete_and_reads_the_same(house: House, person: Pers
     assert made.user_id == person.user_id
     assert values.date_from_proto(made.end_date, "") == start.replace(year=start.year + 1)
     assert dict(made.answers.items()) == ANSWERS["motor"]
+    car, driver = (values.insured_object_from_proto(insured) for insured in made.objects)
+    assert (car.id, car.fields, car.identifier) == ("vehicle_1", OBJECTS["motor"][0].fields, "AB-12-CD")
+    assert (driver.id, driver.fields, driver.identifier) == ("driver_1", OBJECTS["motor"][1].fields, "")
     assert made.coverages[0].limit == money(1300000)
     assert made.coverages[1].deductible == money(250)
     assert (list(made.plan_codes), list(made.plan_installments)) == (["annual", "quarterly", "monthly"], [1, 4, 12])
@@ -72,15 +80,15 @@ def test_created_quote_is_complete_and_reads_the_same(house: House, person: Pers
 def test_quote_says_what_its_price_is_made_of(house: House, person: Person) -> None:
     made = house.create(person, risk(coverages=[coverage("own_damage"), coverage("roadside")]))
     assert [
-        (charge_pb2.ChargeLine.Kind.Name(line.kind), line.coverage_code or line.charge_code)
+        (charge_pb2.ChargeLine.Kind.Name(line.kind), line.coverage_code or line.charge_code, line.object_id)
         for line in made.premium.lines
     ] == [
-        ("KIND_PREMIUM", "third_party"),
-        ("KIND_PREMIUM", "own_damage"),
-        ("KIND_PREMIUM", "roadside"),
-        ("KIND_TAX", "premium_tax"),
-        ("KIND_TAX", "medical_emergency_levy"),
-        ("KIND_FEE", "policy_fee"),
+        ("KIND_PREMIUM", "third_party", "vehicle_1"),
+        ("KIND_PREMIUM", "own_damage", "vehicle_1"),
+        ("KIND_PREMIUM", "roadside", "vehicle_1"),
+        ("KIND_TAX", "premium_tax", ""),
+        ("KIND_TAX", "medical_emergency_levy", ""),
+        ("KIND_FEE", "policy_fee", ""),
     ]
     assert sum(cents(line.amount) for line in made.premium.lines) == cents(made.premium.total)
     premium, tax = made.premium.lines[0], made.premium.lines[3]
@@ -98,7 +106,7 @@ def test_quote_of_a_program_that_knew_no_lines_is_read_with_them(house: House, p
     assert _list(house, person).quotes == [made]
 
 
-def test_object_of_a_product_that_insures_none_is_refused(house: House, person: Person) -> None:
+def test_object_that_the_product_does_not_insure_is_refused(house: House, person: Person) -> None:
     asked = risk()
     asked.objects.add(object_code="boat", object_id="boat_1")
     with pytest.raises(grpc.RpcError) as caught:
@@ -124,17 +132,20 @@ def test_stored_quote_is_rated_again_to_the_same_breakdown(house: House, person:
         stored = quotes.find(session, ids.decode("quo", made.quote_id))
     assert stored is not None
     assert stored.starts_on is not None
-    assert tariff("home").rate(stored.answers, stored.coverages, stored.starts_on) == stored.price
+    assert (
+        calculator("home").tariff.rate(stored.answers, stored.coverages, stored.starts_on, stored.objects)
+        == stored.price
+    )
 
 
 @pytest.mark.parametrize(
     ("asked", "reason", "metadata"),
     [
         (risk("boat"), "PRODUCT_NOT_AVAILABLE", {"product": "boat"}),
-        (risk(driver_age=None), "ANSWER_INVALID", {"question": "driver_age"}),
-        (risk(driver_age=15), "ANSWER_INVALID", {"question": "driver_age"}),
-        (risk(driver_age=40.5), "ANSWER_INVALID", {"question": "driver_age"}),
-        (risk(driver_age="40"), "ANSWER_INVALID", {"question": "driver_age"}),
+        (risk(licence_years=None), "ANSWER_INVALID", {"question": "licence_years"}),
+        (risk(licence_years=81), "ANSWER_INVALID", {"question": "licence_years"}),
+        (risk(licence_years=4.5), "ANSWER_INVALID", {"question": "licence_years"}),
+        (risk(licence_years="4"), "ANSWER_INVALID", {"question": "licence_years"}),
         (risk(region="moon"), "ANSWER_INVALID", {"question": "region"}),
         (risk(garage={"a": True}), "ANSWER_INVALID", {"question": "garage"}),
         (risk(garage=[True]), "ANSWER_INVALID", {"question": "garage"}),
@@ -197,7 +208,7 @@ def test_same_key_returns_the_first_quote(house: House, person: Person) -> None:
     assert house.create(person, asked, idempotency_key=key) == first
     assert house.create(person, asked) != first
     with pytest.raises(grpc.RpcError) as caught:
-        house.create(person, risk(driver_age=50), idempotency_key=key)
+        house.create(person, risk(annual_km=20000), idempotency_key=key)
     assert reason_of(caught.value) == "IDEMPOTENCY_KEY_REUSED"
     assert house.rows("SELECT count(*) FROM quotes") == [(2,)]
 
@@ -277,7 +288,7 @@ def test_page_token_belongs_to_its_filter_and_caller(house: House, people: Peopl
         "steps = '[]'",
         "answers = '{}'",
         "valid_until = now() + interval '1 year'",
-        "product_version = 2",
+        "product_version = 3",
     ],
 )
 def test_what_a_quote_offers_changes_with_its_revision_only(house: House, person: Person, change: str) -> None:
@@ -308,6 +319,47 @@ def test_calculations_are_counted_by_product(house: House) -> None:
     assert REGISTRY.get_sample_value(
         "bazaruto_quote_calculation_duration_seconds_bucket", {"product_type": "travel", "le": "2.0"}
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "field"),
+    [
+        (lambda asked: asked.ClearField("objects"), "vehicle", "object_code"),
+        (lambda asked: asked.objects.add().CopyFrom(asked.objects[0]), "vehicle_2", "plate"),
+        (lambda asked: asked.objects[0].fields.update({"plate": "ab-12-cd"}), "vehicle_1", "plate"),
+        (lambda asked: asked.objects[0].fields.update({"value": 18000.5}), "vehicle_1", "value"),
+        (lambda asked: asked.objects[0].fields.update({"value": "18000.001"}), "vehicle_1", "value"),
+        (lambda asked: asked.objects[0].fields.update({"colour": "red"}), "vehicle_1", "colour"),
+        (
+            lambda asked: asked.objects[0].fields.update({"first_registered": "2099-01-01"}),
+            "vehicle_1",
+            "first_registered",
+        ),
+        (lambda asked: asked.objects[1].fields.update({"date_of_birth": "2020-01-01"}), "driver_1", "date_of_birth"),
+        (lambda asked: asked.objects[1].fields.update({"date_of_birth": {"year": 1992}}), "driver_1", "date_of_birth"),
+    ],
+)
+def test_object_that_is_wrong_is_refused_with_its_field(
+    house: House, person: Person, change: Callable[[pb.Risk], object], name: str, field: str
+) -> None:
+    asked = risk()
+    change(asked)
+    with pytest.raises(grpc.RpcError) as caught:
+        house.create(person, asked)
+    assert (reason_of(caught.value), metadata_of(caught.value)) == ("OBJECT_INVALID", {"object": name, "field": field})
+    assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
+
+
+def test_answers_that_contradict_are_refused_with_the_check_and_its_questions(house: House, person: Person) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        house.create(person, risk(claims_5_years=1, claim_free_years=5))
+    assert reason_of(caught.value) == "ANSWERS_CONTRADICT"
+    assert metadata_of(caught.value) == {
+        "check": "claims_in_free_years",
+        "questions": "claims_5_years, claim_free_years",
+    }
+    assert caught.value.details() == "There cannot have been a claim in the last five years and none for five years."
+    assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
 
 
 @pytest.mark.parametrize("what", ["question", "coverage", "currency"])

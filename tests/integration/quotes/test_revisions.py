@@ -13,7 +13,7 @@ from libs.rpc import values
 from tests.integration.quotes.conftest import House, coverage, risk
 from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
-from tests.unit.quotes.samples import ANSWERS
+from tests.unit.quotes.sold import ANSWERS
 
 
 def draft(house: House, person: Person, **answers: Any) -> pb.Quote:
@@ -24,9 +24,9 @@ def draft(house: House, person: Person, **answers: Any) -> pb.Quote:
 
 
 def test_draft_takes_what_is_known_and_has_no_price(house: House, person: Person) -> None:
-    made = draft(house, person, driver_age=41)
+    made = draft(house, person, licence_years=12)
     assert made.state == pb.Quote.STATE_DRAFT
-    assert dict(made.answers.items()) == {"driver_age": 41}
+    assert dict(made.answers.items()) == {"licence_years": 12}
     assert not any(made.HasField(name) for name in ("premium", "start_date", "end_date"))
     assert (list(made.steps), made.indicative, made.revision) == ([], False, 1)
     assert house.get(person, made.quote_id) == made
@@ -34,7 +34,9 @@ def test_draft_takes_what_is_known_and_has_no_price(house: House, person: Person
     assert list(listed.quotes) == [made]
 
 
-@pytest.mark.parametrize(("answers", "question"), [({"driver_age": 15}, "driver_age"), ({"colour": "red"}, "colour")])
+@pytest.mark.parametrize(
+    ("answers", "question"), [({"licence_years": 81}, "licence_years"), ({"colour": "red"}, "colour")]
+)
 def test_draft_refuses_an_answer_that_is_wrong(
     house: House, person: Person, answers: dict[str, Any], question: str
 ) -> None:
@@ -45,20 +47,25 @@ def test_draft_refuses_an_answer_that_is_wrong(
 
 
 def test_draft_that_leaves_questions_open_is_not_priced(house: House, person: Person) -> None:
-    made = draft(house, person, driver_age=41)
+    made = draft(house, person, licence_years=12)
     with pytest.raises(grpc.RpcError) as caught:
         house.price(person, made.quote_id)
     assert reason_of(caught.value) == "QUOTE_INCOMPLETE"
     missing = metadata_of(caught.value)["questions"].split(",")
-    assert missing == [code for code in ANSWERS["motor"] if code != "driver_age"]
+    assert missing == [code for code in ANSWERS["motor"] if code != "licence_years"]
     assert house.get(person, made.quote_id) == made
 
 
 def test_draft_that_is_filled_in_is_priced_as_a_quote_that_was_made_at_once(house: House, person: Person) -> None:
-    made = draft(house, person, driver_age=41)
+    made = draft(house, person, licence_years=12)
     asked = risk(coverages=[coverage("theft")])
     filled = house.update(
-        person, made.quote_id, answers=ANSWERS["motor"], coverages=asked.coverages, start_date=asked.start_date
+        person,
+        made.quote_id,
+        answers=ANSWERS["motor"],
+        coverages=asked.coverages,
+        objects=asked.objects,
+        start_date=asked.start_date,
     )
     assert (filled.state, filled.revision) == (pb.Quote.STATE_DRAFT, 2)
     key = new_key()
@@ -67,7 +74,7 @@ def test_draft_that_is_filled_in_is_priced_as_a_quote_that_was_made_at_once(hous
     assert house.price(person, made.quote_id, idempotency_key=key) == priced
     assert priced.premium == house.create(person, asked).premium
     assert house.rows("SELECT revision, net IS NULL, answers FROM quote_revisions ORDER BY revision") == [
-        (1, True, {"driver_age": 41}),
+        (1, True, {"licence_years": 12}),
         (2, True, ANSWERS["motor"]),
     ]
 
@@ -77,7 +84,7 @@ def test_changed_quote_is_priced_anew_and_what_it_said_is_kept(
     house: House, person: Person, asked: dict[str, Any]
 ) -> None:
     made = house.create(person, risk(**asked))
-    changed = house.update(person, made.quote_id, answers={**ANSWERS["motor"], "driver_age": 22})
+    changed = house.update(person, made.quote_id, answers={**ANSWERS["motor"], "annual_km": 30000})
     assert (changed.state, changed.revision) == (pb.Quote.STATE_QUOTED, 2)
     assert changed.etag != made.etag
     assert changed.premium.total.units > 0
@@ -93,7 +100,7 @@ def test_changed_quote_is_priced_anew_and_what_it_said_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("answers", "state"), [({"use": "taxi"}, pb.Quote.STATE_REFERRED), ({"driver_age": 17}, pb.Quote.STATE_DECLINED)]
+    ("answers", "state"), [({"use": "taxi"}, pb.Quote.STATE_REFERRED), ({"claims_5_years": 5}, pb.Quote.STATE_DECLINED)]
 )
 def test_change_may_refer_or_decline_a_quote(
     house: House, person: Person, answers: dict[str, Any], state: pb.Quote.State.ValueType
@@ -108,7 +115,7 @@ def test_change_may_refer_or_decline_a_quote(
 
 def test_change_that_only_checks_answers_the_same_and_stores_nothing(house: House, person: Person) -> None:
     made = house.create(person)
-    changes: dict[str, Any] = {"answers": {**ANSWERS["motor"], "driver_age": 22}, "if_match": f'"{made.etag}"'}
+    changes: dict[str, Any] = {"answers": {**ANSWERS["motor"], "annual_km": 30000}, "if_match": f'"{made.etag}"'}
     checked = house.update(person, made.quote_id, validate_only=True, idempotency_key=new_key(), **changes)
     assert house.get(person, made.quote_id) == made
     assert house.rows("SELECT count(*) FROM quote_revisions") == [(0,)]

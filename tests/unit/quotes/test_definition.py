@@ -122,7 +122,7 @@ def test_golden_risk_of_a_file_costs_what_it_says() -> None:
         (lambda d: d["checks"][0]["refuse"].update(note={"equals": "x"}), "checks[0].refuse.note: is not a question"),
         # Steps on objects
         (lambda d: d["rating"][3].update(by="age"), "rating[3].by: 'age' is of each driver"),
-        (lambda d: d["rating"][3].update(coverages=["own_damage", "injury"]), "rating[3].coverages: are of different"),
+        (lambda d: d["rating"][3].update(coverages=["own_damage", "injury"]), "rating[3].by: 'vehicle_age' is of each"),
         (lambda d: d["rating"][1].update(of="vehicle.fuel"), "rating[1].of: 'vehicle.fuel' is not a number"),
         (lambda d: d["rating"][0].update(per=["km"]), "rating[0].per: 'km' is not a whole number"),
         (lambda d: d["rating"][6].update(by="age"), "rating[6].by: 'age' is of each driver"),

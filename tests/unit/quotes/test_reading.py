@@ -10,16 +10,12 @@ import pytest
 from services.quotes.catalogue.adapters.reading import Document, read
 from services.quotes.catalogue.flows import publishing
 from services.quotes.catalogue.rules.definition import DefinitionError
-from tests.unit.quotes.samples import SHIPPED, small, tariff
+from tests.unit.quotes.samples import small, tariff
 
 
 def step(document: Document, name: str) -> Document:
     rating_step: Document = next(step for step in document["rating"] if step["name"] == name)
     return rating_step
-
-
-def test_shipped_products_are_sound() -> None:
-    assert sorted(path.stem for path in publishing.FOLDER.glob("*.yaml")) == list(SHIPPED)
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,9 @@ def _steps(product: Product) -> Problems:
     phase = 0
     for index, step in enumerate(product.rating):
         key = f"rating[{index}]"
-        kinds = {covers.get(code, "") for code in step.coverages} or {""}
-        if len(kinds) > 1:
-            yield f"{key}.coverages", "are of different kinds of objects"
-        yield from ((f"{key}.{name}", text) for name, text in _step(product, step, min(kinds)))
+        kinds = {covers.get(code, "") for code in step.coverages}
+        kind = min(kinds) if len(kinds) == 1 else ""  # a step on coverages of several kinds goes by the risk alone
+        yield from ((f"{key}.{name}", text) for name, text in _step(product, step, kind))
         for code in step.coverages:
             if code not in covers:
                 yield f"{key}.coverages", f"{code!r} is not a coverage of the product"
