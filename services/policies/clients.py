@@ -16,6 +16,8 @@ from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
 from bazaruto.users.v1 import auth_pb2 as users_pb
 from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
+from bazaruto.users.v1 import customer_pb2 as customers_pb
+from bazaruto.users.v1 import customer_pb2_grpc as customers_rpc
 from libs import ids
 from libs.identity.verification import public_key
 from libs.rpc import values
@@ -45,6 +47,11 @@ class Users:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._auth = users_rpc.AuthServiceStub(channel)
+        self._customers = customers_rpc.CustomerServiceStub(channel)
+
+    def check_customer(self, customer_id: str) -> None:
+        """Refuse a party that the caller may not read, as one that does not exist; users decides that."""
+        self._customers.GetCustomer(customers_pb.GetCustomerRequest(customer_id=customer_id))
 
     def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
         """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""

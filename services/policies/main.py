@@ -30,7 +30,7 @@ def serve(settings: Settings) -> None:
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     users = Users(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
-    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes))
+    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes, users))
     server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
 

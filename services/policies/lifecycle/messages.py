@@ -54,6 +54,14 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
     )
 
 
+def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
+    """The contract as it would be issued: what only a stored one has is empty."""
+    message = policy_to_proto(policy, moment)
+    for name in ("policy_id", "policy_number", "etag"):
+        message.ClearField(name)
+    return message
+
+
 def term_to_proto(term: Term) -> pb.Term:
     """A period for which the contract was agreed."""
     lines = term.lines()

@@ -15,11 +15,12 @@ from libs import clock, ids
 from libs.db import Database, violates
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page, sequence_number
-from services.policies.clients import Quotes
-from services.policies.lifecycle.flows import activating, issuing
-from services.policies.lifecycle.messages import policy_to_proto, transaction_to_proto
+from services.policies.clients import Quotes, Users
+from services.policies.lifecycle.flows import activating, closing, issuing
+from services.policies.lifecycle.flows.issuing import Wish
+from services.policies.lifecycle.messages import policy_to_proto, preview_to_proto, transaction_to_proto
 from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
-from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued
+from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.store import policies, transactions
 
@@ -30,18 +31,22 @@ _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 class PolicyServicer(rpc_pb.PolicyServiceServicer):
     """Answers the calls of `PolicyService`."""
 
-    def __init__(self, database: Database, quotes: Quotes) -> None:
+    def __init__(self, database: Database, quotes: Quotes, users: Users) -> None:
         self._database = database
         self._quotes = quotes
+        self._users = users
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
-        plan_code = request.plan_code or DEFAULT_PLAN
+        wish = self._wish(request, quote)
         now = clock.now()
+        if request.validate_only:
+            with self._database.transaction() as session:
+                return preview_to_proto(issuing.preview(session, quote, wish, now), now)
         try:
             with self._database.transaction() as session:
                 idempotency.claim(session)
-                contract = issuing.issue(session, quote, plan_code, request.payment_method, calls.caller().subject, now)
+                contract = issuing.issue(session, quote, wish, now)
                 reply = policy_to_proto(contract, now)
                 idempotency.keep(session, reply)
                 return reply
@@ -52,6 +57,19 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             with self._database.reading(fresh=True) as session:
                 policy_id = policies.find_of_quote(session, quote.id)
             raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id) if policy_id else "") from error
+
+    def _wish(self, request: pb.IssuePolicyRequest, quote: Quote) -> Wish:
+        payer_id = ids.decode("cus", request.payer_id, "payer_id") if request.payer_id else quote.user_id
+        if payer_id != quote.user_id:
+            self._users.check_customer(request.payer_id)
+        return Wish(
+            request.plan_code or DEFAULT_PLAN,
+            payer_id,
+            calls.caller().subject,
+            calls.scope(),
+            request.payment_method,
+            request.allow_duplicate,
+        )
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         policy_id = ids.decode("pol", request.policy_id)
@@ -98,8 +116,21 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         policy_id, paid_at = ids.decode("pol", request.policy_id), values.time_from_proto(request.paid_time)
         now = clock.now()
         with self._database.transaction() as session:
-            contract = activating.activate(session, policy_id, request.payment_id, paid_at, calls.caller().subject, now)
+            contract = activating.activate(
+                session, policy_id, request.term_number or 1, request.payment_id, paid_at, calls.caller().subject, now
+            )
         return policy_to_proto(contract, now)
+
+    def CloseNotTaken(
+        self, request: pb.CloseNotTakenRequest, context: grpc.ServicerContext
+    ) -> pb.CloseNotTakenResponse:
+        policy_id = ids.decode("pol", request.policy_id)
+        with self._database.transaction() as session:
+            is_closed = closing.close_not_taken(
+                session, policy_id, request.invoice_id, calls.caller().subject, clock.now()
+            )
+        result = pb.CloseNotTakenResponse.RESULT_CLOSED if is_closed else pb.CloseNotTakenResponse.RESULT_NOT_NEEDED
+        return pb.CloseNotTakenResponse(result=result)
 
     def _visible(self, policy_id: UUID) -> Policy:
         return calls.visible(policies.find_committed(self._database, policy_id), "policy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind, Premium
 from libs.rpc import calls, values
 from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
-from services.policies.clients import Payments, Quotes
+from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.quote import Quote
@@ -38,13 +39,16 @@ class FakeQuotes(Quotes):
 
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
+        self.bound: list[str] = []
 
     def add(self, owner: Person, **changes: Any) -> str:
         """An accepted quote of somebody."""
         assert owner.id is not None
         eur = "EUR"
         today = day_of(clock.now(), changes.get("time_zone", "Africa/Maputo"))
-        starts_on, ends_on = changes.pop("starts_on", today), today + timedelta(days=365)
+        plate = changes.pop("plate", f"AA-{secrets.token_hex(3).upper()}")
+        starts_on = changes.pop("starts_on", today)
+        ends_on = changes.pop("ends_on", today + timedelta(days=365))
         quote = Quote(
             id=ids.new(),
             user_id=owner.id,
@@ -60,7 +64,7 @@ class FakeQuotes(Quotes):
             coverages=(Coverage("liability", Money(1_000_000_00, eur)), Coverage("collision", None, Money(50000, eur))),
             plans={"annual": 1, "monthly": 12},
             answers={"driver_age": 34, "use": "private", "garage": True},
-            objects=(InsuredObject("vehicle_1", "vehicle", {"plate": "AA-00-BB"}, "AA-00-BB"),),
+            objects=(InsuredObject("vehicle_1", "vehicle", {"plate": plate}, plate),),
             lines=(
                 ChargeLine(LineKind.PREMIUM, Money(90000, eur), starts_on, ends_on, "liability", "", "vehicle_1"),
                 ChargeLine(LineKind.PREMIUM, Money(30000, eur), starts_on, ends_on, "collision", "", "vehicle_1"),
@@ -75,12 +79,25 @@ class FakeQuotes(Quotes):
 
     def get_quote(self, quote_id: str) -> Quote:
         quote = self.quotes.get(quote_id)
-        if quote is None or not calls.caller().scope(frozenset({"admin"}), partner=False).covers(quote.user_id):
+        if quote is None or not calls.caller().scope(frozenset({"admin"}), partner=True).covers(
+            quote.user_id, quote.partner_id
+        ):
             raise ResourceNotFound(resource="quote")
         return quote
 
     def bind_quote(self, policy: Policy) -> None:
         """It is bound."""
+
+
+class FakeUsers(Users):
+    """The users service as policies sees it: parties that everybody may read."""
+
+    def __init__(self) -> None:
+        self.customers: set[str] = set()
+
+    def check_customer(self, customer_id: str) -> None:
+        if customer_id not in self.customers:
+            raise ResourceNotFound(resource="customer")
 
 
 class FakePayments(Payments):
@@ -100,11 +117,12 @@ class House:
 
     def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
         self.quotes = FakeQuotes()
+        self.users = FakeUsers()
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
-            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes))
+            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes, self.users))
 
         self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
 

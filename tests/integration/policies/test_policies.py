@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import clock, ids
+from libs.identity.scopes import NOTHING
 from services.policies.lifecycle.flows import issuing
 from tests.integration.policies.house import FakePayments, House
 from tests.support.errors import metadata_of, reason_of
@@ -46,7 +47,8 @@ def test_policy_that_is_being_issued_for_long_keeps_nobody_else_waiting(house: H
     person = people.customer()
     slow = house.quotes.quotes[house.quotes.add(person)]
     with house.database.transaction() as session:
-        stalled = issuing.issue(session, slow, "annual", "", person.user_id, datetime.now(UTC))
+        wish = issuing.Wish("annual", slow.user_id, person.user_id, NOTHING)
+        stalled = issuing.issue(session, slow, wish, datetime.now(UTC))
         others = [house.issue(person).policy_number for _ in range(3)]
     assert sorted({stalled.number, *others}) == [stalled.number, *others]
 

@@ -21,7 +21,7 @@ ZONE = "Africa/Maputo"
 
 def test_policy_says_what_is_insured_and_line_by_line_at_what_price(house: House, people: People) -> None:
     person = people.customer()
-    policy = house.get(person, house.issue(person).policy_id)
+    policy = house.get(person, house.issue(person, house.quotes.add(person, plate="AA-00-BB")).policy_id)
     (segment,) = policy.term.segments
     for objects in (policy.objects, segment.objects):
         assert [(item.object_id, item.identifier, item.fields["plate"]) for item in objects] == [

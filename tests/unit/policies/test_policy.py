@@ -72,7 +72,7 @@ def issued(quote: Quote | None = None, plan: str = "annual") -> tuple[Policy, Tr
 
 
 def paid(policy: Policy, last: Transaction, paid_at: datetime = NOW) -> tuple[Policy, Transaction]:
-    return activate(policy, last, "pay_1", paid_at, NOW, transaction_id=ids.new())
+    return activate(policy, 1, last, "pay_1", paid_at, NOW, transaction_id=ids.new())
 
 
 def test_issued_policy_takes_everything_from_the_quote() -> None:
@@ -144,7 +144,7 @@ def test_cover_begins_with_its_first_day_or_with_the_payment_when_that_is_later(
 
 def test_transaction_is_never_issued_before_the_one_it_follows() -> None:
     policy, first = issued()
-    _, activation = activate(policy, first, "pay_1", NOW, NOW - timedelta(hours=1), transaction_id=ids.new())
+    _, activation = activate(policy, 1, first, "pay_1", NOW, NOW - timedelta(hours=1), transaction_id=ids.new())
     assert activation.issued_at == first.issued_at + timedelta(microseconds=1)
 
 

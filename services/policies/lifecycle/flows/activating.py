@@ -19,11 +19,12 @@ from services.policies.lifecycle.store import policies, timelines, transactions
 
 
 def activate(
-    session: Session, policy_id: UUID, payment_id: str, paid_at: datetime, actor: str, now: datetime
+    session: Session, policy_id: UUID, term_number: int, payment_id: str, paid_at: datetime, actor: str, now: datetime
 ) -> Policy:
-    """Put a policy in force because its first premium is paid. The same payment again changes nothing.
+    """Let cover of a term begin because its first premium is paid. The same payment again changes nothing.
 
-    `PolicyStateInvalid` when another payment put it in force before, or when it was closed as not taken.
+    `PolicyStateInvalid` when another payment did it before, when the contract was closed as not taken, or when there is
+    no such term.
     """
     pending = policies.lock(session, policy_id)
     if pending is None:
@@ -31,8 +32,8 @@ def activate(
     if transactions.find_by_source(session, policy_id, TransactionType.ACTIVATION, payment_id):
         return pending
     last = transactions.find_last(session, policy_id)
-    paid, activation = policy.activate(pending, last, payment_id, paid_at, now, transaction_id=ids.new())
-    term = paid.terms[0]
+    paid, activation = policy.activate(pending, term_number, last, payment_id, paid_at, now, transaction_id=ids.new())
+    term = next(each for each in paid.terms if each.number == term_number)
     transactions.add(session, policy_id, replace(activation, actor=actor), term.currency)
     if paid.has_timeline:
         timelines.add_same_segments(session, policy_id, activation, term)

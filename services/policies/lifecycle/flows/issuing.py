@@ -2,56 +2,104 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.calendar import day_of
 from libs.db import when_committed
+from libs.identity.scopes import Scope
 from libs.jobs import defer
 from services.policies.lifecycle import measures
 from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, BindQuote, OpenBilling
 from services.policies.lifecycle.rules import policy, quote
 from services.policies.lifecycle.rules.charges import premium_of
-from services.policies.lifecycle.rules.insured import insured_by
+from services.policies.lifecycle.rules.insured import STANDING, DuplicateRisk, insured_by
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.store import numbers, objects, payment_methods, policies, timelines, transactions
 
 
-def issue(session: Session, accepted: Quote, plan_code: str, payment_method: str, actor: str, now: datetime) -> Policy:
-    """Save the contract of a quote, with the jobs that bind the quote and have the premium billed.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a policy is to be issued."""
 
-    `payment_method` is the token with which the first premium is collected; empty where the policyholder pays it.
+    plan_code: str
+    payer_id: UUID
+    """The party that is to owe for it."""
+    actor: str
+    """Who issues it, as the audit log names them."""
+    scope: Scope
+    """Whose policies they are shown."""
+    payment_method: str = ""
+    """The token with which the first premium is collected; empty where the payer pays it."""
+    allows_duplicate: bool = False
+
+
+def preview(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Policy:
+    """The contract as `issue` would make it now, without its number. Nothing is stored.
+
     Raises the state that keeps the policy from being issued.
     """
-    if policy_id := policies.find_of_quote(session, accepted.id):
-        raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id))
-    quote.check_issuable(accepted, plan_code, now)
+    _check(session, accepted, wish, now)
+    nothing = UUID(int=0)
+    contract, _ = policy.issue(
+        accepted, wish.plan_code, now, policy_id=nothing, transaction_id=nothing, number="", payer_id=wish.payer_id
+    )
+    return contract
+
+
+def issue(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Policy:
+    """Save the contract of a quote, with the jobs that bind the quote and have the premium billed.
+
+    Raises the state that keeps the policy from being issued.
+    """
+    insured = insured_by([policy.term_of(accepted)])
+    objects.lock(session, accepted.product_code, insured)
+    _check(session, accepted, wish, now)
     year = day_of(now, accepted.time_zone).year
     contract, transaction = policy.issue(
         accepted,
-        plan_code,
+        wish.plan_code,
         now,
         policy_id=ids.new(),
         transaction_id=ids.new(),
         number=policy.number_for(accepted.product_code, year, numbers.add(session)),
-        payer_id=accepted.user_id,
+        payer_id=wish.payer_id,
     )
     term = contract.terms[0]
     policies.add(session, contract)
-    transactions.add(session, contract.id, replace(transaction, actor=actor), term.currency)
+    transactions.add(session, contract.id, replace(transaction, actor=wish.actor), term.currency)
     timelines.add(session, contract.id, transaction, term)
-    objects.add(session, contract.id, contract.product_code, insured_by(contract.terms))
-    if payment_method:
-        payment_methods.add(session, contract.id, payment_method)
+    objects.add(session, contract.id, contract.product_code, insured)
+    if wish.payment_method:
+        payment_methods.add(session, contract.id, wish.payment_method)
     defer(session, BIND_QUOTE, BindQuote(contract.id))
-    defer(session, OPEN_BILLING, OpenBilling(contract.id, accepted.plans[plan_code]))
+    defer(session, OPEN_BILLING, OpenBilling(contract.id, accepted.plans[wish.plan_code]))
     audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
     when_committed(session, lambda: measures.count_issued(contract))
     return contract
+
+
+def _check(session: Session, accepted: Quote, wish: Wish, now: datetime) -> None:
+    if policy_id := policies.find_of_quote(session, accepted.id):
+        raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id))
+    quote.check_issuable(accepted, wish.plan_code, now)
+    if not wish.allows_duplicate:
+        _check_insured_once(session, accepted, wish.scope, now)
+
+
+def _check_insured_once(session: Session, accepted: Quote, scope: Scope, now: datetime) -> None:
+    for item in insured_by([policy.term_of(accepted)]):
+        for policy_id in objects.find_insured_by_others(session, accepted.product_code, item):
+            other = policies.find(session, policy_id)
+            if other is not None and other.state(now) in STANDING:
+                is_shown = scope.covers(other.user_id, other.partner_id)
+                shown = {"policy_id": ids.encode("pol", policy_id)} if is_shown else {}
+                raise DuplicateRisk(object=item.object_id, **shown)
 
 
 def _audited(contract: Policy, now: datetime) -> dict[str, object]:

@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from libs.errors import Refused
+from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Term
+
+STANDING = frozenset({State.PENDING, State.SCHEDULED, State.IN_FORCE, State.GAP})
+"""The states in which a policy keeps what it insures from being insured once more."""
+
+
+class DuplicateRisk(Refused):
+    """Another policy of the product insures the same object on some of the same days."""
+
+    reason = "DUPLICATE_RISK"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,16 +161,23 @@ def next_issue_time(last: Transaction, now: datetime) -> datetime:
 
 
 def activate(
-    policy: Policy, last: Transaction, payment: str, paid_at: datetime, now: datetime, *, transaction_id: UUID
+    policy: Policy,
+    term_number: int,
+    last: Transaction,
+    payment: str,
+    paid_at: datetime,
+    now: datetime,
+    *,
+    transaction_id: UUID,
 ) -> tuple[Policy, Transaction]:
-    """Put a policy in force because its first premium is paid. `last` is the newest transaction of its stack.
+    """Let cover of a term begin because its first premium is paid. `last` is the newest transaction of the stack.
 
     Cover begins with its first day, or with the payment when that is later: hours that are over cannot be bought.
-    `PolicyStateInvalid` when another payment put it in force before, or when the contract was closed as not taken.
-    Whether it was paid in time is decided by payments, before any money moves: here it would be too late to refuse.
+    `PolicyStateInvalid` when another payment did it before, when the contract was closed as not taken, or when there is
+    no such term. Whether it was paid in time is decided by payments, before any money moves: here it would be too late.
     """
-    term = policy.terms[0]
-    if policy.activated_at is not None or term.ended is not None:
+    term = next((term for term in policy.terms if term.number == term_number), None)
+    if term is None or term.cover_starts_at is not None or term.ended is not None:
         raise PolicyStateInvalid(state=policy.state(now))
     starts_at = max(start_of(term.starts_on, policy.time_zone), paid_at)
     transaction = Transaction(
@@ -180,13 +187,12 @@ def activate(
         term.starts_on,
         next_issue_time(last, now),
         CoverStart(term.number, starts_at),
+        term_number=term.number,
         source_id=payment,
     )
-    paid = replace(term, cover_starts_at=starts_at)
-    return (
-        replace(policy, activated_at=paid_at, version=policy.version + 1, terms=(paid, *policy.terms[1:])),
-        transaction,
-    )
+    terms = tuple(replace(each, cover_starts_at=starts_at) if each is term else each for each in policy.terms)
+    first_paid_at = policy.activated_at or paid_at
+    return replace(policy, activated_at=first_paid_at, version=policy.version + 1, terms=terms), transaction
 
 
 def close_not_taken(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from libs.calendar import day_of
+from libs.calendar import day_of, months_after
 from libs.errors import AlreadyExists, Invalid, Refused
 from libs.premium import ChargeLine, Coverage, InsuredObject, Premium
 
@@ -48,6 +48,12 @@ class InstallmentPlanInvalid(Invalid):
     """The product does not offer the installment plan."""
 
     reason = "INSTALLMENT_PLAN_INVALID"
+
+
+class PlanUnaffordable(Refused):
+    """The installment plan does not fit the price or the term: an installment would be nothing, or come too late."""
+
+    reason = "PLAN_UNAFFORDABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +101,13 @@ def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
         raise StartDateInvalid(earliest=today.isoformat())
     if plan_code not in quote.plans:
         raise InstallmentPlanInvalid(plan=plan_code)
+    installments = quote.plans[plan_code]
+    if not _fits(quote, installments):
+        raise PlanUnaffordable(plan=plan_code, installments=str(installments))
+
+
+def _fits(quote: Quote, installments: int) -> bool:
+    """Whether each installment is an amount, and the last falls due while there is cover. They divide the year."""
+    last_due_on = months_after(quote.starts_on, 12 // installments * (installments - 1))
+    spread = quote.premium.net + quote.premium.tax
+    return installments == 1 or (spread.minor >= installments and last_due_on < quote.ends_on)

@@ -13,7 +13,26 @@ from services.policies.lifecycle.store.rows import ObjectRow
 
 _objects = ObjectRow.__table__
 _ADD = sa.insert(_objects)
+_LOCK = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("key"), 0)))
 _DELETE = sa.delete(_objects).where(_objects.c.policy_id == sa.bindparam("key"))
+
+
+def lock(session: Session, product_code: str, insured: Sequence[Insured]) -> None:
+    """Keep the same objects from being insured by another policy of the product until the transaction ends."""
+    for key in sorted({f"{product_code}:{item.object_code}:{item.identifier}" for item in insured}):
+        session.execute(_LOCK, {"key": key})
+
+
+def find_insured_by_others(session: Session, product_code: str, insured: Insured) -> Sequence[UUID]:
+    """The policies of the product that insure the same object on some of the same days, however they stand."""
+    query = sa.select(_objects.c.policy_id).where(
+        _objects.c.identifier == insured.identifier,
+        _objects.c.object_code == insured.object_code,
+        _objects.c.product_code == product_code,
+        _objects.c.starts_on < insured.ends_on,
+        _objects.c.ends_on > insured.starts_on,
+    )
+    return session.scalars(query.order_by(_objects.c.policy_id)).unique().all()
 
 
 def add(session: Session, policy_id: UUID, product_code: str, insured: Sequence[Insured]) -> None:
