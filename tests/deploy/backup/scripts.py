@@ -29,15 +29,17 @@ class Scripts:
 
     @contextmanager
     def started(self, script: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-        """A script that runs; what it says is in its stderr."""
-        environment = self._environment(variables)
-        with subprocess.Popen([FOLDER / script], env=environment, stderr=subprocess.PIPE, text=True) as running:
+        """A script that runs; what it says is in its stderr. It heeds SIGINT, as in a foreground."""
+        command = ["env", "--default-signal=INT", FOLDER / script]
+        with subprocess.Popen(command, env=self._environment(variables), stderr=subprocess.PIPE, text=True) as running:
             yield running
 
     def run(self, script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a script to its end."""
         limited = self.largest_file != resource.RLIM_INFINITY
         limit = ["prlimit", f"--fsize={self.largest_file}:unlimited"] if limited else []
+        if limited:
+            variables["PYTHONDONTWRITEBYTECODE"] = "1"  # bytecode that is cut off would stay, and break what comes next
         return subprocess.run(
             [*limit, str(FOLDER / script), *map(str, arguments)],
             env=self._environment(variables),
