@@ -46,8 +46,18 @@ class People:
     def __init__(self, folder: Path) -> None:
         write_signing_key(folder / "keys", datetime.now(UTC))
         (folder / "internal").write_text(secrets.token_hex(32))
-        self.auth = section(AuthSettings, key_folder=folder / "keys", internal_secret_file=folder / "internal")
-        self.keys = SigningKeys.load(self.auth.key_folder)
+        self._trust(section(AuthSettings, key_folder=folder / "keys", internal_secret_file=folder / "internal"))
+
+    @classmethod
+    def trusting(cls, auth: AuthSettings) -> People:
+        """Callers whom a platform with these secrets trusts."""
+        people = cls.__new__(cls)
+        people._trust(auth)
+        return people
+
+    def _trust(self, auth: AuthSettings) -> None:
+        self.auth = auth
+        self.keys = SigningKeys.load(auth.key_folder)
 
     def customer(self, **rights: Any) -> Person:
         """A customer nobody has met before."""
