@@ -30,7 +30,7 @@ class Scripts:
     @contextmanager
     def started(self, script: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         """A script that runs; what it says is in its stderr. It heeds SIGINT, as in a foreground."""
-        command = ["env", "--default-signal=INT", FOLDER / script]
+        command = ["env", "--default-signal=INT", str(FOLDER / script)]
         with subprocess.Popen(command, env=self._environment(variables), stderr=subprocess.PIPE, text=True) as running:
             yield running
 
