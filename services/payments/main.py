@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.payments
-from bazaruto.payments.v1 import audit_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
+from bazaruto.payments.v1 import audit_pb2_grpc, billing_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
 from libs import process
 from libs.db import Database, migrations
 from libs.identity.service_tokens import ServiceTokens
@@ -14,7 +14,8 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
-from services.payments.billing.servicer import InvoiceServicer
+from services.payments.billing.servicer.billing import BillingServicer
+from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.clients import Policies, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
@@ -35,6 +36,7 @@ def serve(settings: PaymentsSettings) -> None:
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     users = Users(connect(settings.services["users"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
+    server.add(billing_pb2_grpc.add_BillingServiceServicer_to_server, BillingServicer(database))
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
     payments = PaymentServicer(database, choose_provider(settings, database))
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)

@@ -11,7 +11,7 @@ from libs.rpc import idempotency
 from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import billings
+from services.payments.billing.store import schedules
 
 _BATCH = 100
 
@@ -23,12 +23,13 @@ def register(runner: JobRunner, database: Database) -> None:
 
 
 def issue_due_invoices(database: Database, now: datetime) -> None:
-    """Bill the installments that fall due, each in a transaction of its own."""
+    """Bill the installments that fall due, those of each account in a transaction of its own."""
+    due_until = now.date() + invoice.BILLED_AHEAD
     while True:
         with database.reading() as session:
-            due = billings.list_unbilled(session, now.date() + invoice.BILLED_AHEAD, _BATCH)
-        for policy_id, number in due:
+            due = schedules.list_due(session, due_until, _BATCH)
+        for account_id in due:
             with database.transaction() as session:
-                invoicing.issue_due_invoice(session, policy_id, number, now)
+                invoicing.issue_due_invoices(session, account_id, due_until, now)
         if len(due) < _BATCH:
             return

@@ -8,13 +8,15 @@ from libs import clock
 from libs.db import Database
 from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
+from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import billings, invoices
+from services.payments.billing.store import invoices, payment_methods
 from services.payments.clients import Policies
 from services.payments.collection.flows import collecting, voiding
 from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, VOID_UNPAID_INVOICES, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
+from services.payments.collection.rules.payment import State
 from services.payments.collection.rules.provider import Provider
 from services.payments.collection.store import payments
 
@@ -41,14 +43,18 @@ class Handlers:
         now = clock.now()
         with self._database.transaction() as session:
             first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
-            billing, _ = required(billings.find(session, first.policy_id), "billing of policy", first.policy_id)
             # A run before this one may have died after the provider said no: the card is not asked a second time.
-            if first.state is not invoice.State.OPEN or payments.find_declined(session, first.id):
+            token = payment_methods.find_token(session, first.policy_id)
+            if first.state is not invoice.State.OPEN or payments.find_declined(session, first.id) or token is None:
+                invoicing.forget_token(session, first.policy_id)
                 return
             processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)
-        outcome = collecting.charge(self._provider, processing, billing.payment_method)
+        outcome = collecting.charge(self._provider, processing, token)
         with self._database.transaction() as session:
             recorded = collecting.record(session, processing.id, outcome, clock.now())
+            # Until it is known whether money moved, the payment may be begun again, with the token.
+            if recorded.state in (State.SUCCEEDED, State.DECLINED):
+                invoicing.forget_token(session, first.policy_id)
         # Not an error of the job: the policyholder sees it, and pays in another way.
         if refusal := payment.refusal(recorded, outcome):
             log.info("first premium not collected", invoice_id=str(job.invoice_id), reason=refusal.reason)

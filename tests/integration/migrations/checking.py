@@ -39,6 +39,40 @@ _TO_BE_BILLED: Final = """
         SELECT FROM invoices WHERE policy_id = part.policy_id AND installment_number = part.number
     ) ORDER BY policy_id, number
 """
+# What became of billings: the same prices, installments, invoices and payments, on accounts.
+_ADOPTED: Final = {
+    _BILLED: """
+        SELECT currency, sum(amount) FILTER (WHERE line.kind = 'premium'),
+            coalesce(sum(amount) FILTER (WHERE line.kind = 'tax'), 0),
+            coalesce(sum(amount) FILTER (WHERE line.kind = 'fee'), 0)
+        FROM charge_lines AS line JOIN applied_transactions USING (transaction_id)
+        JOIN billing_accounts AS account ON account.id = account_id GROUP BY currency
+    """,
+    "SELECT policy_id, number, due_on, net + tax + fees, net, tax, fees FROM installments": """
+        SELECT account_id, number, due_on, total, coalesce((columns ->> 'premium:')::bigint, 0),
+            coalesce((columns ->> 'tax:')::bigint, 0), coalesce((columns ->> 'fee:')::bigint, 0)
+        FROM schedule_installments JOIN schedules ON schedules.id = schedule_id
+    """,
+    """
+        SELECT bill.id, part.due_on, part.net + part.tax + part.fees,
+            CASE status WHEN 'paid' THEN part.net + part.tax + part.fees ELSE 0 END,
+            billings.currency, billings.time_zone
+        FROM invoices AS bill JOIN installments AS part ON part.policy_id = bill.policy_id
+        AND part.number = installment_number JOIN billings ON billings.policy_id = bill.policy_id
+    """: "SELECT id, due_on, total, settled, currency, time_zone FROM invoices",
+    "SELECT invoice_id, id, amount FROM payments WHERE status = 'succeeded'": (
+        "SELECT invoice_id, payment_id, amount FROM allocations"
+    ),
+    "SELECT id, coalesce(total, 0) FROM invoices": (
+        "SELECT invoice_id, sum(amount)::bigint FROM invoice_items GROUP BY invoice_id"
+    ),
+    _TO_BE_BILLED: """
+        SELECT account_id, number, due_on FROM schedule_installments JOIN schedules ON schedules.id = schedule_id
+        WHERE state = 'planned' AND EXISTS (
+            SELECT FROM invoices WHERE policy_id = account_id AND installment_number = 1 AND status = 'paid'
+        )
+    """,
+}
 _LISTED: Final = "SELECT policy_id, number, due_on FROM unbilled_installments ORDER BY policy_id, number"
 # Numbers are counted by prefix, from above all that were ever given.
 _COUNTED_TOO_LOW: Final = """
@@ -75,8 +109,12 @@ def check(service: str, url: str, before: Tables) -> None:
             assert connection.execute(_COUNTED_TOO_LOW).fetchall() == []
         if service == "payments":
             assert connection.execute(_UNBALANCED).fetchall() == []
-            assert connection.execute(_BILLED).fetchall() == connection.execute(_SPLIT).fetchall() != []
-            assert connection.execute(_LISTED).fetchall() == connection.execute(_TO_BE_BILLED).fetchall() != []
+            if before["billings"].rows:
+                assert connection.execute(_BILLED).fetchall() == connection.execute(_SPLIT).fetchall() != []
+                assert connection.execute(_LISTED).fetchall() == connection.execute(_TO_BE_BILLED).fetchall() != []
+                for earlier, today in _ADOPTED.items():
+                    there, here = (sorted(connection.execute(query.encode())) for query in (earlier, today))
+                    assert there == here != []
     with psycopg.connect(url, autocommit=True) as connection:
         assert len(operating.list_jobs(connection, _ALL)) == before["procrastinate_jobs"].rows.total()
     database = Database(url, section(DbSettings, max_connections=1), "test-states")

@@ -158,7 +158,10 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
         voiding.void_unpaid_invoice(session, ids.decode("inv", unpaid["invoiceId"]), datetime.now(UTC))
     monthly = ana.in_force(_issue(ana, RISK, planCode="monthly", paymentMethod="pm_card_ok"))
     with payments.transaction() as session:
-        invoicing.issue_due_invoice(session, ids.decode("pol", monthly["policyId"]), 2, datetime.now(UTC))
+        now = datetime.now(UTC)
+        invoicing.issue_due_invoices(
+            session, ids.decode("pol", monthly["policyId"]), now.date() + timedelta(days=32), now
+        )
     close_days(payments)
     annual = _issue(ana, HOME)
     bill = ana.invoice_of(annual)

@@ -34,10 +34,19 @@ _POLICIES = """
     ) AS transactions
     FROM policies JOIN segments ON policy_id = policies.id
 """
-_BILLINGS = "SELECT *, (SELECT count(*) FROM installments WHERE policy_id = b.policy_id) AS parts FROM billings AS b"
+_BILLINGS = """
+    SELECT account.id, customer_id,
+        (SELECT sum(total) FROM applied_transactions WHERE account_id = account.id) AS total,
+        (SELECT count(*) FROM schedule_installments JOIN schedules ON schedules.id = schedule_id
+         WHERE account_id = account.id) AS parts
+    FROM billing_accounts AS account
+"""
 _INVOICES = """
-    SELECT part.*, invoices.* FROM invoices
-    JOIN installments AS part ON part.policy_id = invoices.policy_id AND part.number = installment_number
+    SELECT invoices.*, (
+        SELECT jsonb_object_agg(kind, amount) FROM (
+            SELECT kind, sum(amount) AS amount FROM invoice_items WHERE invoice_id = invoices.id GROUP BY kind
+        ) AS sums
+    ) AS items FROM invoices
 """
 
 Start = Callable[..., grpc.Channel]
@@ -111,14 +120,14 @@ def read_payments(start: Start, url: str, people: People) -> None:
     """Every bill, invoice, payment and journal, as their customers and an administrator see them."""
     house = PaymentsHouse(start, url, people)
     for row in _rows(url, _BILLINGS):
-        get_billing = invoice_pb2.GetBillingRequest(policy_id=ids.encode("pol", row["policy_id"]))
-        billing = house.invoices.GetBilling(get_billing, metadata=people.known(row["user_id"]).metadata())
-        assert _price(billing.premium) == (row["net"], row["tax"], row["fees"])
-        assert len(billing.installments) == row["parts"]
+        get_billing = invoice_pb2.GetBillingRequest(policy_id=ids.encode("pol", row["id"]))
+        billing = house.invoices.GetBilling(get_billing, metadata=people.known(row["customer_id"]).metadata())
+        assert sum(_price(billing.premium)) == row["total"]
+        assert sum(len(schedule.installments) for schedule in billing.schedules) == row["parts"]
     for row in _rows(url, _INVOICES):
         invoice = house.get_invoice(people.known(row["user_id"]), ids.encode("inv", row["id"]))
         assert invoice_pb2.Invoice.State.Name(invoice.state) == f"STATE_{row['status'].upper()}"
-        assert _price(invoice.premium) == (row["net"], row["tax"], row["fees"])
+        assert _price(invoice.premium) == tuple(row["items"].get(kind, 0) for kind in ("premium", "tax", "fee"))
     for row in _rows(url, "SELECT * FROM payments"):
         payment = house.get_payment(people.known(row["user_id"]), ids.encode("pay", row["id"]))
         assert payment_pb2.Payment.State.Name(payment.state) == f"STATE_{row['status'].upper()}"

@@ -12,6 +12,7 @@ import services.payments
 from libs.db import migrations
 
 BEFORE = "0003"  # the last revision without the list
+LISTING = "0008"  # the release that brought it
 POLICIES = 1200  # more than are listed in one step
 # Three installments each. Of the first policy nothing is paid, and of the second two are billed.
 BOOKS = f"""
@@ -46,7 +47,7 @@ def books(empty: str) -> str:
 
 
 def test_installments_of_policies_already_in_force_are_listed(books: str) -> None:
-    migrations.upgrade(books, services.payments)
+    migrations.upgrade(books, services.payments, LISTING)
     with psycopg.connect(books) as connection:
         listed = {(policy.int, number) for policy, number in connection.execute(LISTED)}
     assert listed == {(2, 3)} | {(policy, number) for policy in range(3, POLICIES + 1) for number in (2, 3)}
@@ -65,7 +66,7 @@ def test_invoices_are_read_and_paid_while_installments_are_listed(books: str, mo
             "INSERT INTO unbilled_installments SELECT policy_id, number, due_on FROM installments"
             " ORDER BY policy_id DESC, number DESC LIMIT 1"
         )
-        migrating = pool.submit(migrations.upgrade, books, services.payments)
+        migrating = pool.submit(migrations.upgrade, books, services.payments, LISTING)
         until = time.monotonic() + 30
         while customer.execute(WAITING).rowcount != 1:
             assert time.monotonic() < until
@@ -88,9 +89,9 @@ def test_reader_who_takes_long_keeps_only_the_column_from_being_added(
     with psycopg.connect(books) as reader:
         reader.execute(READ)
         with pytest.raises(migrations.TablesInUse):
-            migrations.upgrade(books, services.payments)
+            migrations.upgrade(books, services.payments, LISTING)
         reader.commit()
         migrations.upgrade(books, services.payments, "0004")
         reader.execute(READ)
-        migrations.upgrade(books, services.payments)
+        migrations.upgrade(books, services.payments, LISTING)
         assert len(reader.execute(LISTED).fetchall()) == 2 * POLICIES - 3

@@ -13,6 +13,7 @@ import psycopg
 
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.payments.v1 import (
+    billing_pb2_grpc,
     invoice_pb2,
     invoice_pb2_grpc,
     ledger_pb2,
@@ -29,7 +30,8 @@ from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
-from services.payments.billing.servicer import InvoiceServicer
+from services.payments.billing.servicer.billing import BillingServicer
+from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.store import invoices
 from services.payments.clients import Policies
 from services.payments.collection import jobs as collection_jobs
@@ -111,12 +113,14 @@ class House:
             self.database = database
             self.target = settings.services["payments"].target
             self.provider = WatchedSandbox(database)
+            server.add(billing_pb2_grpc.add_BillingServiceServicer_to_server, BillingServicer(database))
             server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
             server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
 
         channel = start("payments", url, build)
+        self.billing = billing_pb2_grpc.BillingServiceStub(channel)
         self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)

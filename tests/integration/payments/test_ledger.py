@@ -94,7 +94,7 @@ def test_journals_are_listed_newest_first(house: House, people: People) -> None:
     ]
     request.page_token = first.next_page_token
     second = house.ledger.ListJournals(request, metadata=admin.metadata())
-    assert [journal.rule for journal in second.journals] == ["policy_issued"]
+    assert [journal.rule for journal in second.journals] == ["policy_changed"]
     assert not second.next_page_token
     everything = house.ledger.ListJournals(pb.ListJournalsRequest(), metadata=admin.metadata())
     assert len(everything.journals) == 5
@@ -187,7 +187,7 @@ def test_journals_are_found_by_the_trace_of_the_call_that_entered_them(house: Ho
     journals = house.ledger.ListJournals(request, metadata=admin).journals
     assert [(journal.rule, journal.trace_id) for journal in journals] == [
         ("invoice_issued", trace_id),
-        ("policy_issued", trace_id),
+        ("policy_changed", trace_id),
     ]
 
 

@@ -46,7 +46,7 @@ OUTCOMES: list[Outcome] = [
 
 
 def a_payment(state: State = State.PROCESSING) -> Payment:
-    new_payment = Payment(ids.new(), ids.new(), ids.new(), AMOUNT, "sandbox", NOW, state)
+    new_payment = Payment(ids.new(), ids.new(), ids.new(), ids.new(), AMOUNT, "sandbox", NOW, state)
     return new_payment if new_payment.is_open else replace(new_payment, completed_at=NOW)
 
 

@@ -1,103 +1,141 @@
-"""Opening the billing of a policy, issuing its invoices, settling and withdrawing them."""
+"""Issuing invoices, settling and withdrawing them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.calendar import day_of
-from libs.jobs import defer, required
-from services.payments.billing.kinds import COLLECT, Collect
+from libs.jobs import GiveUp, required
+from libs.money import Money
+from libs.premium import ChargeLine
 from services.payments.billing.rules import invoice
-from services.payments.billing.rules.invoice import Billing, BillingConflict, Installment, Invoice, State
-from services.payments.billing.store import billings, invoices
+from services.payments.billing.rules.account import Account
+from services.payments.billing.rules.applying import Planned
+from services.payments.billing.rules.invoice import Invoice, State
+from services.payments.billing.store import accounts, invoices, payment_methods, schedules, settling, transactions
 from services.payments.ledger.flows import booking
-from services.payments.ledger.rules import posting
-from services.payments.ledger.rules.journal import Subject
+from services.payments.ledger.rules import changing, posting
+from services.payments.ledger.rules.journal import Journal, Subject
 
 
-def open_billing(session: Session, billing: Billing, now: datetime) -> None:
-    """Save the billing, bill its first installment, and post both; `BillingConflict` when the policy has another.
-
-    The same billing again changes nothing.
-    """
-    if not billings.add(session, billing):
-        before, _ = billings.find(session, billing.policy_id) or (None, {})
-        if before is None or not _is_same(before, billing):
-            raise BillingConflict
-        return
-    price = billing.premium
-    journal = posting.POLICY_ISSUED.journal(
-        ids.encode("ptx", billing.transaction_id),
-        Subject(billing.policy_id),
-        day_of(billing.issued_at, billing.time_zone),
-        *(price.net, price.tax, price.fees),
-    )
-    booking.book(session, journal, now)
-    first = issue_invoice(session, billing, billing.installments[0], now)
-    if billing.payment_method:
-        defer(session, COLLECT, Collect(first.id))
-
-
-def issue_due_invoice(session: Session, policy_id: UUID, number: int, now: datetime) -> None:
-    """Bill an installment that falls due; nothing when it was billed in the meantime."""
-    billings.lock(session, policy_id)
-    billing, billed = required(billings.find(session, policy_id), "billing of policy", policy_id)
-    if number not in billed:
-        issue_invoice(session, billing, billing.installments[number - 1], now)
-    billings.delete_unbilled(session, policy_id, number)
-
-
-def issue_invoice(session: Session, billing: Billing, installment: Installment, now: datetime) -> Invoice:
-    """Bill an installment, and post that."""
-    day = day_of(now, billing.time_zone)
-    number = invoice.number_for(day.year, invoices.add_number(session, day.year))
-    issued = invoice.bill(billing, installment, now, invoice_id=ids.new(), number=number)
-    invoices.add(session, issued)
+def add(session: Session, issued: Invoice, now: datetime) -> Invoice:
+    """Save a new invoice, and post it; gives it with the number that it got."""
+    day = day_of(now, issued.time_zone)
+    number = invoices.add(session, issued, day.year)
     journal = posting.INVOICE_ISSUED.journal(
-        ids.encode("inv", issued.id), Subject(issued.policy_id), day, installment.premium.total
+        ids.encode("inv", issued.id), subject_of(issued), day, issued.amounts.total
     )
     booking.book(session, journal, now)
-    return issued
+    return replace(issued, number=number)
 
 
-def pay(session: Session, unpaid: Invoice, now: datetime) -> None:
-    """Settle a locked invoice: it is paid in full."""
-    invoices.save(session, invoice.pay(unpaid, now))
+def issue_due_invoices(session: Session, account_id: UUID, due_until: date, now: datetime) -> None:
+    """Bill the installments of an account that fall due until a day, and settle them with its credit."""
+    holder = required(accounts.lock(session, account_id), "billing account", account_id)
+    credit = Money(settling.find_credit(session, account_id), holder.currency)
+    for planned in schedules.list_planned(session, account_id):
+        if planned.installment.due_on > due_until:
+            return
+        schedules.save_invoiced(session, planned.schedule_id, planned.installment.number)
+        issued = _bill(holder, planned, now)
+        amount = min(credit, issued.amount_due)
+        settled = invoice.settle(issued, amount, now) if amount.minor else issued
+        add(session, settled, now)
+        if amount.minor:
+            allocate_credit(session, settled, amount, now)
+            credit = credit - amount
+
+
+def allocate_credit(session: Session, settled: Invoice, amount: Money, now: datetime) -> None:
+    """Post that credit settled an amount of an invoice, which says so already."""
+    allocation_id = ids.new()
+    settling.add_allocation(session, allocation_id, settled.id, amount.minor, now, payment_id=None)
+    settling.add_credit(session, ids.new(), settled.policy_id, -amount.minor, now, allocation_id=allocation_id)
+    source, day = ids.encode("alc", allocation_id), day_of(now, settled.time_zone)
+    booking.book(session, posting.CREDIT_APPLIED.journal(source, subject_of(settled), day, amount), now)
+
+
+def pay(session: Session, unpaid: Invoice, payment_id: UUID, paid: Money, now: datetime) -> None:
+    """Post a payment of a locked invoice: it settles what is due; what is left of it is the account's credit."""
+    amount = min(paid, unpaid.amount_due)
+    source, subject, day = ids.encode("pay", payment_id), subject_of(unpaid), day_of(now, unpaid.time_zone)
+    if amount.minor:
+        invoices.save(session, invoice.settle(unpaid, amount, now))
+        settling.add_allocation(session, ids.new(), unpaid.id, amount.minor, now, payment_id=payment_id)
+        booking.book(session, posting.PAYMENT_CAPTURED.journal(source, subject, day, amount), now)
+    rest = paid - amount
+    if rest.minor:
+        settling.add_credit(session, ids.new(), unpaid.policy_id, rest.minor, now, payment_id=payment_id)
+        booking.book(session, posting.PAYMENT_OVERPAID.journal(source, subject, day, rest), now)
+
+
+def forget_token(session: Session, account_id: UUID) -> None:
+    """Forget the token that was given for the first premium: it is collected, or never will be with it."""
+    payment_methods.delete_used(session, account_id)
 
 
 def withdraw(session: Session, unpaid: Invoice, now: datetime) -> None:
     """Withdraw the first invoice of a policy, which is locked, and take the whole price out of the books."""
-    billing, _ = required(billings.find(session, unpaid.policy_id), "billing of policy", unpaid.policy_id)
-    invoice_id, subject, price = ids.encode("inv", unpaid.id), Subject(billing.policy_id), billing.premium
-    transaction_id, day = ids.encode("ptx", billing.transaction_id), day_of(now, billing.time_zone)
-    invoices.save(session, invoice.void(unpaid))
-    voided = posting.INVOICE_VOIDED.journal(invoice_id, subject, day, unpaid.installment.premium.total)
-    not_taken = posting.POLICY_NOT_TAKEN.journal(transaction_id, subject, day, price.net, price.tax, price.fees)
-    for journal in (voided, not_taken):
-        booking.book(session, journal, now)
+    policy_id, day = unpaid.policy_id, day_of(now, unpaid.time_zone)
+    holder = required(accounts.find(session, policy_id), "billing account", policy_id)
+    first, _ = required(transactions.find_first(session, policy_id), "transaction of policy", policy_id)
+    lines = transactions.list_lines(session, policy_id, holder.currency)
+    accounts.save_withdrawn(session, policy_id, now)
+    if planned := {item.schedule_id for item in schedules.list_planned(session, policy_id)}:
+        schedules.save_superseded(session, planned)
+    void(session, unpaid, now)
+    forget_token(session, policy_id)
+    booking.book(session, _not_taken(ids.encode("ptx", first), subject_of(unpaid), day, lines), now)
     audit.record(
         session,
         "invoice_voided",
-        invoice_id,
+        ids.encode("inv", unpaid.id),
         before={"state": unpaid.state},
         after={"state": State.VOID},
-        policy_id=ids.encode("pol", billing.policy_id),
-        user_id=ids.encode("usr", billing.user_id),
+        policy_id=ids.encode("pol", policy_id),
+        user_id=ids.encode("usr", unpaid.user_id),
     )
 
 
-def _is_same(before: Billing, asked: Billing) -> bool:
-    """Whether a billing was asked for before.
+def void(session: Session, unpaid: Invoice, now: datetime) -> None:
+    """Withdraw an invoice of which nothing is settled: what it demands is no longer billed."""
+    invoices.save(session, invoice.void(unpaid))
+    source, day = ids.encode("inv", unpaid.id), day_of(now, unpaid.time_zone)
+    journal = posting.INVOICE_VOIDED.journal(source, subject_of(unpaid), day, unpaid.amounts.total)
+    booking.book(session, journal, now)
 
-    One that was opened before time zones were sent has its days in UTC. The asker forgets the token once it has heard
-    of the billing.
-    """
-    if len(before.installments) != len(asked.installments):
-        return False
-    token = asked.payment_method or before.payment_method
-    return before == replace(asked, time_zone=before.time_zone, installments=before.installments, payment_method=token)
+
+def subject_of(issued: Invoice) -> Subject:
+    """What the journals of an invoice are about. A billing account has the identifier of its policy."""
+    return Subject(issued.policy_id, issued.policy_id, None, issued.partner_id)
+
+
+def _not_taken(source_id: str, subject: Subject, day: date, lines: Sequence[ChargeLine]) -> Journal:
+    """The journal that takes a whole price out of the books."""
+    taken_back = [replace(line, amount=-line.amount) for line in lines]
+    journal = changing.policy_changed(source_id, subject, day, taken_back)
+    if journal is None:
+        raise GiveUp(f"{source_id} has no price to take out of the books")
+    return replace(journal, rule=posting.POLICY_NOT_TAKEN.name)
+
+
+def _bill(holder: Account, planned: Planned, now: datetime) -> Invoice:
+    """The invoice of a planned installment."""
+    return Invoice(
+        id=ids.new(),
+        policy_id=holder.id,
+        user_id=holder.payer_id,
+        partner_id=holder.partner_id,
+        term_number=planned.term_number,
+        installment_number=planned.installment.number,
+        due_on=planned.installment.due_on,
+        amounts=planned.installment.amounts,
+        issued_at=now,
+        time_zone=holder.time_zone,
+    )

@@ -1,7 +1,4 @@
-"""The rules of billing: splitting a policy's price into installments, and what may be done with an invoice.
-
-An installment never changes; it is billed when an invoice of it exists, and settled when that invoice is paid.
-"""
+"""The rules of invoices: what each demands, what was settled of it, and what may be done with it."""
 
 from __future__ import annotations
 
@@ -10,15 +7,13 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from libs.calendar import day_of, months_after, start_of
-from libs.errors import AlreadyExists, Refused
+from libs.calendar import start_of
+from libs.errors import Refused
 from libs.money import AmountInvalid, CurrencyMismatch, Money
-from libs.premium import Premium
+from services.payments.billing.rules.amounts import Amounts
 
 BILLED_AHEAD = timedelta(days=7)
 """How long before an installment falls due its invoice is issued."""
-FIRST = 1
-"""The number of the installment whose payment puts the policy in force."""
 
 
 class InvoiceAlreadyPaid(Refused):
@@ -33,157 +28,58 @@ class InvoiceNotPayable(Refused):
     reason = "INVOICE_NOT_PAYABLE"
 
 
-class BillingConflict(AlreadyExists):
-    """Another billing exists for the policy with other content."""
-
-    reason = "BILLING_CONFLICT"
-
-
 class State(StrEnum):
     """Where an invoice stands."""
 
     OPEN = "open"
+    PARTIALLY_PAID = "partially_paid"
     PAID = "paid"
     VOID = "void"
 
 
-@dataclass(frozen=True, slots=True)
-class Installment:
-    """One part of the price of a policy."""
-
-    number: int
-    due_on: date
-    premium: Premium
-
-
-@dataclass(frozen=True, slots=True)
-class Billed:
-    """What became of an installment: its invoice, and whether that is paid."""
-
-    invoice_id: UUID
-    paid: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """How the price of a policy is paid."""
-
-    policy_id: UUID
-    user_id: UUID
-    transaction_id: UUID
-    plan_code: str
-    starts_on: date
-    issued_at: datetime
-    premium: Premium
-    payment_method: str
-    """Token with which the first invoice is collected; empty where the policyholder pays it."""
-    installments: tuple[Installment, ...]
-    time_zone: str = "UTC"
-    """Where its days begin and end."""
+UNSETTLED = (State.OPEN, State.PARTIALLY_PAID)
+"""The states in which something is still to be paid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A demand for the payment of one installment."""
+    """A demand for payment: of an installment, or of a change that is billed by itself."""
 
     id: UUID
-    number: str
-    user_id: UUID
     policy_id: UUID
-    installment: Installment
+    """The policy, and its billing account."""
+    user_id: UUID
+    """The party that owes."""
+    partner_id: UUID | None
+    term_number: int
+    installment_number: int
+    """0 for what is billed by itself."""
+    due_on: date
+    amounts: Amounts
     issued_at: datetime
+    time_zone: str
+    payable_until: datetime | None = None
+    """From when on it cannot be paid; set for the first premium of a policy only, which puts it in force."""
+    number: str = ""
+    """What people call it; empty until it is stored."""
+    settled: int = 0
+    """Minor units that payments and credits have settled."""
     state: State = State.OPEN
     paid_at: datetime | None = None
     version: int = 1
-    time_zone: str = "UTC"
-    payable_until: datetime | None = None
-    """From when on it cannot be paid; None where there is no such moment."""
 
     @property
     def amount_due(self) -> Money:
         """What is still to be paid."""
-        total = self.installment.premium.total
-        return total if self.state is State.OPEN else Money.zero(total.currency)
+        total = self.amounts.total
+        return total - Money(self.settled, total.currency) if self.state in UNSETTLED else Money.zero(total.currency)
 
 
-def number_for(year: int, sequence: int) -> str:
-    """The number that people read: `INV-2026-000042`."""
-    return f"INV-{year}-{sequence:06d}"
-
-
-def check_premium(premium: Premium, total: Money) -> None:
-    """Raise what is wrong with a price: mixed currencies, a negative part, or parts that are not its total."""
-    if min(premium.net.minor, premium.tax.minor, premium.fees.minor) < 0:
-        raise AmountInvalid("a part of the premium is negative")
-    if premium.total != total:
-        if premium.total.currency != total.currency:
-            raise CurrencyMismatch(expected=premium.total.currency, actual=total.currency)
-        raise AmountInvalid("net, tax and fees do not add up to the total")
-
-
-def due_dates(issued_on: date, starts_on: date, count: int) -> list[date]:
-    """The first part falls due at issue, the others in even steps over the year that begins with the term."""
-    later = [months_after(starts_on, number * 12 // count) for number in range(1, count)]
-    return [issued_on, *(max(issued_on, day) for day in later)]
-
-
-def open_billing(
-    *,
-    policy_id: UUID,
-    user_id: UUID,
-    transaction_id: UUID,
-    plan_code: str,
-    count: int,
-    starts_on: date,
-    issued_at: datetime,
-    premium: Premium,
-    payment_method: str,
-    time_zone: str = "UTC",
-) -> Billing:
-    """Lay out the installments of an issued policy. `AmountInvalid` when one of them would be of nothing."""
-    parts = premium.split(count)
-    if any(part.total.minor <= 0 for part in parts):
-        raise AmountInvalid(f"{premium.total} cannot be paid in {count} installments")
-    days = due_dates(day_of(issued_at, time_zone), starts_on, count)
-    installments = tuple(
-        Installment(number, day, part) for number, (day, part) in enumerate(zip(days, parts, strict=True), 1)
-    )
-    return Billing(
-        policy_id,
-        user_id,
-        transaction_id,
-        plan_code,
-        starts_on,
-        issued_at,
-        premium,
-        payment_method,
-        installments,
-        time_zone,
-    )
-
-
-def bill(billing: Billing, installment: Installment, now: datetime, *, invoice_id: UUID, number: str) -> Invoice:
-    """The invoice of an installment."""
-    until = payable_until(installment.number, billing.starts_on, billing.time_zone)
-    return Invoice(
-        invoice_id,
-        number,
-        billing.user_id,
-        billing.policy_id,
-        installment,
-        now,
-        time_zone=billing.time_zone,
-        payable_until=until,
-    )
-
-
-def payable_until(number: int, starts_on: date, time_zone: str) -> datetime | None:
-    """The end of the first day of cover, for the installment that puts the policy in force.
+def payable_until(starts_on: date, time_zone: str) -> datetime:
+    """The end of the first day of cover, for the invoice that puts the policy in force.
 
     Cover begins with that day, whenever it is paid for: later, it could be bought by those who know what happened.
     """
-    if number != FIRST:
-        return None
     return start_of(starts_on + timedelta(days=1), time_zone)
 
 
@@ -194,7 +90,7 @@ def check_payable(invoice: Invoice, expected: Money | None, now: datetime, *, ag
     """
     if invoice.state is State.PAID:
         raise InvoiceAlreadyPaid
-    if invoice.state is not State.OPEN:
+    if invoice.state not in UNSETTLED:
         raise InvoiceNotPayable(state=invoice.state)
     until = invoice.payable_until
     if until and now >= until and not agreed_before:
@@ -208,9 +104,16 @@ def check_payable(invoice: Invoice, expected: Money | None, now: datetime, *, ag
         raise AmountInvalid(f"{due} is due, not {expected}", expected=due, actual=expected)
 
 
-def pay(invoice: Invoice, paid_at: datetime) -> Invoice:
-    """The invoice, paid in full."""
-    return replace(invoice, state=State.PAID, paid_at=paid_at, version=invoice.version + 1)
+def settle(invoice: Invoice, amount: Money, now: datetime) -> Invoice:
+    """The invoice, of which a payment or a credit settled an amount: at most what is due."""
+    is_paid = amount == invoice.amount_due
+    return replace(
+        invoice,
+        settled=invoice.settled + amount.minor,
+        state=State.PAID if is_paid else State.PARTIALLY_PAID,
+        paid_at=now if is_paid else None,
+        version=invoice.version + 1,
+    )
 
 
 def void(invoice: Invoice) -> Invoice:

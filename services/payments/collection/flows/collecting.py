@@ -15,7 +15,6 @@ import structlog
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
-from libs.calendar import day_of
 from libs.db import Database, when_committed
 from libs.jobs import defer, required
 from libs.money import Money
@@ -31,9 +30,6 @@ from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import Payment, PaymentInProgress, State
 from services.payments.collection.rules.provider import Outcome, Provider, Unknown
 from services.payments.collection.store import payments
-from services.payments.ledger.flows import booking
-from services.payments.ledger.rules import posting
-from services.payments.ledger.rules.journal import Subject
 
 PROVIDER_SECONDS = 15.0  # the longest that an answer of the provider is waited for
 _KEPT_BACK = 0.5  # seconds of a call that are left for recording the outcome
@@ -57,7 +53,7 @@ def begin(
     `expected` is what the payer thinks is due, if they said so; `agreed_before` that they agreed with the contract.
     """
     invoice.check_payable(unpaid, expected, now, agreed_before=agreed_before)
-    if open_payment_id := payments.find_open(session, unpaid.id):
+    if open_payment_id := payments.find_open(session, unpaid):
         raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
     left = calls.seconds_left()
     if left is not None and left < _LEAST:
@@ -120,17 +116,16 @@ def settle(database: Database, provider: Provider, payment_id: UUID, attempt: in
         if settled.is_open:
             log.warning("payment still open", payment_id=ids.encode("pay", payment_id), attempt=attempt)
             _settle_later(session, settled, attempt + 1, now)
+        # One that was given up is begun again by the job that collects, with the token.
+        elif settled.account_id and settled.state in (State.SUCCEEDED, State.DECLINED):
+            invoicing.forget_token(session, settled.account_id)
     return settled
 
 
 def _succeeded(session: Session, unpaid: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
-    invoicing.pay(session, unpaid, now)
-    day = day_of(now, unpaid.time_zone)
-    source_id, subject = ids.encode("pay", paid.id), Subject(unpaid.policy_id)
-    journal = posting.PAYMENT_CAPTURED.journal(source_id, subject, day, paid.amount)
-    booking.book(session, journal, now)
-    if unpaid.installment.number == invoice.FIRST:
+    invoicing.pay(session, unpaid, paid.id, paid.amount, now)
+    if unpaid.payable_until:
         defer(session, CONFIRM_PREMIUM, ConfirmPremium(paid.id))
 
 

@@ -17,5 +17,5 @@ from services.payments.collection.store import payments
 def void_unpaid_invoice(session: Session, invoice_id: UUID, now: datetime) -> None:
     """Withdraw an invoice; nothing when it was paid in the meantime, or when a payment of it is under way."""
     unpaid = required(invoices.lock(session, invoice_id), "invoice", invoice_id)
-    if unpaid.state is State.OPEN and not payments.find_open(session, invoice_id):
+    if unpaid.state is State.OPEN and not payments.find_open(session, unpaid):
         invoicing.withdraw(session, unpaid, now)

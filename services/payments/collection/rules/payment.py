@@ -44,7 +44,7 @@ class PaymentMethodInvalid(Invalid):
 
 
 class PaymentInProgress(Refused):
-    """A payment of this invoice is under way."""
+    """A payment of this invoice, or of another one of its billing account, is under way."""
 
     reason = "PAYMENT_IN_PROGRESS"
 
@@ -69,6 +69,8 @@ class Payment:
 
     id: UUID
     invoice_id: UUID
+    account_id: UUID | None
+    """The billing account; None for payments that were begun before there were accounts."""
     user_id: UUID
     amount: Money
     provider: str
@@ -88,7 +90,7 @@ class Payment:
 
 def begin(invoice: Invoice, provider: str, now: datetime, *, payment_id: UUID) -> Payment:
     """A payment of all that is due."""
-    return Payment(payment_id, invoice.id, invoice.user_id, invoice.amount_due, provider, now)
+    return Payment(payment_id, invoice.id, invoice.policy_id, invoice.user_id, invoice.amount_due, provider, now)
 
 
 def apply(payment: Payment, outcome: Outcome, now: datetime) -> Payment:

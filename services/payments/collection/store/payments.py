@@ -14,8 +14,8 @@ from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from libs.money import Money
 from services.payments.billing.rules import invoice
-from services.payments.billing.rules.invoice import FIRST
-from services.payments.billing.store.rows import BillingRow, InvoiceRow
+from services.payments.billing.rules.invoice import Invoice
+from services.payments.billing.store.rows import AccountRow, InvoiceRow
 from services.payments.collection.rules.payment import OPEN, Payment, State
 
 
@@ -33,6 +33,7 @@ class PaymentRow(Row):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     invoice_id: Mapped[UUID]
+    account_id: Mapped[UUID | None]
     user_id: Mapped[UUID]
     amount: Mapped[int]
     currency: Mapped[str]
@@ -65,14 +66,10 @@ def lock(session: Session, payment_id: UUID) -> Payment | None:
     return payment_from_row(row) if row else None
 
 
-def find_open(session: Session, invoice_id: UUID) -> UUID | None:
-    """The payment of an invoice that has not come to its end."""
-    return session.scalar(
-        sa.select(_payments.c.id).where(
-            _payments.c.invoice_id == invoice_id,
-            _payments.c.status.in_(OPEN),
-        )
-    )
+def find_open(session: Session, unpaid: Invoice) -> UUID | None:
+    """The payment of an invoice, or of its account, that has not come to its end."""
+    is_of = (_payments.c.account_id == unpaid.policy_id) | (_payments.c.invoice_id == unpaid.id)
+    return session.scalar(sa.select(_payments.c.id).where(is_of, _payments.c.status.in_(OPEN)))
 
 
 def find_declined(session: Session, invoice_id: UUID) -> UUID | None:
@@ -104,18 +101,17 @@ def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
 
     Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract.
     """
-    end = sa.func.timezone(BillingRow.time_zone, sa.cast(BillingRow.starts_on + 1, sa.DateTime()))
     payments = sa.select(PaymentRow.id).where(PaymentRow.invoice_id == InvoiceRow.id)
     query = (
         sa.select(InvoiceRow.id)
-        .join(BillingRow, BillingRow.policy_id == InvoiceRow.policy_id)
+        .join(AccountRow, AccountRow.id == InvoiceRow.policy_id)
         .where(
             # Written out, so that the index of just these is seen to fit.
             InvoiceRow.status == sa.literal(invoice.State.OPEN.value, literal_execute=True),
-            InvoiceRow.installment_number == sa.literal(FIRST, literal_execute=True),
-            end <= now,
+            InvoiceRow.installment_number == sa.literal(1, literal_execute=True),
+            InvoiceRow.payable_until <= now,
             ~payments.where(PaymentRow.status.in_(OPEN)).exists(),
-            (BillingRow.payment_method == "") | payments.exists(),
+            AccountRow.payment_method_id.is_(None) | payments.exists(),
         )
         .order_by(InvoiceRow.id)
         .limit(limit)
@@ -124,7 +120,7 @@ def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
 
 
 def add(session: Session, payment: Payment) -> None:
-    """Save a new payment. The constraint `payments_one_open` refuses a second open one of an invoice."""
+    """Save a new payment. The index `payments_one_open_of_account` refuses a second open one of an account."""
     session.execute(_ADD, row_from_payment(payment))
 
 
@@ -138,6 +134,7 @@ def row_from_payment(payment: Payment) -> dict[str, Any]:
     return {
         "id": payment.id,
         "invoice_id": payment.invoice_id,
+        "account_id": payment.account_id,
         "user_id": payment.user_id,
         "amount": payment.amount.minor,
         "currency": payment.amount.currency,
@@ -152,6 +149,7 @@ def payment_from_row(row: Any) -> Payment:
     return Payment(
         id=row.id,
         invoice_id=row.invoice_id,
+        account_id=row.account_id,
         user_id=row.user_id,
         amount=Money(row.amount, row.currency),
         provider=row.provider,

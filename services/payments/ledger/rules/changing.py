@@ -27,10 +27,10 @@ INCOME: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """What becomes of money that a transaction gives back. None of the amounts is negative."""
+    """What becomes of money that a transaction gives back. No amount but the first is negative."""
 
     unbilled: Money
-    """Takes away from what is owed and has not been invoiced (1105)."""
+    """Takes away from what is owed and has not been invoiced (1105); negative where more is owed of another term."""
     invoiced: Money
     """Takes away from open invoices (1100)."""
     balance: Money
@@ -81,7 +81,7 @@ def _owed(change: Money, credited: Credited | None) -> list[Posting]:
         ("2300", credited.balance),
         ("2310", credited.refund),
     )
-    if any(amount.minor < 0 for _, amount in parts):
+    if any(amount.minor < 0 for _, amount in parts[1:]):
         raise ValueError(f"{credited} gives back less than nothing")
     return [_posting(account, amount) for account, amount in parts if amount.minor]
 

@@ -1,21 +1,24 @@
-"""The gRPC face of billing."""
+"""The gRPC face of invoices, and of how policies are billed."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 import grpc
+from sqlalchemy.orm import Session
 
 from bazaruto.payments.v1 import invoice_pb2 as pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.db import Database
-from libs.errors import ResourceNotFound
 from libs.rpc import calls
 from libs.rpc.pages import Page
-from services.payments.billing.flows import invoicing
-from services.payments.billing.messages import billing_from_proto, billing_to_proto, invoice_to_proto
-from services.payments.billing.store import billings, invoices
+from services.payments.billing.flows import applying
+from services.payments.billing.messages.invoices import billing_to_proto, invoice_to_proto, transaction_from_billing
+from services.payments.billing.messages.transactions import result_to_proto
+from services.payments.billing.rules.amounts import Amounts
+from services.payments.billing.rules.billing import Billing
+from services.payments.billing.store import accounts, invoices, schedules, transactions
 
 
 class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
@@ -25,18 +28,17 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
         self._database = database
 
     def OpenBilling(self, request: pb.OpenBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
-        billing = billing_from_proto(request)
+        change = transaction_from_billing(request)
         with self._database.transaction() as session:
-            invoicing.open_billing(session, billing, clock.now())
-            opened = billings.find(session, billing.policy_id)
-        if opened is None:
-            raise ResourceNotFound(resource="billing")
-        return billing_to_proto(*opened)
+            applying.apply(
+                session, change, None, clock.now(), lambda result: result_to_proto(result).SerializeToString()
+            )
+            return billing_to_proto(calls.visible(_find_billing(session, change.policy_id), "billing"))
 
     def GetBilling(self, request: pb.GetBillingRequest, context: grpc.ServicerContext) -> pb.Billing:
         with self._database.reading() as session:
-            billing, billed = billings.find(session, ids.decode("pol", request.policy_id)) or (None, {})
-        return billing_to_proto(calls.visible(billing, "billing"), billed)
+            billing = calls.visible(_find_billing(session, ids.decode("pol", request.policy_id)), "billing")
+        return billing_to_proto(billing)
 
     def GetInvoice(self, request: pb.GetInvoiceRequest, context: grpc.ServicerContext) -> pb.Invoice:
         with self._database.reading() as session:
@@ -50,3 +52,13 @@ class InvoiceServicer(rpc_pb.InvoiceServiceServicer):
             rows = invoices.list_of(session, calls.scope(), policy_id, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListInvoicesResponse(invoices=[invoice_to_proto(item) for item in shown], next_page_token=token)
+
+
+def _find_billing(session: Session, policy_id: UUID) -> Billing | None:
+    """How a policy is billed; None before its first transaction."""
+    account = accounts.find(session, policy_id)
+    if account is None:
+        return None
+    _, plan_code = transactions.find_first(session, policy_id) or (None, "")
+    charged = Amounts.of_lines(transactions.list_lines(session, policy_id, account.currency), account.currency)
+    return Billing(account, plan_code, charged.premium, tuple(schedules.list_all(session, policy_id)))

@@ -1,0 +1,170 @@
+"""Applying a transaction of a policy to its billing account, and telling what that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from libs import ids
+from libs.calendar import day_of
+from libs.jobs import defer
+from libs.money import CurrencyMismatch, Money
+from services.payments.billing.flows import invoicing
+from services.payments.billing.kinds import COLLECT, Collect
+from services.payments.billing.rules import account, applying, transaction
+from services.payments.billing.rules.account import Account
+from services.payments.billing.rules.applying import Outcome, Standing
+from services.payments.billing.rules.invoice import Invoice
+from services.payments.billing.rules.result import Result, open_invoice, result_of
+from services.payments.billing.rules.transaction import BillingConflict, Kind, Transaction
+from services.payments.billing.store import accounts, invoices, payment_methods, schedules, settling, transactions
+from services.payments.billing.store.transactions import Applied
+from services.payments.ledger.flows import booking
+from services.payments.ledger.rules import changing
+from services.payments.ledger.rules.changing import Credited
+from services.payments.ledger.rules.journal import Subject
+
+ToReply = Callable[[Result], bytes]
+
+
+def apply(session: Session, change: Transaction, fingerprint: bytes | None, now: datetime, to_reply: ToReply) -> bytes:
+    """Apply a transaction with all that follows from it; gives what `to_reply` made of its result the first time.
+
+    Raises what the contract says. Without a fingerprint, it is the same as one with the same identifier and total.
+    """
+    transaction.check(change)
+    method_id = ids.new() if change.payment_method else None
+    if change.sequence == 1 and accounts.add(session, account.open_account(change, now, method_id)):
+        if method_id:
+            payment_methods.add_once(session, method_id, change.payer_id, change.payment_method, now)
+        transaction.check_timeline(change.timeline, change.lines)
+        standing, unsettled = Standing(Money.zero(change.currency)), {}
+    else:
+        holder = accounts.lock(session, change.policy_id)
+        if before := transactions.find(session, change.id):
+            return _repeated(session, before, change, fingerprint, to_reply)
+        transaction.check_order(change, holder.last_sequence if holder else 0)
+        unsettled = {item.id: item for item in invoices.lock_unsettled(session, change.policy_id)}
+        standing = _standing(session, holder, change, unsettled)
+        if holder:
+            accounts.save(session, account.follow(holder, change))
+    outcome = applying.apply(standing, change, day_of(now, change.time_zone))
+    result = result_of(standing, unsettled, outcome, change, now, [ids.new() for _ in outcome.bills])
+    return _save(session, standing, unsettled, change, outcome, result, fingerprint, now, to_reply)
+
+
+def preview(session: Session, change: Transaction, now: datetime) -> Result:
+    """What `apply` would lead to; raises what it would raise."""
+    transaction.check(change)
+    holder = accounts.find(session, change.policy_id)
+    transaction.check_order(change, holder.last_sequence if holder else 0)
+    unsettled = {item.id: item for item in invoices.find_unsettled(session, change.policy_id)}
+    standing = _standing(session, holder, change, unsettled)
+    outcome = applying.apply(standing, change, day_of(now, change.time_zone))
+    return result_of(standing, unsettled, outcome, change, now, [ids.new() for _ in outcome.bills])
+
+
+def _standing(
+    session: Session, holder: Account | None, change: Transaction, unsettled: Mapping[UUID, Invoice]
+) -> Standing:
+    """The account as the transaction finds it; what is charged with the transaction must be what its timeline says."""
+    if holder is None:
+        transaction.check_timeline(change.timeline, change.lines)
+        return Standing(Money.zero(change.currency))
+    if holder.currency != change.currency:
+        raise CurrencyMismatch(expected=holder.currency, actual=change.currency)
+    terms = {stretch.term_number for stretch in change.timeline}
+    if terms:
+        charged = transactions.list_lines(session, holder.id, holder.currency)
+        transaction.check_timeline(change.timeline, [*charged, *change.lines])
+    return Standing(
+        credit=Money(settling.find_credit(session, holder.id), holder.currency),
+        planned=tuple(schedules.list_planned(session, holder.id)),
+        open=tuple(open_invoice(item) for item in unsettled.values()),
+        billed=invoices.find_last_numbers(session, holder.id),
+        is_withdrawn=holder.withdrawn_at is not None,
+    )
+
+
+def _save(
+    session: Session,
+    standing: Standing,
+    unsettled: Mapping[UUID, Invoice],
+    change: Transaction,
+    outcome: Outcome,
+    result: Result,
+    fingerprint: bytes | None,
+    now: datetime,
+    to_reply: ToReply,
+) -> bytes:
+    _book(session, change, outcome, now, is_withdrawn=standing.is_withdrawn)
+    billed = [invoicing.add(session, item, now) for item in result.billed]
+    result = replace(result, billed=tuple(billed))
+    reply = to_reply(result)
+    transactions.add(session, change, now, fingerprint, reply)
+    _save_schedules(session, standing, change, outcome)
+    if outcome.credited.minor:
+        settling.add_credit(session, ids.new(), change.policy_id, outcome.credited.minor, now, transaction_id=change.id)
+    for voided in outcome.voided:
+        invoicing.void(session, unsettled[voided.id], now)
+    after = {item.id: item for item in (*result.changed, *billed)}
+    for settlement in outcome.settlements:
+        number = settlement.invoice
+        settled = after[billed[number].id if isinstance(number, int) else number]
+        if settled.id in unsettled:
+            invoices.save(session, settled)
+        invoicing.allocate_credit(session, settled, settlement.amount, now)
+    if change.kind is Kind.NOT_TAKEN and not standing.is_withdrawn:
+        accounts.save_withdrawn(session, change.policy_id, now)
+    if change.payment_method and billed and billed[0].amount_due.minor:
+        defer(session, COLLECT, Collect(billed[0].id))
+    return reply
+
+
+def _save_schedules(session: Session, standing: Standing, change: Transaction, outcome: Outcome) -> None:
+    """The new schedules take the place of what was planned for their terms."""
+    terms = {schedule.term_number for schedule in outcome.schedules}
+    if superseded := {item.schedule_id for item in standing.planned if item.term_number in terms}:
+        schedules.save_superseded(session, superseded)
+    for schedule in outcome.schedules:
+        billed = {bill.number for bill in outcome.bills if bill.term_number == schedule.term_number}
+        schedules.add(session, change.policy_id, change.id, schedule, billed)
+
+
+def _book(session: Session, change: Transaction, outcome: Outcome, now: datetime, *, is_withdrawn: bool) -> None:
+    """The journal of what the transaction changes, unless the price has left the books before."""
+    if change.kind is Kind.NOT_TAKEN and is_withdrawn:
+        return
+    issued_on = day_of(change.issued_at, change.time_zone)
+    credited, zero = outcome.credited, Money.zero(change.currency)
+    journal = changing.policy_changed(
+        ids.encode("ptx", change.id),
+        Subject(change.policy_id, change.policy_id, None, change.partner_id),
+        issued_on if change.kind is Kind.NEW_BUSINESS else change.effective_on,
+        change.lines,
+        credited=Credited(-change.total - credited, zero, credited, zero) if credited.minor else None,
+        written_on=max(issued_on, change.term_starts_on),
+    )
+    if journal:
+        booking.book(session, journal, now)
+
+
+def _repeated(
+    session: Session, before: Applied, change: Transaction, fingerprint: bytes | None, to_reply: ToReply
+) -> bytes:
+    """The answer of the first time; `BillingConflict` when the transaction had other content then."""
+    is_comparable = fingerprint is not None and before.fingerprint is not None
+    is_same = before.fingerprint == fingerprint if is_comparable else before.total == change.total.minor
+    if not is_same or before.account_id != change.policy_id:
+        raise BillingConflict
+    if before.reply is not None:
+        return before.reply
+    # Billed before there was this call: what came of it, as it stands.
+    planned = tuple((item.term_number, item.installment) for item in schedules.list_planned(session, change.policy_id))
+    billed = tuple(invoices.find_of_policy(session, change.policy_id))
+    due = sum((item.amount_due for item in billed), Money.zero(change.currency))
+    return to_reply(Result(billed, (), planned, Money.zero(change.currency), due, is_plan_reduced=False))

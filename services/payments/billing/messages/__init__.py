@@ -1,0 +1,1 @@
+"""Billing as the contract carries it, and as the domain knows it."""

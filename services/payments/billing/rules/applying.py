@@ -1,0 +1,227 @@
+"""What a transaction of a policy does to its billing account: pure, so that a preview and the real thing are the same.
+
+What is added goes into the installments of its term, or is billed at once. What is given back is set off against the
+planned installments of its term first; what is left becomes credit. Credit settles open invoices, the one that fell due
+first before the others, and then what is billed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from uuid import UUID
+
+from libs.calendar import day_of
+from libs.money import Money
+from services.payments.billing.rules import plan
+from services.payments.billing.rules.amounts import Amounts, nothing, total
+from services.payments.billing.rules.plan import ChargeTiming, Installment
+from services.payments.billing.rules.transaction import ENDINGS, Kind, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An installment that is not billed."""
+
+    schedule_id: UUID
+    term_number: int
+    installment: Installment
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvoice:
+    """An invoice that is not settled."""
+
+    id: UUID
+    term_number: int
+    due_on: date
+    amounts: Amounts
+    due: Money
+    """What is still to be paid of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A billing account as a transaction finds it."""
+
+    credit: Money
+    planned: tuple[Planned, ...] = ()
+    """In the order they fall due."""
+    open: tuple[OpenInvoice, ...] = ()
+    """In the order they fell due."""
+    billed: Mapping[int, int] = field(default_factory=dict)
+    """The highest number of an installment that was billed, by its term."""
+    is_withdrawn: bool = False
+    """Whether the first invoice was withdrawn, and the whole price taken out of the books."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What is to be billed at once. `number` is that of the installment; 0 for what is billed by itself."""
+
+    term_number: int
+    number: int
+    due_on: date
+    amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The installments of a term from now on, with those among them that are billed at once."""
+
+    term_number: int
+    installments: tuple[Installment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What credit pays of an invoice: of an open one, or of the bill at that position."""
+
+    invoice: UUID | int
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be done. Schedules of the same terms are superseded: what is planned by them is not billed."""
+
+    credited: Money
+    schedules: tuple[Schedule, ...] = ()
+    bills: tuple[Bill, ...] = ()
+    voided: tuple[OpenInvoice, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
+    is_plan_reduced: bool = False
+
+    def planned(self, standing: Standing) -> list[tuple[int, Installment]]:
+        """What is planned then, with its term, in the order it falls due."""
+        changed = {schedule.term_number for schedule in self.schedules}
+        billed = {(bill.term_number, bill.number) for bill in self.bills}
+        kept = [(item.term_number, item.installment) for item in standing.planned if item.term_number not in changed]
+        new = [(item.term_number, part) for item in self.schedules for part in item.installments]
+        planned = [item for item in kept + new if (item[0], item[1].number) not in billed]
+        return sorted(planned, key=lambda item: (item[1].due_on, item[0], item[1].number))
+
+
+def apply(standing: Standing, transaction: Transaction, today: date) -> Outcome:
+    """What the transaction does to the account; `today` is where the policy is."""
+    currency = transaction.currency
+    if transaction.kind is Kind.NOT_TAKEN and standing.is_withdrawn:
+        return Outcome(Money.zero(currency))
+    outcome = Outcome(Money.zero(currency))
+    for term_number in sorted({line.term_number for line in transaction.lines}):
+        lines = [line for line in transaction.lines if line.term_number == term_number]
+        outcome = _apply_to_term(outcome, standing, transaction, term_number, Amounts.of_lines(lines, currency), today)
+    return replace(outcome, settlements=_settle(standing, outcome))
+
+
+def _apply_to_term(
+    outcome: Outcome, standing: Standing, transaction: Transaction, term_number: int, change: Amounts, today: date
+) -> Outcome:
+    number = standing.billed.get(term_number, 0) + 1
+    before = [item.installment for item in standing.planned if item.term_number == term_number]
+    voided = _voidable(standing, transaction.kind, term_number)
+    begins = transaction.plan.count and not before and term_number == transaction.term_number
+    if begins and change.total.minor > 0:
+        parts = _begin(transaction, change, number, today)
+        bills = [
+            Bill(term_number, part.number, part.due_on, part.amounts) for part in parts[:1] if _is_due(part, today)
+        ]
+        return replace(
+            outcome,
+            schedules=(*outcome.schedules, Schedule(term_number, tuple(parts))),
+            bills=(*outcome.bills, *bills),
+            is_plan_reduced=outcome.is_plan_reduced or len(parts) < transaction.plan.count,
+        )
+    owed = total([part.amounts for part in before] + [item.amounts for item in voided], change.currency) + change
+    if change.total.minor > 0 and transaction.plan.charge_timing is ChargeTiming.AT_ONCE:
+        return replace(outcome, bills=(*outcome.bills, Bill(term_number, 0, today, change)))
+    if not before and owed.total.minor > 0:
+        return replace(
+            outcome, bills=(*outcome.bills, Bill(term_number, 0, today, owed)), voided=(*outcome.voided, *voided)
+        )
+    credited = Money(max(-owed.total.minor, 0), change.currency)
+    return replace(
+        outcome,
+        credited=outcome.credited + credited,
+        schedules=(*outcome.schedules, *_changed(transaction, term_number, before, change, owed, today)),
+        voided=(*outcome.voided, *voided),
+    )
+
+
+def _begin(transaction: Transaction, change: Amounts, number: int, today: date) -> list[Installment]:
+    """The installments of a term that begins. The first premium of a policy falls due at issue."""
+    first = plan.fees_first(change, transaction.plan)
+    parts = plan.split(change - first, first, transaction.plan.count, transaction.plan.down_payment)
+    issued_on = day_of(transaction.issued_at, transaction.time_zone)
+    starts_on = transaction.term_starts_on
+    due_on = issued_on if transaction.kind is Kind.NEW_BUSINESS else max(issued_on, starts_on)
+    days = plan.due_dates(due_on, starts_on, transaction.plan.count)
+    return [Installment(number + i, day, part) for i, (day, part) in enumerate(zip(days, parts, strict=False))]
+
+
+def _changed(
+    transaction: Transaction,
+    term_number: int,
+    before: Sequence[Installment],
+    change: Amounts,
+    owed: Amounts,
+    today: date,
+) -> list[Schedule]:
+    """The schedule that takes the place of the planned installments of a term, when there are any."""
+    if not before:
+        return []
+    if transaction.kind in ENDINGS:
+        amounts = _without_the_last(before, owed)
+    elif transaction.plan.charge_timing is ChargeTiming.NEXT_INSTALLMENT and change.total.minor > 0:
+        amounts = [before[0].amounts + change, *(part.amounts for part in before[1:])]
+    else:
+        first = plan.fees_first(change, transaction.plan) if change.total.minor > 0 else nothing(change.currency)
+        amounts = plan.split(owed - first, first, len(before))
+    latest = max(transaction.effective_on, today) if transaction.kind in ENDINGS else None
+    parts = [
+        Installment(part.number, min(part.due_on, latest or part.due_on), amount)
+        for part, amount in zip(before, amounts, strict=False)
+    ]
+    return [Schedule(term_number, tuple(parts))]
+
+
+def _without_the_last(before: Sequence[Installment], owed: Amounts) -> list[Amounts]:
+    """As many installments from the first on as come to what is owed; the last of them has another amount."""
+    left = owed
+    kept: list[Amounts] = []
+    for part in before:
+        if left.total.minor <= 0:
+            break
+        amount = part.amounts if part.amounts.total < left.total else left
+        kept.append(amount)
+        left = left - amount
+    if kept and left.total.minor > 0:
+        kept[-1] = kept[-1] + left
+    return kept
+
+
+def _voidable(standing: Standing, kind: Kind, term_number: int) -> tuple[OpenInvoice, ...]:
+    """The invoices that are withdrawn with a term that was not taken: those of which nothing was settled."""
+    if kind is not Kind.NOT_TAKEN:
+        return ()
+    return tuple(item for item in standing.open if item.term_number == term_number and item.due == item.amounts.total)
+
+
+def _is_due(part: Installment, today: date) -> bool:
+    return part.due_on <= today
+
+
+def _settle(standing: Standing, outcome: Outcome) -> tuple[Settlement, ...]:
+    """What the credit of the account pays."""
+    credit = standing.credit + outcome.credited
+    open_invoices: list[tuple[UUID | int, Money]] = [
+        (item.id, item.due) for item in standing.open if item not in outcome.voided
+    ]
+    settlements = []
+    for invoice, due in [*open_invoices, *((i, bill.amounts.total) for i, bill in enumerate(outcome.bills))]:
+        amount = min(credit, due)
+        if amount.minor > 0:
+            settlements.append(Settlement(invoice, amount))
+            credit = credit - amount
+    return tuple(settlements)

@@ -1,0 +1,54 @@
+"""What settled invoices: allocations of payments and of credit; and the movements of an account's credit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from services.payments.billing.store.rows import AllocationRow, CreditRow
+
+_credits = CreditRow.__table__
+_ADD_ALLOCATION = sa.insert(AllocationRow.__table__)
+_ADD_CREDIT = sa.insert(_credits)
+_CREDIT = sa.select(sa.func.coalesce(sa.func.sum(_credits.c.amount), 0)).where(
+    _credits.c.account_id == sa.bindparam("account_id")
+)
+
+
+def find_credit(session: Session, account_id: UUID) -> int:
+    """The credit of an account, in minor units."""
+    return int(session.execute(_CREDIT, {"account_id": account_id}).scalar_one())
+
+
+def add_allocation(
+    session: Session, allocation_id: UUID, invoice_id: UUID, amount: int, now: datetime, *, payment_id: UUID | None
+) -> None:
+    """Save what a payment, or credit where there is none, settled of an invoice.
+
+    The database refuses at commit what is not the sum that the invoice says, or more than it demands.
+    """
+    row = {"id": allocation_id, "invoice_id": invoice_id, "payment_id": payment_id}
+    session.execute(_ADD_ALLOCATION, {**row, "amount": amount, "allocated_at": now})
+
+
+def add_credit(
+    session: Session,
+    movement_id: UUID,
+    account_id: UUID,
+    amount: int,
+    now: datetime,
+    *,
+    transaction_id: UUID | None = None,
+    payment_id: UUID | None = None,
+    allocation_id: UUID | None = None,
+) -> None:
+    """Save a movement of credit: from a transaction or a payment, or to an allocation; then it is negative.
+
+    The database refuses at commit a credit below nothing.
+    """
+    origin = {"transaction_id": transaction_id, "payment_id": payment_id, "allocation_id": allocation_id}
+    row = {"id": movement_id, "account_id": account_id, "amount": amount, "moved_at": now}
+    session.execute(_ADD_CREDIT, {**row, **origin})
