@@ -20,6 +20,7 @@ class Effort:
     jobs: int = 600
     starts: int = 5
     rows: int = 300_000  # to lose and get back
+    postings: int = 1_000_000
     restarts: int = 2  # of every process
     left_alone: float = 10.0  # seconds
     many: int = 1_000_000  # policies to have grown to
@@ -28,8 +29,8 @@ class Effort:
     def quick(cls) -> Effort:
         """Enough to see that everything runs; the figures mean little."""
         return cls(
-            rounds=2, seconds=1.0, warm_up=0.5, purchases=8, jobs=60, starts=2, rows=10_000, restarts=1,
-            left_alone=2.0, many=20_000,
+            rounds=2, seconds=1.0, warm_up=0.5, purchases=8, jobs=60, starts=2, rows=10_000, postings=20_000,
+            restarts=1, left_alone=2.0, many=20_000,
         )  # fmt: skip
 
 

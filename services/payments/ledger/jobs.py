@@ -7,7 +7,7 @@ from libs.jobs import JobRunner
 from services.payments.ledger.kinds import CLOSE_DAYS
 from services.payments.ledger.store import days
 
-_BATCH = 500
+_BATCH = 1000
 
 
 def register(runner: JobRunner, database: Database) -> None:

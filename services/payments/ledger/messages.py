@@ -6,9 +6,11 @@ from uuid import UUID
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
+from libs.money import Money
 from libs.rpc import values
 from services.payments.ledger.rules.balance import Balance, Dimension
 from services.payments.ledger.rules.chart import Side
+from services.payments.ledger.rules.entry import Entry, Extract
 from services.payments.ledger.rules.journal import Booked, Filter, Posting
 
 _SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
@@ -66,6 +68,30 @@ def posting_to_proto(posting: Posting) -> pb.Posting:
         coverage_code=posting.coverage_code,
         tax_code=posting.tax_code,
         term_number=posting.term_number,
+    )
+
+
+def entry_to_proto(entry: Entry, balance: Money) -> pb.AccountEntry:
+    """One posting in the ledger of its account, with the balance behind it."""
+    return pb.AccountEntry(
+        journal_id=ids.encode("jrn", entry.position.journal_id),
+        rule=entry.rule,
+        source_id=entry.source_id,
+        effective_date=values.date_to_proto(entry.position.effective_on),
+        booking_time=values.time_to_proto(entry.booked_at),
+        posting=posting_to_proto(entry.posting),
+        balance=values.money_to_proto(balance),
+    )
+
+
+def extract_from_proto(message: pb.GetAccountLedgerRequest) -> Extract:
+    """Which postings a request asks for. `FieldInvalid` when a day or a moment is none."""
+    return Extract(
+        account_code=message.account_code,
+        currency=message.currency_code,
+        first_day=values.optional_date(message, "from_date"),
+        last_day=values.optional_date(message, "until_date"),
+        booked_before=values.optional_time(message, "booked_until_time"),
     )
 
 

@@ -8,17 +8,23 @@ import grpc
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from bazaruto.payments.v1 import ledger_pb2_grpc as rpc_pb
+from libs import money
 from libs.db import Database
+from libs.errors import ResourceNotFound
 from libs.rpc import calls, values
 from libs.rpc.pages import Page
 from services.payments.ledger.messages import (
     balance_to_proto,
     dimension_from_proto,
+    entry_to_proto,
+    extract_from_proto,
     filter_from_proto,
     journal_to_proto,
 )
-from services.payments.ledger.rules import balance
+from services.payments.ledger.rules import balance, entry
 from services.payments.ledger.rules.balance import AsOf
+from services.payments.ledger.rules.chart import CHART
+from services.payments.ledger.rules.entry import Position
 from services.payments.ledger.store import balances, journals
 
 
@@ -48,3 +54,23 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
             rows = journals.list_all(session, criteria, page.after_as(UUID), page.fetch)
         shown, token = page.cut(rows, key=lambda item: item.id)
         return pb.ListJournalsResponse(journals=[journal_to_proto(item) for item in shown], next_page_token=token)
+
+    def GetAccountLedger(self, request: pb.GetAccountLedgerRequest, context: grpc.ServicerContext) -> pb.AccountLedger:
+        extract = extract_from_proto(request)
+        money.exponent(extract.currency)
+        account = CHART.get(extract.account_code)
+        if account is None:
+            raise ResourceNotFound(resource="account")
+        page = Page.of(request, "account", calls.caller().subject, extract)
+        with self._database.reading() as session:
+            opening, rows = balances.list_entries(session, extract, page.after_as(Position.parse), page.fetch)
+        shown, token = page.cut(rows, key=lambda item: item.position)
+        behind = entry.balances_behind(opening, shown)
+        return pb.AccountLedger(
+            account_code=account.code,
+            account_name=account.name,
+            currency_code=extract.currency,
+            opening_balance=values.money_to_proto(opening),
+            entries=[entry_to_proto(item, money_behind) for item, money_behind in zip(shown, behind, strict=True)],
+            next_page_token=token,
+        )

@@ -38,6 +38,7 @@ __all__ = [
     "Settings",
     "TokenInvalid",
     "TokenVerifier",
+    "close_days",
     "defer",
     "ids",
     "load",
@@ -66,6 +67,13 @@ def own_verifier(settings: Settings) -> TokenVerifier:
 
     keys = SigningKeys.load(settings.auth.key_folder)
     return TokenVerifier(settings.auth, lambda: keys.public, frozenset)
+
+
+def close_days(database: Database) -> None:
+    """Sum what is not summed by day in the ledger, as the job does it."""
+    from services.payments.ledger.jobs import close_days as job
+
+    job(database)
 
 
 def may_read(caller: Caller, owner: UUID) -> bool:

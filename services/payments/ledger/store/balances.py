@@ -1,8 +1,12 @@
-"""Balances: sums of postings. Most of them are summed by day already; what is not is added in the same statement."""
+"""Balances: sums of postings. Most are summed by day already; what is not summed yet is added in the same statement.
+
+The ledger of an account goes on from such a balance, posting by posting.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +15,8 @@ from sqlalchemy.orm import Session
 from libs.money import Money
 from services.payments.ledger.rules.balance import AsOf, Balance, Dimension
 from services.payments.ledger.rules.chart import CHART, Side
+from services.payments.ledger.rules.entry import Entry, Extract, Position
+from services.payments.ledger.store.journals import posting_from_row
 from services.payments.ledger.store.rows import DayRow, JournalRow, PostingRow, UnsummedRow
 
 _days = DayRow.__table__
@@ -18,6 +24,9 @@ _journals = JournalRow.__table__
 _postings = PostingRow.__table__
 _unsummed = UnsummedRow.__table__
 _is_debit = _postings.c.side == Side.DEBIT
+_DEBITS = sa.case((_is_debit, _postings.c.amount), else_=0)
+_CREDITS = sa.case((~_is_debit, _postings.c.amount), else_=0)
+_PLACE = (_journals.c.effective_on, _postings.c.journal_id, _postings.c.line)
 
 
 def list_all(session: Session, as_of: AsOf, dimension: Dimension | None = None) -> tuple[list[Balance], date | None]:
@@ -41,12 +50,43 @@ def list_all(session: Session, as_of: AsOf, dimension: Dimension | None = None) 
     return [balance_from_row(row) for row in rows], max((row.last_day for row in rows), default=None)
 
 
+def list_entries(
+    session: Session, extract: Extract, after: Position | None, limit: int
+) -> tuple[Money, Sequence[Entry]]:
+    """The balance before the first posting behind `after`, and the postings from there on.
+
+    One statement, so that what is entered meanwhile is in both or in neither.
+    """
+    opening = sa.select(_balance_before(extract, after).label("opening")).subquery()
+    page = _page(extract, after).limit(limit).subquery()
+    query = sa.select(opening, page).select_from(opening.outerjoin(page, sa.true()))
+    rows = session.execute(query.order_by(page.c.effective_on, page.c.journal_id, page.c.line)).all()
+    balance = Money(int(rows[0].opening), extract.currency)
+    if CHART[extract.account_code].normal is Side.CREDIT:
+        balance = -balance
+    return balance, [entry_from_row(row) for row in rows if row.journal_id is not None]
+
+
+def balance_from_row(row: Any) -> Balance:
+    """The balance of the row of its sums."""
+    debits, credits_ = (Money(int(sum_), row.currency) for sum_ in (row.debits, row.credits))
+    return Balance(CHART[row.account_code], debits, credits_, row.part)
+
+
+def entry_from_row(row: Any) -> Entry:
+    """One posting with what its journal says of it."""
+    position = Position(row.effective_on, row.journal_id, row.line)
+    return Entry(position, row.rule, row.source_id, row.booked_at, posting_from_row(row))
+
+
 def _sums(as_of: AsOf, dimension: Dimension | None = None) -> list[sa.Select[Any]]:
     """Selects that together count every posting once: of the sums by day, and of what is to be added to them.
 
     Of the day in which the booking moment lies, the journals are taken instead of the sums.
     """
-    of_days = _summed(_days, _days.c.debits, _days.c.credits, dimension)
+    of_days = sa.select(
+        _days.c.account_code, _days.c.currency, _days.c.part, _days.c.debits, _days.c.credits, _days.c.effective_on
+    ).where(_days.c.dimension == (dimension or ""))
     of_tail = _posted(dimension).join(_unsummed, _unsummed.c.journal_id == _journals.c.id)
     selects = [of_days, of_tail]
     if as_of.booked_before is not None:
@@ -63,32 +103,63 @@ def _sums(as_of: AsOf, dimension: Dimension | None = None) -> list[sa.Select[Any
     return selects
 
 
-def balance_from_row(row: Any) -> Balance:
-    """The balance of the row of its sums."""
-    debits, credits_ = (Money(int(sum_), row.currency) for sum_ in (row.debits, row.credits))
-    return Balance(CHART[row.account_code], debits, credits_, row.part or "")
-
-
 def _posted(dimension: Dimension | None) -> sa.Select[Any]:
     """Postings, one by one, in the form of sums."""
-    amount = _postings.c.amount
-    debits, credits_ = (sa.case((side, amount), else_=0) for side in (_is_debit, ~_is_debit))
-    return _summed(_postings, debits, credits_, dimension).join(_journals, _journals.c.id == _postings.c.journal_id)
-
-
-def _summed(
-    table: sa.FromClause, debits: sa.ColumnElement[Any], credits_: sa.ColumnElement[Any], dimension: Dimension | None
-) -> sa.Select[Any]:
-    journals = table if table is _days else _journals
     part: sa.ColumnElement[Any] = sa.literal("")
     if dimension is not None:
-        column = journals.c.partner_id if dimension is Dimension.PARTNER else table.c[dimension]
+        column = _journals.c.partner_id if dimension is Dimension.PARTNER else _postings.c[dimension]
         part = sa.func.coalesce(sa.cast(column, sa.Text), "")
     return sa.select(
-        table.c.account_code,
-        journals.c.currency,
+        _postings.c.account_code,
+        _journals.c.currency,
         part.label("part"),
-        debits.label("debits"),
-        credits_.label("credits"),
-        journals.c.effective_on,
+        _DEBITS.label("debits"),
+        _CREDITS.label("credits"),
+        _journals.c.effective_on,
+    ).join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
+
+
+def _page(extract: Extract, after: Position | None) -> sa.Select[Any]:
+    query = _of_account(
+        extract, *_postings.c, _journals.c.currency, _journals.c.effective_on, _journals.c.rule,
+        _journals.c.source_id, _journals.c.booked_at,
+    )  # fmt: skip
+    if after is not None:
+        place = (after.effective_on, after.journal_id, after.line)
+        # The first condition follows from the second; it is what an index can be searched by.
+        query = query.where(_journals.c.effective_on >= after.effective_on, sa.tuple_(*_PLACE) > sa.tuple_(*place))
+    elif extract.first_day is not None:
+        query = query.where(_journals.c.effective_on >= extract.first_day)
+    if extract.last_day is not None:
+        query = query.where(_journals.c.effective_on <= extract.last_day)
+    return query.order_by(*_PLACE)
+
+
+def _balance_before(extract: Extract, after: Position | None) -> sa.ColumnElement[Any]:
+    """Debits less credits of what stands before a page: whole days, and the beginning of the day of its first one."""
+    day = after.effective_on if after else extract.first_day
+    if day is None or day == day.min:
+        return sa.literal(0)
+    whole_days = sa.union_all(*_sums(AsOf(day - timedelta(days=1), extract.booked_before))).subquery()
+    selects = [
+        sa.select(whole_days.c.debits, whole_days.c.credits).where(
+            whole_days.c.account_code == extract.account_code, whole_days.c.currency == extract.currency
+        )
+    ]
+    if after is not None:
+        of_day = _of_account(extract, _DEBITS.label("debits"), _CREDITS.label("credits"))
+        place = sa.tuple_(_postings.c.journal_id, _postings.c.line)
+        selects.append(of_day.where(_journals.c.effective_on == day, place <= sa.tuple_(after.journal_id, after.line)))
+    parts = sa.union_all(*selects).subquery()
+    return sa.select(sa.func.coalesce(sa.func.sum(parts.c.debits - parts.c.credits), 0)).scalar_subquery()
+
+
+def _of_account(extract: Extract, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    query = (
+        sa.select(*columns)
+        .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
+        .where(_postings.c.account_code == extract.account_code, _journals.c.currency == extract.currency)
     )
+    if extract.booked_before is not None:
+        query = query.where(_journals.c.booked_at < extract.booked_before)
+    return query

@@ -18,14 +18,18 @@ _ADD = sa.text("""
         RETURNING unsummed_journals.journal_id
     ), summed AS (
         INSERT INTO ledger_days AS day (
-            booked_on, effective_on, account_code, currency, coverage_code, tax_code, partner_id, debits, credits
+            dimension, booked_on, effective_on, account_code, currency, part, debits, credits
         )
         SELECT
-            (booked_at AT TIME ZONE 'UTC')::date, effective_on, account_code, currency, coverage_code, tax_code,
-            partner_id, coalesce(sum(amount) FILTER (WHERE side = 'debit'), 0),
+            dimension, (booked_at AT TIME ZONE 'UTC')::date, effective_on, account_code, currency, part,
+            coalesce(sum(amount) FILTER (WHERE side = 'debit'), 0),
             coalesce(sum(amount) FILTER (WHERE side = 'credit'), 0)
         FROM taken JOIN journals ON id = taken.journal_id JOIN postings ON postings.journal_id = id
-        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+        CROSS JOIN LATERAL (VALUES
+            ('', ''), ('coverage_code', coverage_code), ('tax_code', tax_code),
+            ('partner_id', coalesce(partner_id::text, ''))
+        ) parts (dimension, part)
+        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
         ON CONFLICT ON CONSTRAINT ledger_days_unique DO UPDATE
             SET debits = day.debits + excluded.debits, credits = day.credits + excluded.credits
     )

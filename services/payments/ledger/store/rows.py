@@ -62,16 +62,18 @@ class UnsummedRow(Row):
 
 
 class DayRow(Row):
-    """The sums of one account, by the days on which its postings were entered and count, and by their dimensions."""
+    """The sums of one account, by the days on which its postings were entered and count.
+
+    Once for the account as a whole, and once for each of its parts by each dimension.
+    """
 
     __tablename__ = "ledger_days"
 
+    dimension: Mapped[str] = mapped_column(primary_key=True)
     booked_on: Mapped[date] = mapped_column(primary_key=True)
     effective_on: Mapped[date] = mapped_column(primary_key=True)
     account_code: Mapped[str] = mapped_column(primary_key=True)
     currency: Mapped[str] = mapped_column(primary_key=True)
-    coverage_code: Mapped[str] = mapped_column(primary_key=True)
-    tax_code: Mapped[str] = mapped_column(primary_key=True)
-    partner_id: Mapped[UUID | None] = mapped_column(primary_key=True)
+    part: Mapped[str] = mapped_column(primary_key=True)
     debits: Mapped[Decimal]
     credits: Mapped[Decimal]

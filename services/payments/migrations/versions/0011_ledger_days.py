@@ -29,19 +29,18 @@ _DAYS = """
     CREATE TRIGGER journals_list_unsummed AFTER INSERT ON journals
         FOR EACH ROW EXECUTE FUNCTION list_unsummed_journal();
 
-    -- Numbers without end: a day may hold more than a bigint.
+    -- For each dimension by itself, and for none, what the postings add up to. Numbers without end: a day may hold more
+    -- than a bigint.
     CREATE TABLE ledger_days (
+        dimension text NOT NULL CHECK (dimension IN ('', 'coverage_code', 'tax_code', 'partner_id')),
         booked_on date NOT NULL,
         effective_on date NOT NULL,
         account_code text NOT NULL REFERENCES accounts,
         currency char(3) NOT NULL,
-        coverage_code text NOT NULL,
-        tax_code text NOT NULL,
-        partner_id uuid,
+        part text NOT NULL,
         debits numeric NOT NULL CHECK (debits >= 0),
         credits numeric NOT NULL CHECK (credits >= 0),
-        CONSTRAINT ledger_days_unique UNIQUE NULLS NOT DISTINCT
-            (booked_on, effective_on, account_code, currency, coverage_code, tax_code, partner_id)
+        CONSTRAINT ledger_days_unique PRIMARY KEY (dimension, booked_on, effective_on, account_code, currency, part)
     );
 
     -- How far 0012 is.
