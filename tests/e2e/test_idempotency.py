@@ -50,6 +50,20 @@ def accept(buyer: Buyer) -> Request:
     return "POST", f"/v1/quotes/{quote['quoteId']}:accept", {}
 
 
+def unaccept(buyer: Buyer) -> Request:
+    return "POST", f"/v1/quotes/{buyer.accepted_quote()['quoteId']}:unaccept", {}
+
+
+def withdraw(buyer: Buyer) -> Request:
+    return "POST", f"/v1/quotes/{buyer.accepted_quote()['quoteId']}:withdraw", {}
+
+
+def clone(buyer: Buyer) -> Request:
+    _, path, _ = withdraw(buyer)
+    buyer.call("POST", path, {})
+    return "POST", path.replace(":withdraw", ":clone"), {}
+
+
 def issue(buyer: Buyer) -> Request:
     return "POST", "/v1/policies", {"quoteId": buyer.accepted_quote()["quoteId"]}
 
@@ -71,6 +85,9 @@ REQUESTS: dict[str, Callable[[Buyer], Request]] = {
     "bazaruto.quotes.v1.QuoteService/UpdateQuote": update_quote,
     "bazaruto.quotes.v1.QuoteService/PriceQuote": price,
     "bazaruto.quotes.v1.QuoteService/AcceptQuote": accept,
+    "bazaruto.quotes.v1.QuoteService/UnacceptQuote": unaccept,
+    "bazaruto.quotes.v1.QuoteService/WithdrawQuote": withdraw,
+    "bazaruto.quotes.v1.QuoteService/CloneQuote": clone,
     "bazaruto.policies.v1.PolicyService/IssuePolicy": issue,
     "bazaruto.payments.v1.PaymentService/PayInvoice": pay,
     "bazaruto.payments.v1.PaymentService/ConfirmPayment": confirm,

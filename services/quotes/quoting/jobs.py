@@ -10,7 +10,9 @@ from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner
 from libs.rpc import idempotency
-from services.quotes.quoting.kinds import EXPIRE_QUOTES, REAP_KEYS
+from services.quotes.catalogue.flows.offering import Catalogue
+from services.quotes.quoting.flows.calculating import Calculators
+from services.quotes.quoting.kinds import EXPIRE_QUOTES, KEEP_LINES, REAP_KEYS
 from services.quotes.quoting.store import quotes
 
 log = structlog.get_logger("quotes")
@@ -18,13 +20,17 @@ log = structlog.get_logger("quotes")
 _AT_ONCE = 500  # quotes in one transaction, so that none is locked for long
 
 
-def register(runner: JobRunner, database: Database) -> None:
+def register(runner: JobRunner, database: Database, catalogue: Catalogue, calculators: Calculators) -> None:
     """Tell the runner what to do when."""
 
     def sweep() -> None:
         expire_quotes(database, clock.now())
 
+    def complete() -> None:
+        keep_lines(database, catalogue, calculators)
+
     runner.every("*/5 * * * *", EXPIRE_QUOTES, sweep)
+    runner.every("*/10 * * * *", KEEP_LINES, complete)
     runner.every("27 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
 
 
@@ -40,3 +46,24 @@ def expire_quotes(database: Database, now: datetime) -> int:
     if expired:
         log.info("quotes expired", count=expired)
     return expired
+
+
+def keep_lines(database: Database, catalogue: Catalogue, calculators: Calculators) -> int:
+    """Write down the lines of prices that were stored before prices had lines; returns of how many quotes.
+
+    A version of a product that cannot be read now leaves its quotes for the next time.
+    """
+    catalogue.look()
+    kept, after, more = 0, None, True
+    while more:
+        with database.transaction() as session:
+            unlined = quotes.lock_without_lines(session, after, _AT_ONCE)
+            for quote in (calculators.with_lines(catalogue, quote) for quote in unlined):
+                if quote.price is not None and quote.price.lines:
+                    quotes.save_lines(session, quote)
+                    kept += 1
+        more = len(unlined) == _AT_ONCE
+        after = unlined[-1].id if unlined else None
+    if kept:
+        log.info("lines of prices kept", count=kept)
+    return kept

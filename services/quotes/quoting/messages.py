@@ -13,7 +13,8 @@ from libs import ids
 from libs.money import Money
 from libs.rpc import values
 from services.quotes.quoting.rules.calculation import Calculation
-from services.quotes.quoting.rules.quote import Quote, State
+from services.quotes.quoting.rules.filter import Filter
+from services.quotes.quoting.rules.quote import Kind, Quote, State
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
 from services.quotes.rating.rules.price import Price
 from services.quotes.rating.rules.pricing import Risk
@@ -26,8 +27,15 @@ _STATES = {
     State.ACCEPTED: pb.Quote.STATE_ACCEPTED,
     State.BOUND: pb.Quote.STATE_BOUND,
     State.EXPIRED: pb.Quote.STATE_EXPIRED,
+    State.WITHDRAWN: pb.Quote.STATE_WITHDRAWN,
 }
 _STATES_BY_PROTO = {proto: state for state, proto in _STATES.items()}
+_QUOTE_KINDS = {
+    Kind.NEW_BUSINESS: pb.Quote.KIND_NEW_BUSINESS,
+    Kind.ENDORSEMENT: pb.Quote.KIND_ENDORSEMENT,
+    Kind.RENEWAL: pb.Quote.KIND_RENEWAL,
+}
+_QUOTE_KINDS_BY_PROTO = {proto: kind for kind, proto in _QUOTE_KINDS.items()}
 _DECISIONS = {
     Outcome.APPROVED: pb.UNDERWRITING_DECISION_APPROVED,
     Outcome.REFERRED: pb.UNDERWRITING_DECISION_REFERRED,
@@ -44,9 +52,29 @@ _KINDS = {
 }
 
 
-def state_from_proto(state: pb.Quote.State.ValueType) -> State | None:
-    """The state of a filter; None where it is not set."""
-    return _STATES_BY_PROTO.get(state)
+def filter_from_proto(request: pb.ListQuotesRequest) -> Filter:
+    """Which quotes are asked for."""
+    return Filter(
+        state=_STATES_BY_PROTO.get(request.state),
+        kind=_QUOTE_KINDS_BY_PROTO.get(request.kind),
+        product_code=request.product_code,
+        user_id=ids.decode("cus", request.customer_id) if request.customer_id else None,
+        policy_id=ids.decode("pol", request.policy_id) if request.policy_id else None,
+        group_id=ids.decode("qgr", request.group_id) if request.group_id else None,
+        number=request.quote_number,
+        since=values.optional_time(request, "create_start_time"),
+        until=values.optional_time(request, "create_end_time"),
+    )
+
+
+def start_date_from_proto(request: pb.AcceptQuoteRequest) -> date | None:
+    """The first day of cover that is asked for instead of that of the quote."""
+    return values.date_from_proto(request.start_date, "start_date") if request.HasField("start_date") else None
+
+
+def expected_total_from_proto(request: pb.AcceptQuoteRequest) -> Money | None:
+    """The total that the caller agrees to."""
+    return values.money_from_proto(request.expected_total) if request.HasField("expected_total") else None
 
 
 def risk_from_proto(risk: pb.Risk) -> Risk:
@@ -116,13 +144,14 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         time_zone=quote.time_zone,
         plan_installments=quote.plans.values(),
         customer_id=ids.encode("cus", quote.user_id),
-        kind=pb.Quote.KIND_NEW_BUSINESS,
-        group_id=ids.encode("qgr", quote.id),
+        kind=_QUOTE_KINDS[quote.kind],
+        group_id=ids.encode("qgr", quote.group_id),
         revision=quote.revision,
         objects=[values.insured_object_to_proto(insured) for insured in quote.objects],
         transaction_id=ids.encode("ptx", quote.transaction_id) if quote.transaction_id else "",
         partner_id=ids.encode("par", quote.partner_id) if quote.partner_id else "",
         indicative=quote.is_indicative,
+        withdraw_reason=quote.withdraw_reason,
     )
 
 

@@ -70,6 +70,8 @@ class House:
             server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
             server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
 
+        self.calculators = Calculators()
+        self.catalogue = Catalogue(database, self.calculators.prepare)
         channel = start("quotes", url, build)
         self.quotes = rpc_pb.QuoteServiceStub(channel)
         self.rate_changes = rate_changes_rpc.RateChangeServiceStub(channel)
@@ -95,10 +97,28 @@ class House:
         """Price a draft as somebody."""
         return self.quotes.PriceQuote(pb.PriceQuoteRequest(quote_id=quote_id), metadata=person.metadata(**metadata))
 
-    def accept(self, person: Person, quote_id: str, **metadata: str) -> pb.Quote:
-        """Accept a quote as somebody."""
-        request = pb.AcceptQuoteRequest(quote_id=quote_id)
+    def accept(self, person: Person, quote_id: str, **fields: Any) -> pb.Quote:
+        """Accept a quote as somebody; `if_match` and `idempotency_key` go into the metadata."""
+        metadata = {name: fields.pop(name) for name in ("if_match", "idempotency_key") if name in fields}
+        request = pb.AcceptQuoteRequest(quote_id=quote_id, **fields)
         return self.quotes.AcceptQuote(request, metadata=person.metadata(**metadata))
+
+    def unaccept(self, person: Person, quote_id: str) -> pb.Quote:
+        """Take back an acceptance as somebody."""
+        return self.quotes.UnacceptQuote(pb.UnacceptQuoteRequest(quote_id=quote_id), metadata=person.metadata())
+
+    def withdraw(self, person: Person, quote_id: str, reason: str = "") -> pb.Quote:
+        """Give up a quote as somebody."""
+        request = pb.WithdrawQuoteRequest(quote_id=quote_id, reason=reason)
+        return self.quotes.WithdrawQuote(request, metadata=person.metadata())
+
+    def clone(self, person: Person, quote_id: str) -> pb.Quote:
+        """Make a new draft of a quote as somebody."""
+        return self.quotes.CloneQuote(pb.CloneQuoteRequest(quote_id=quote_id), metadata=person.metadata())
+
+    def listed(self, person: Person, **fields: Any) -> list[pb.Quote]:
+        """The first page of somebody's quotes."""
+        return list(self.quotes.ListQuotes(pb.ListQuotesRequest(**fields), metadata=person.metadata()).quotes)
 
     def get(self, person: Person, quote_id: str) -> pb.Quote:
         """Read a quote as somebody."""

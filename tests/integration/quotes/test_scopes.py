@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from libs import ids
+from services.quotes.quoting.rules.filter import Filter
 from services.quotes.quoting.store import quotes
 from tests.integration.quotes.conftest import House
 from tests.support.people import People
@@ -17,6 +18,6 @@ def test_list_of_quotes_never_shows_those_of_others(house: House, people: People
         check_list(
             owners,
             lambda scope: [
-                quote.user_id for quote in quotes.list_of(session, scope, None, datetime.now(UTC), None, 100)
+                quote.user_id for quote in quotes.list_of(session, scope, Filter(), datetime.now(UTC), None, 100)
             ],
         )

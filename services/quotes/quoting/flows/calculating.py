@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
+from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting import measures
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
@@ -37,9 +38,12 @@ class Calculators:
         finally:
             measures.calculation_duration.labels(product.code).observe(time.perf_counter() - start)
 
-    def with_lines(self, product: Product, quote: Quote) -> Quote:
-        """A quote that was stored before prices had lines, with the lines that its version gives to its answers."""
-        if quote.price is None or quote.starts_on is None:
+    def with_lines(self, catalogue: Catalogue, quote: Quote) -> Quote:
+        """A quote with the lines of its price: one of a program that knew none gets those that its version gives."""
+        if quote.price is None or quote.price.lines or quote.starts_on is None:
+            return quote
+        product = catalogue.version(quote.product_code, quote.product_version)
+        if product is None:
             return quote
         rated = self.tariff(product).rate(quote.answers, quote.coverages, quote.starts_on, quote.objects)
         return replace(quote, price=quote.price._replace(lines=rated.lines))

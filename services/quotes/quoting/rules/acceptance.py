@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.calendar import day_of
 from libs.errors import Refused
+from libs.money import Money
 from services.quotes.quoting.rules.quote import PolicyAlreadyIssued, Quote, State, refuse
 from services.quotes.rating.rules.pricing import StartDateInvalid, latest_start
 
@@ -30,12 +31,14 @@ class RiskDeclined(Refused):
     reason = "RISK_DECLINED"
 
 
-def accept(quote: Quote, now: datetime) -> Quote:
-    """Take the offer, so that a policy can be issued from it. Raises the state that keeps it from being taken.
+class QuotePriceChanged(Refused):
+    """The quote would cost something else than the caller expects."""
 
-    `StartDateInvalid` when the first day of cover is over: nobody buys cover for days of which it is known what
-    happened on them.
-    """
+    reason = "QUOTE_PRICE_CHANGED"
+
+
+def check_acceptable(quote: Quote, now: datetime) -> None:
+    """Raise the state that keeps a quote from being accepted."""
     state = quote.state(now)
     if state is State.ACCEPTED:
         raise QuoteAlreadyAccepted(state=state)
@@ -45,10 +48,34 @@ def accept(quote: Quote, now: datetime) -> Quote:
         raise RiskDeclined(rule=quote.reasons[0].rule_code, state=state)
     if state is not State.QUOTED:
         refuse(quote, now)
+
+
+def check_price(before: Quote, after: Quote, expected: Money | None) -> None:
+    """Refuse an offer that was dated anew at another total than the caller `expected`, or saw before."""
+    actual = _total(after)
+    expected = expected or _total(before)
+    if actual != expected:
+        raise QuotePriceChanged(expected=expected, actual=actual)
+
+
+def accept(quote: Quote, now: datetime, latest_days: int = 60) -> Quote:
+    """Take the offer, so that a policy can be issued from it. Raises the state that keeps it from being taken.
+
+    `StartDateInvalid` when the first day of cover is over: nobody buys cover for days of which it is known what
+    happened on them. `latest_days` is how far ahead the product lets cover begin.
+    """
+    check_acceptable(quote, now)
     today = day_of(now, quote.time_zone)
     if quote.starts_on is None or quote.starts_on < today:
-        raise StartDateInvalid(earliest=today, latest=latest_start(today))
+        raise StartDateInvalid(earliest=today, latest=latest_start(today, latest_days))
     return replace(quote, recorded_state=State.ACCEPTED, accepted_at=now, version=quote.version + 1)
+
+
+def unaccept(quote: Quote, now: datetime) -> Quote:
+    """Take back that the offer was taken."""
+    if quote.state(now) is not State.ACCEPTED:
+        refuse(quote, now)
+    return replace(quote, recorded_state=State.QUOTED, accepted_at=None, version=quote.version + 1)
 
 
 def bind(quote: Quote, policy_id: UUID, transaction_id: UUID | None) -> Quote:
@@ -71,3 +98,8 @@ def bind(quote: Quote, policy_id: UUID, transaction_id: UUID | None) -> Quote:
         transaction_id=transaction_id,
         version=quote.version + 1,
     )
+
+
+def _total(quote: Quote) -> Money:
+    price = quote.price
+    return Money(price.total if price else 0, quote.currency)

@@ -6,9 +6,12 @@
 | -, draft | create, price | quoted, referred or declined, as the underwriting rules say |
 | draft | update | draft |
 | quoted, referred | update | quoted, referred or declined |
-| quoted | accept | accepted |
+| quoted | accept | accepted; the other quotes of its group are withdrawn |
+| accepted | unaccept | quoted |
+| draft, quoted, referred, accepted | withdraw | withdrawn |
 | any but bound | bind | bound |
 | draft, quoted, referred, accepted | its validity ends | expired |
+| declined, expired, withdrawn | clone | a new draft |
 
 Everything else is refused. That a validity has ended is derived when a quote is read; a sweep writes it down later.
 """
@@ -47,6 +50,12 @@ class PolicyAlreadyIssued(AlreadyExists):
     reason = "POLICY_ALREADY_ISSUED"
 
 
+class PartnerProduct(Refused):
+    """The partner may not sell the product."""
+
+    reason = "PARTNER_PRODUCT"
+
+
 class State(StrEnum):
     """How far a quote has come."""
 
@@ -57,10 +66,19 @@ class State(StrEnum):
     ACCEPTED = "accepted"
     BOUND = "bound"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
 
 
-# The states that end with the validity of the quote.
-EXPIRABLE = frozenset({State.DRAFT, State.QUOTED, State.REFERRED, State.ACCEPTED})
+class Kind(StrEnum):
+    """What a quote is made for."""
+
+    NEW_BUSINESS = "new_business"
+    ENDORSEMENT = "endorsement"
+    RENEWAL = "renewal"
+
+
+# The states that end with the validity of the quote, and from which it can be withdrawn.
+OPEN = frozenset({State.DRAFT, State.QUOTED, State.REFERRED, State.ACCEPTED})
 
 DECIDED = {Outcome.APPROVED: State.QUOTED, Outcome.REFERRED: State.REFERRED, Outcome.DECLINED: State.DECLINED}
 """The state that a quote has once the underwriting rules have decided on it."""
@@ -76,6 +94,8 @@ class Quote:
     """The party that it belongs to."""
     created_by: UUID
     """The log-in that asked for it."""
+    group_id: UUID
+    """The id of the first quote of the group of which one at most is taken; its own where it was the first."""
     product_code: str
     product_version: int
     time_zone: str
@@ -101,13 +121,15 @@ class Quote:
     """The transaction of the policy that took it; None also of a program that did not tell it."""
     partner_id: UUID | None = None
     """The partner through whom it came."""
+    kind: Kind = Kind.NEW_BUSINESS
+    withdraw_reason: str = ""
     revision: int = 1
     """How often what it asks or offers was fixed."""
     version: int = 1
 
     def state(self, now: datetime) -> State:
         """How far the quote has come at a moment."""
-        if self.recorded_state in EXPIRABLE and now > self.valid_until:
+        if self.recorded_state in OPEN and now > self.valid_until:
             return State.EXPIRED
         return self.recorded_state
 

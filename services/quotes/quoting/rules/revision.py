@@ -11,10 +11,11 @@ from uuid import UUID
 from libs.errors import FieldInvalid, Refused
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting.rules.calculation import Calculation
-from services.quotes.quoting.rules.quote import DECIDED, Quote, State, refuse
+from services.quotes.quoting.rules.quote import DECIDED, Kind, Quote, QuoteStateInvalid, State, refuse
 from services.quotes.rating.rules import answers
 from services.quotes.rating.rules.pricing import Risk, Tariff
 
+CLONEABLE = frozenset({State.DECLINED, State.EXPIRED, State.WITHDRAWN})
 CHANGEABLE = ("start_date", "answers", "coverages", "objects")
 """The fields of a quote that an update may name."""
 
@@ -35,6 +36,8 @@ class Origin:
     """The party that it belongs to."""
     created_by: UUID
     partner_id: UUID | None = None
+    group_id: UUID | None = None
+    """The group of the quote; None for a new one."""
 
 
 def create(calculation: Calculation, now: datetime, origin: Origin) -> Quote:
@@ -66,6 +69,23 @@ def update_draft(quote: Quote, tariff: Tariff, risk: Risk, now: datetime) -> Quo
     if quote.state(now) is not State.DRAFT:
         refuse(quote, now)
     return _revised(quote, _request(tariff, risk, now))
+
+
+def redate(quote: Quote, calculation: Calculation) -> Quote:
+    """Price a quote anew for another first day of cover, which changes nothing else of the offer."""
+    return _revised(quote, {**_offer(calculation, quote.created_at), "valid_until": quote.valid_until})
+
+
+def clone(quote: Quote, tariff: Tariff, now: datetime, origin: Origin) -> Quote:
+    """Ask again with a new draft what a quote asked that came to nothing, as far as the product still asks it."""
+    if quote.state(now) not in CLONEABLE or quote.kind is not Kind.NEW_BUSINESS:
+        raise QuoteStateInvalid(state=quote.state(now))
+    known = {question.code for question in tariff.product.questions}
+    starts_on = quote.starts_on
+    if starts_on is not None and starts_on < tariff.product.today(now):
+        starts_on = None
+    given = {code: answer for code, answer in quote.answers.items() if code in known}
+    return draft(tariff, Risk(given, quote.coverages, starts_on, quote.objects), now, origin)
 
 
 def check_changeable(quote: Quote, now: datetime) -> None:
@@ -137,6 +157,7 @@ def _of_product(product: Product, now: datetime, origin: Origin, terms: dict[str
         number=origin.number,
         user_id=origin.user_id,
         created_by=origin.created_by,
+        group_id=origin.group_id or origin.quote_id,
         partner_id=origin.partner_id,
         product_code=product.code,
         time_zone=product.time_zone,

@@ -14,7 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from libs.premium import Coverage, InsuredObject, LineKind
-from services.quotes.quoting.rules.quote import EXPIRABLE, Quote, State
+from services.quotes.quoting.rules.filter import Filter
+from services.quotes.quoting.rules.quote import OPEN, Kind, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
 from services.quotes.rating.rules.price import Line, Price, PriceStep
 
@@ -66,6 +67,9 @@ class QuoteRow(Row):
     partner_id: Mapped[UUID | None]
     objects: Mapped[list[Any] | None]
     revision: Mapped[int]
+    group_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    withdraw_reason: Mapped[str | None]
 
 
 _quotes = QuoteRow.__table__
@@ -73,8 +77,12 @@ _numbers = sa.Sequence("quote_numbers")
 _ALL = sa.select(*_quotes.c)
 _BY_ID = _ALL.where(_quotes.c.id == sa.bindparam("id"))
 _LOCKED = _BY_ID.with_for_update()
+_GROUP_OF = sa.select(sa.func.coalesce(_quotes.c.group_id, _quotes.c.id)).where(_quotes.c.id == sa.bindparam("id"))
+_GROUP = _ALL.where(sa.or_(_quotes.c.id == sa.bindparam("group"), _quotes.c.group_id == sa.bindparam("group")))
+_LOCKED_GROUP = _GROUP.order_by(_quotes.c.id).with_for_update()  # in one order, so that two calls do not deadlock
 _ADD = sa.insert(_quotes)
 _SAVE = sa.update(_quotes).where(_quotes.c.id == sa.bindparam("key"))
+_SAVE_LINES = _SAVE.where(_quotes.c.lines.is_(None))
 
 
 def find(session: Session, quote_id: UUID) -> Quote | None:
@@ -89,20 +97,53 @@ def lock(session: Session, quote_id: UUID) -> Quote | None:
     return quote_from_row(row) if row else None
 
 
+def lock_group(session: Session, group_id: UUID) -> list[Quote]:
+    """The quotes of a group, kept from other changes until the transaction ends."""
+    return [quote_from_row(row) for row in session.execute(_LOCKED_GROUP, {"group": group_id})]
+
+
+def find_group(session: Session, quote_id: UUID) -> UUID | None:
+    """The group of a quote; it never changes."""
+    return session.execute(_GROUP_OF, {"id": quote_id}).scalar_one_or_none()
+
+
 def list_of(
-    session: Session, scope: Scope, state: State | None, now: datetime, after: UUID | None, limit: int
+    session: Session, scope: Scope, criteria: Filter, now: datetime, after: UUID | None, limit: int
 ) -> Sequence[Quote]:
     """The quotes of a scope, newest first, behind the one whose id is `after`."""
-    query = (
-        scoped(_ALL, scope, owner=_quotes.c.user_id, partner=_quotes.c.partner_id)
-        .order_by(_quotes.c.id.desc())
-        .limit(limit)
-    )
-    if state is not None:
-        query = query.where(_is_in(state, now))
+    query = scoped(_ALL, scope, owner=_quotes.c.user_id, partner=_quotes.c.partner_id)
+    query = query.order_by(_quotes.c.id.desc()).limit(limit)
+    for column, value in (
+        (_quotes.c.kind, criteria.kind), (_quotes.c.product_code, criteria.product_code),
+        (_quotes.c.user_id, criteria.user_id), (_quotes.c.policy_id, criteria.policy_id),
+        (_quotes.c.number, criteria.number),
+    ):  # fmt: skip
+        if value:
+            query = query.where(column == value)
+    if criteria.state is not None:
+        query = query.where(_is_in(criteria.state, now))
+    if criteria.group_id is not None:
+        query = query.where(sa.or_(_quotes.c.id == criteria.group_id, _quotes.c.group_id == criteria.group_id))
+    if criteria.since is not None:
+        query = query.where(_quotes.c.created_at >= criteria.since)
+    if criteria.until is not None:
+        query = query.where(_quotes.c.created_at < criteria.until)
     if after is not None:
         query = query.where(_quotes.c.id < after)
     return [quote_from_row(row) for row in session.execute(query)]
+
+
+def lock_without_lines(session: Session, after: UUID | None, limit: int) -> list[Quote]:
+    """Priced quotes of programs that knew no lines, oldest first, behind the one whose id is `after`."""
+    query = _ALL.where(_quotes.c.lines.is_(None)).order_by(_quotes.c.id).limit(limit)
+    if after is not None:
+        query = query.where(_quotes.c.id > after)
+    return [quote_from_row(row) for row in session.execute(query.with_for_update(skip_locked=True))]
+
+
+def save_lines(session: Session, quote: Quote) -> None:
+    """Save the lines of a price that was stored without; what the quote says does not change by it."""
+    session.execute(_SAVE_LINES, {"key": quote.id, "lines": _lines(quote.price)})
 
 
 def add_number(session: Session) -> int:
@@ -129,7 +170,7 @@ def save_expired(session: Session, now: datetime, limit: int) -> int:
     """
     ended = (
         sa.select(QuoteRow.id)
-        .where(QuoteRow.state.in_(EXPIRABLE), QuoteRow.valid_until < now)
+        .where(QuoteRow.state.in_(OPEN), QuoteRow.valid_until < now)
         .order_by(QuoteRow.valid_until)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -142,8 +183,8 @@ def _is_in(state: State, now: datetime) -> sa.ColumnElement[bool]:
     """The condition that `Quote.state` is `state` at a moment."""
     recorded = _quotes.c.state == state
     if state is State.EXPIRED:
-        return recorded | (_quotes.c.state.in_(EXPIRABLE) & (_quotes.c.valid_until < now))
-    return recorded & (_quotes.c.valid_until >= now) if state in EXPIRABLE else recorded
+        return recorded | (_quotes.c.state.in_(OPEN) & (_quotes.c.valid_until < now))
+    return recorded & (_quotes.c.valid_until >= now) if state in OPEN else recorded
 
 
 def row_from_quote(quote: Quote) -> dict[str, Any]:
@@ -154,6 +195,8 @@ def row_from_quote(quote: Quote) -> dict[str, Any]:
         "user_id": quote.user_id,
         "created_by": quote.created_by,
         "partner_id": quote.partner_id,
+        "group_id": quote.group_id,
+        "kind": quote.kind,
         "product_code": quote.product_code,
         "time_zone": quote.time_zone,
         "currency": quote.currency,
@@ -177,7 +220,7 @@ def _terms_from_quote(quote: Quote) -> dict[str, Any]:
         "tax": price.tax if price else None,
         "fees": price.fees if price else None,
         "steps": [list(step) for step in price.steps] if price else [],
-        "lines": [list(line) for line in price.lines] if price else [],
+        "lines": _lines(price),
         "reasons": [[reason.rule_code, reason.text, reason.level] for reason in quote.reasons],
         "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
         "valid_until": quote.valid_until,
@@ -192,6 +235,7 @@ def changes_from_quote(quote: Quote) -> dict[str, Any]:
         "accepted_at": quote.accepted_at,
         "policy_id": quote.policy_id,
         "bound_transaction_id": quote.transaction_id,
+        "withdraw_reason": quote.withdraw_reason or None,
         "version": quote.version,
     }
 
@@ -204,7 +248,10 @@ def quote_from_row(row: Any) -> Quote:
         number=row.number,
         user_id=row.user_id,
         created_by=row.created_by or row.user_id,
+        group_id=row.group_id or row.id,
         partner_id=row.partner_id,
+        kind=Kind(row.kind),
+        withdraw_reason=row.withdraw_reason or "",
         product_code=row.product_code,
         product_version=row.product_version,
         time_zone=row.time_zone,
@@ -226,6 +273,10 @@ def quote_from_row(row: Any) -> Quote:
         revision=row.revision,
         version=row.version,
     )
+
+
+def _lines(price: Price | None) -> list[list[Any]]:
+    return [list(line) for line in price.lines] if price else []
 
 
 def _price_from_row(row: Any) -> Price | None:
