@@ -16,7 +16,7 @@ import psycopg
 
 from tests.performance import callers, platform
 from tests.performance.callers import Callers
-from tests.performance.figures import Figure, NoWorse
+from tests.performance.figures import Figure, NoWorse, Target
 from tests.performance.history import History
 from tests.performance.load import Burst, CannotMeasure, Generator, cpu, rates
 from tests.performance.platform import Platform
@@ -79,7 +79,7 @@ class Bench:
         figure: Figure,
         base: Sequence[float],
         base_rates: Sequence[float] = (),
-        target: NoWorse | None = NoWorse(),  # noqa: B008 - frozen
+        target: NoWorse | Target | None = NoWorse(),  # noqa: B008 - frozen
     ) -> Figure:
         """A figure of this tree against that of the other, measured in turn; else against what is remembered of it."""
         if self.base and base:

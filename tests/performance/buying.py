@@ -15,24 +15,48 @@ from bazarutod.demo import risk
 from tests.performance.http1 import Connection, Request
 
 QUOTE_PATH = "/v1/quotes"
-QUOTE: dict[str, Any] = {"risk": risk()}
+# The same risk for a commit that knows of no insured objects.
+_WITHOUT_OBJECTS: dict[str, Any] = {
+    "productCode": "motor",
+    "answers": {
+        "driver_age": 34,
+        "licence_years": 12,
+        "vehicle_value": 18000,
+        "vehicle_age": 3,
+        "engine_power": 85,
+        "annual_km": 12000,
+        "region": "lisbon",
+        "use": "private",
+        "claims_5_years": 0,
+        "claim_free_years": 6,
+        "garage": True,
+        "telematics": False,
+    },
+    "coverages": [{"coverageCode": "own_damage"}, {"coverageCode": "roadside"}],
+}
 _METHOD = "pm_card_ok"
 _LOOK_EVERY = 0.1  # seconds; each look is a read that the platform pays for, too
 _PATIENCE = 60.0  # seconds until a policy is in force
 
 
+def quote_request(names_objects: bool) -> dict[str, Any]:
+    """What is asked for: a compact car of a careful driver; a new car each time where objects are named."""
+    return {"risk": risk() if names_objects else _WITHOUT_OBJECTS}
+
+
 class Buyer:
     """One customer on one connection. `by_invoice` pays the first invoice; otherwise issuing carries the payment."""
 
-    def __init__(self, connection: Connection, token: str, by_invoice: bool) -> None:
+    def __init__(self, connection: Connection, token: str, *, names_objects: bool, by_invoice: bool) -> None:
         self._connection = connection
         self._token = token
+        self._names_objects = names_objects
         self._by_invoice = by_invoice
 
     async def buy(self) -> float:
         """Buy a policy. Seconds from asking for a quote to the moment from which the policy is in force."""
         started = time.time()
-        quote = await self._call("POST", QUOTE_PATH, {"risk": risk()})
+        quote = await self._call("POST", QUOTE_PATH, quote_request(self._names_objects))
         await self._call("POST", f"{QUOTE_PATH}/{quote['quoteId']}:accept", {})
         order = {"quoteId": quote["quoteId"]} | ({} if self._by_invoice else {"paymentMethod": _METHOD})
         issued = await self._call("POST", "/v1/policies", order)

@@ -22,7 +22,7 @@ import uuid_utils
 from psycopg import sql
 from typeid import TypeID
 
-from tests.performance.buying import QUOTE
+from tests.performance.buying import QUOTE_PATH, quote_request
 from tests.performance.load import CannotMeasure
 from tests.performance.platform import Platform
 from tests.performance.trees import clean_environment
@@ -57,6 +57,8 @@ class Callers:
     customers: Sequence[Customer]
     template: UUID
     policies: int
+    names_objects: bool
+    """Whether a quote of this platform's names what is insured: commits before it did not."""
 
     def reads(self, count: int = POLICIES) -> list[dict[str, Any]]:
         """Reads of so many policies by their owners, in a random order that is the same in every run."""
@@ -80,8 +82,9 @@ def prepare(platform: Platform, policies: int = POLICIES) -> Callers:
     """Register customers, buy a policy, and copy it until there are so many, the bought one among them."""
     with httpx.Client(base_url=platform.url, timeout=60) as http, ThreadPoolExecutor(4) as threads:
         customers = list(threads.map(lambda _: _register(http), range(CUSTOMERS)))
-        template = _buy(http, customers[0])
-    callers = Callers(customers, template, policies)
+        names_objects = _names_objects(http, customers[0])
+        template = _buy(http, customers[0], names_objects)
+    callers = Callers(customers, template, policies, names_objects)
     with platform.connect("policies") as connection:
         _copy(connection, callers)
     return callers
@@ -113,7 +116,13 @@ def _log_in(http: httpx.Client, email: str) -> Customer:
     return Customer(_uuid(answer["userId"]), answer["accessToken"])
 
 
-def _buy(http: httpx.Client, customer: Customer) -> UUID:
+def _names_objects(http: httpx.Client, customer: Customer) -> bool:
+    headers = {"authorization": f"Bearer {customer.token}"}
+    product = http.get("/v1/products/motor", headers=headers).raise_for_status().json()
+    return bool(product.get("objectTypes"))
+
+
+def _buy(http: httpx.Client, customer: Customer, names_objects: bool) -> UUID:
     """A motor policy in force."""
 
     def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def _buy(http: httpx.Client, customer: Customer) -> UUID:
             raise CannotMeasure(f"{method} {path}: {answer.status_code} {answer.text}")
         return dict(answer.json())
 
-    quote = call("POST", "/v1/quotes", QUOTE)
+    quote = call("POST", QUOTE_PATH, quote_request(names_objects))
     call("POST", f"/v1/quotes/{quote['quoteId']}:accept", {})
     policy = call("POST", "/v1/policies", {"quoteId": quote["quoteId"], "paymentMethod": "pm_card_ok"})
     path, deadline = f"/v1/policies/{policy['policyId']}", time.monotonic() + _PATIENCE
@@ -143,18 +152,17 @@ def _copy(connection: psycopg.Connection, callers: Callers) -> None:
     }  # fmt: skip
     connection.execute("SET session_replication_role = replica")  # past triggers and checks: the rows are known good
     for table, columns in _tables(connection):
-        key = "id" if table == "policies" else "policy_id"
         chosen = [_copied(table, name, kind) for name, kind in columns]
         names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
         connection.execute(
             sql.SQL(
                 "INSERT INTO {table} ({names}) SELECT {chosen} FROM {table} original,"
-                " generate_series(1, %(last)s) AS copies (copy) WHERE original.{key} = %(template)s"
+                " generate_series(1, %(last)s) AS copies (copy) WHERE {is_template}"
             ).format(
                 table=sql.Identifier(table),
                 names=names,
                 chosen=sql.SQL(", ").join(chosen),
-                key=sql.Identifier(key),
+                is_template=_is_template(table, [name for name, _ in columns]),
             ),
             values,
         )
@@ -163,21 +171,30 @@ def _copy(connection: psycopg.Connection, callers: Callers) -> None:
 
 
 def _tables(connection: psycopg.Connection) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The table of policies and those that refer to it, with their columns and types."""
+    """The table of policies and those that refer to it or to its transactions, with their columns and types."""
     columns = connection.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns AS one WHERE table_schema = 'public'"
         " AND is_generated = 'NEVER' AND (table_name = 'policies' OR EXISTS (SELECT FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name = one.table_name AND column_name = 'policy_id'))"
-        " ORDER BY table_name, ordinal_position"
+        " WHERE table_schema = 'public' AND table_name = one.table_name"
+        " AND column_name IN ('policy_id', 'transaction_id'))) ORDER BY table_name, ordinal_position"
     ).fetchall()
     for table in dict.fromkeys(table for table, _, _ in columns):
         yield table, [(name, kind) for owner, name, kind in columns if owner == table]
 
 
+def _is_template(table: str, columns: Sequence[str]) -> sql.Composable:
+    """The condition of the rows that belong to the policy that is copied."""
+    if table == "policies":
+        return sql.SQL("original.id = %(template)s")
+    if "policy_id" in columns:
+        return sql.SQL("original.policy_id = %(template)s")
+    return sql.SQL("original.transaction_id IN (SELECT id FROM policy_transactions WHERE policy_id = %(template)s)")
+
+
 def _copied(table: str, column: str, kind: str) -> sql.Composable:
     """What a copy has in a column."""
     name = sql.Identifier(column)
-    if column == "user_id":
+    if column in ("user_id", "created_by", "payer_id"):
         return sql.SQL("(%(owners)s::uuid[])[copy %% cardinality(%(owners)s::uuid[]) + 1]")
     if kind == "uuid":
         return sql.SQL("(left(original.{}::text, {}) || lpad(to_hex(copy), 12, '0'))::uuid").format(

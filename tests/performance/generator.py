@@ -122,7 +122,8 @@ async def grpc_loop(order: dict[str, Any]) -> Outcome:
 async def purchases(order: dict[str, Any]) -> Outcome:
     """Customers who buy one policy after another, each waiting until it is in force."""
     outcome = Outcome()
-    buyers = [buying.Buyer(await connect(order["address"]), token, order["by_invoice"]) for token in order["tokens"]]
+    how = {key: order[key] for key in ("names_objects", "by_invoice")}
+    buyers = [buying.Buyer(await connect(order["address"]), token, **how) for token in order["tokens"]]
 
     async def buy(buyer: buying.Buyer) -> None:
         for _ in range(order["each"]):

@@ -16,7 +16,9 @@ Forms that were tried side by side, on one core of a busy machine, in requests/s
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Annotated, Any
 
 import psycopg_pool
@@ -28,7 +30,7 @@ from prometheus_client import Counter, Histogram
 from pydantic_core import to_json
 from sqlalchemy.pool import NullPool
 
-from tests.performance.contenders.monolith_answer import policy_of
+from tests.performance.contenders.monolith_answer import Term, policy_of
 from tests.performance.contenders.platform_code import (
     DURATION_BUCKETS,
     Caller,
@@ -50,12 +52,13 @@ _requests = Counter("monolith_requests_total", "Requests answered", ["method", "
 _durations = Histogram("monolith_seconds", "Time to the answer", ["method", "path"], buckets=DURATION_BUCKETS)
 
 _READ = sa.text(
-    "SELECT p.id, p.number, p.user_id, p.quote_id, p.product_code, p.product_version, p.plan_code, p.time_zone,"
-    " p.issued_at, p.activated_at, p.version, t.number AS term_number, t.starts_on AS term_starts_on,"
-    " t.ends_on AS term_ends_on, s.number AS segment_number, s.starts_on, s.ends_on, s.currency, s.net, s.tax,"
-    " s.fees, s.coverages FROM policies p JOIN terms t ON t.policy_id = p.id"
-    " JOIN segments s ON s.policy_id = p.id AND s.term_number = t.number"
-    " WHERE t.number = (SELECT max(number) FROM terms WHERE policy_id = p.id) AND p.id = :id ORDER BY s.number"
+    "SELECT p.id, p.number, p.user_id, p.created_by, p.payer_id, p.quote_id, p.product_code, p.plan_code, p.time_zone,"
+    " p.issued_at, p.activated_at, p.version, t.term_number, t.starts_on AS term_starts_on, t.ends_on AS term_ends_on,"
+    " t.cover_starts_at, t.product_version, t.currency, t.charges, s.number AS segment_number, s.starts_on, s.ends_on,"
+    " s.answers, s.objects, s.coverages, s.lines FROM policies p JOIN LATERAL (SELECT DISTINCT ON (term_number) *"
+    " FROM timelines WHERE policy_id = p.id ORDER BY term_number, sequence DESC) t ON true"
+    " JOIN timeline_segments s ON s.transaction_id = t.segments_of AND s.term_number = t.term_number"
+    " WHERE p.id = :id ORDER BY t.term_number, s.starts_on"
 )
 
 
@@ -122,6 +125,20 @@ def begin(component: str) -> tuple[FastAPI, Settings]:
     return app, settings
 
 
+def _term(rows: Sequence[Any]) -> Term:
+    first = rows[0]
+    return Term(
+        first.term_number,
+        first.term_starts_on,
+        first.term_ends_on,
+        first.cover_starts_at,
+        first.product_version,
+        first.currency,
+        first.charges,
+        rows,
+    )
+
+
 def application() -> Any:
     """Make the application; granian calls it in its worker."""
     app, settings = begin("monolith")
@@ -147,8 +164,8 @@ def application() -> Any:
             rows = connection.execute(_READ, {"id": ids.decode("pol", policy_id)}).all()
         if not rows or not may_read(caller, rows[0].user_id):
             raise HTTPException(404)
-        term = (rows[0].term_number, rows[0].term_starts_on, rows[0].term_ends_on)
-        shown = policy_of(rows[0], term, rows, datetime.now(UTC))
+        terms = [_term(list(group)) for _, group in groupby(rows, key=lambda row: row.term_number)]
+        shown = policy_of(rows[0], terms, datetime.now(UTC))
         return Response(to_json(shown), media_type="application/json")
 
     return Observed(app)

@@ -21,14 +21,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship, sessionmaker
 
 from tests.performance.contenders.monolith import ROUTE, Observed, PolicyId, Signed, begin
-from tests.performance.contenders.monolith_answer import policy_of
+from tests.performance.contenders.monolith_answer import Term, policy_of
 from tests.performance.contenders.platform_code import ids, may_read, spans
 
 
 class Row(DeclarativeBase):
     """The tables of the read."""
 
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), list[Any]: JSONB}  # noqa: RUF012
+    type_annotation_map = {datetime: sa.DateTime(timezone=True), list[Any]: JSONB, dict[str, Any]: JSONB}  # noqa: RUF012
 
 
 class Policy(Row):
@@ -39,45 +39,56 @@ class Policy(Row):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[str]
     user_id: Mapped[UUID]
+    created_by: Mapped[UUID]
+    payer_id: Mapped[UUID]
     quote_id: Mapped[UUID]
     product_code: Mapped[str]
-    product_version: Mapped[int]
     plan_code: Mapped[str]
     time_zone: Mapped[str]
     issued_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     version: Mapped[int]
-    terms: Mapped[list[Term]] = relationship(order_by="Term.number")
+    timelines: Mapped[list[Timeline]] = relationship(order_by="Timeline.sequence")
 
 
-class Term(Row):
-    """An agreed period."""
+class Timeline(Row):
+    """A term as a transaction left it."""
 
-    __tablename__ = "terms"
+    __tablename__ = "timelines"
 
-    policy_id: Mapped[UUID] = mapped_column(sa.ForeignKey("policies.id"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    term_number: Mapped[int] = mapped_column(primary_key=True)
+    policy_id: Mapped[UUID] = mapped_column(sa.ForeignKey("policies.id"))
+    sequence: Mapped[int]
+    segments_of: Mapped[UUID]
     starts_on: Mapped[date]
     ends_on: Mapped[date]
-    segments: Mapped[list[Segment]] = relationship(order_by="Segment.segment_number")
+    cover_starts_at: Mapped[datetime | None]
+    product_version: Mapped[int]
+    currency: Mapped[str]
+    charges: Mapped[list[Any]]
+    segments: Mapped[list[Segment]] = relationship(
+        order_by="Segment.starts_on",
+        primaryjoin="and_(foreign(Segment.transaction_id) == Timeline.segments_of,"
+        " foreign(Segment.term_number) == Timeline.term_number)",
+        viewonly=True,
+    )
 
 
 class Segment(Row):
     """A stretch of a term."""
 
-    __tablename__ = "segments"
-    __table_args__ = (sa.ForeignKeyConstraint(["policy_id", "term_number"], ["terms.policy_id", "terms.number"]),)
+    __tablename__ = "timeline_segments"
 
-    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
     term_number: Mapped[int] = mapped_column(primary_key=True)
     segment_number: Mapped[int] = mapped_column("number", primary_key=True)
     starts_on: Mapped[date]
     ends_on: Mapped[date]
-    currency: Mapped[str]
-    net: Mapped[int]
-    tax: Mapped[int]
-    fees: Mapped[int]
+    answers: Mapped[dict[str, Any]]
+    objects: Mapped[list[Any]]
     coverages: Mapped[list[Any]]
+    lines: Mapped[list[Any]]
 
 
 class Day(BaseModel):
@@ -96,6 +107,20 @@ class Amount(BaseModel):
     nanos: int
 
 
+class Line(BaseModel):
+    """One amount of a price."""
+
+    kind: str
+    coverageCode: str
+    chargeCode: str
+    startDate: Day
+    endDate: Day
+    amount: Amount
+    commissionable: bool
+    objectId: str
+    termNumber: int
+
+
 class Premium(BaseModel):
     """What cover costs."""
 
@@ -103,6 +128,7 @@ class Premium(BaseModel):
     tax: Amount
     fees: Amount
     total: Amount
+    lines: list[Line]
 
 
 class Coverage(BaseModel):
@@ -113,6 +139,24 @@ class Coverage(BaseModel):
     deductible: Amount | None = None
 
 
+class ObjectShown(BaseModel):
+    """A thing or a person that is insured."""
+
+    objectId: str
+    objectCode: str
+    identifier: str
+    fields: dict[str, Any]
+
+
+class SegmentLine(BaseModel):
+    """What one coverage costs in a segment."""
+
+    coverageCode: str
+    objectId: str
+    fullTermAmount: Amount
+    amount: Amount
+
+
 class SegmentShown(BaseModel):
     """A stretch of a term, as it is answered."""
 
@@ -120,7 +164,10 @@ class SegmentShown(BaseModel):
     startDate: Day
     endDate: Day
     coverages: list[Coverage]
-    premium: Premium
+    net: Amount
+    answers: dict[str, Any]
+    objects: list[ObjectShown]
+    lines: list[SegmentLine]
 
 
 class TermShown(BaseModel):
@@ -149,6 +196,13 @@ class PolicyShown(BaseModel):
     issueTime: str
     activateTime: str | None = None
     etag: str
+    customerId: str
+    payerId: str
+    partnerId: str
+    timeZone: str
+    objects: list[ObjectShown]
+    coverStartTime: str | None = None
+    coverEndTime: str
 
 
 def _session(request: Request) -> Iterator[Session]:
@@ -157,6 +211,19 @@ def _session(request: Request) -> Iterator[Session]:
 
 
 InRequest = Annotated[Session, Depends(_session)]
+
+
+def _term(row: Timeline) -> Term:
+    return Term(
+        row.term_number,
+        row.starts_on,
+        row.ends_on,
+        row.cover_starts_at,
+        row.product_version,
+        row.currency,
+        row.charges,
+        row.segments,
+    )
 
 
 def application() -> Any:
@@ -169,15 +236,15 @@ def application() -> Any:
     )
     spans.trace_queries(engine, settings.db.slow_query.total_seconds())
     app.state.sessions = sessionmaker(engine)
-    current_term = joinedload(Policy.terms).joinedload(Term.segments)
+    whole = joinedload(Policy.timelines).joinedload(Timeline.segments)
 
     @app.get(ROUTE, response_model_exclude_none=True)
     def read_policy(policy_id: PolicyId, caller: Signed, session: InRequest) -> PolicyShown:
-        policy = session.get(Policy, ids.decode("pol", policy_id), options=[current_term])
+        policy = session.get(Policy, ids.decode("pol", policy_id), options=[whole])
         if policy is None or not may_read(caller, policy.user_id):
             raise HTTPException(404)
-        term = policy.terms[-1]
-        shown = policy_of(policy, (term.number, term.starts_on, term.ends_on), term.segments, datetime.now(UTC))
-        return PolicyShown.model_validate(shown)
+        newest = {version.term_number: version for version in policy.timelines}  # in the order of their transactions
+        terms = [_term(newest[number]) for number in sorted(newest)]
+        return PolicyShown.model_validate(policy_of(policy, terms, datetime.now(UTC)))
 
     return Observed(app)

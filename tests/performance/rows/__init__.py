@@ -8,6 +8,7 @@ from __future__ import annotations
 
 ROWS = {
     "reading": "GET /v1/policies/{id}: 1,000 policies read by their 100 owners; CPU of every process, PostgreSQL too",
+    "timeline": "the same read for what it says of the timeline, and as it was known at a moment; CPU of every process",
     "gateway": "the same read; CPU of the front alone, however many requests the service behind it lets through",
     "half-load": "the same read, by callers who come at half of the rate that each was seen to answer",
     "chain": "GetPolicy over gRPC; CPU of the policies service alone, against its servicer with nothing around it",

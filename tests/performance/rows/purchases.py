@@ -56,6 +56,7 @@ def _burst(bench: Bench, site: Site, is_durable: bool, by_invoice: bool, seconds
         address=site.platform.gateway,
         tokens=[customer.token for customer in site.callers.customers[:_BUYERS]],
         each=max(1, round(bench.effort.purchases * share / _BUYERS)),
+        names_objects=site.callers.names_objects,
         by_invoice=by_invoice,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from tests.performance.answers import differences
 from tests.performance.bench import Bench
 from tests.performance.figures import Figure, Target
 from tests.performance.load import Burst, CannotMeasure, cpu, rates, tails
@@ -25,6 +26,10 @@ def measure(bench: Bench) -> list[Figure]:
         answers = [await_policy(bench, name, readers[name].address, callers) for name in ("HEAD", *FORMS)]
         if any(answer != answers[0] for answer in answers):
             raise CannotMeasure(f"the contenders answer differently: {answers}")
+        if bench.base:
+            base = await_policy(bench, "BASE", readers["BASE"].address, bench.site(bench.base).callers)
+            if found := differences(answers[0], base):
+                raise CannotMeasure(f"the commits answer differently: {', '.join(found)}")
         bursts = take_turns(bench.effort, {name: closed(bench, reader) for name, reader in readers.items()})
     own = bursts["HEAD"]
     return [

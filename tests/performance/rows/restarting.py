@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tests.performance.bench import Bench, Site
-from tests.performance.buying import QUOTE, QUOTE_PATH
+from tests.performance.buying import QUOTE_PATH, quote_request
 from tests.performance.figures import Figure, Target
 from tests.performance.load import Burst, CannotMeasure, tails
 from tests.performance.readers import settings_of
@@ -45,15 +45,16 @@ def _load(bench: Bench, site: Site, seconds: float) -> Burst:
 def _requests(site: Site) -> list[dict[str, Any]]:
     """Reads and writes of every service in turn, by customers in turn."""
     described: list[dict[str, Any]] = []
+    quote = quote_request(site.callers.names_objects)
     for read, customer in zip(site.callers.reads(100), site.callers.customers, strict=True):
         token = customer.token
         described += [
             read,
             {"method": "GET", "path": "/v1/policies?pageSize=5", "token": token},
             {"method": "GET", "path": "/v1/invoices?pageSize=5", "token": token},
-            {"method": "POST", "path": f"{QUOTE_PATH}:calculate", "body": QUOTE, "token": token},
+            {"method": "POST", "path": f"{QUOTE_PATH}:calculate", "body": quote, "token": token},
             {"method": "GET", "path": f"/v1/users/{customer.shown_id}", "token": token},
-            {"method": "POST", "path": QUOTE_PATH, "body": QUOTE, "token": token, "keyed": True},
+            {"method": "POST", "path": QUOTE_PATH, "body": quote, "token": token, "keyed": True},
         ]
     return described
 
