@@ -52,6 +52,18 @@ class Page:
         shown = rows[: self.size]
         return shown, self.tokens.sign(str(key(shown[-1])), self.bound_to)
 
+    def cut_matching(
+        self, rows: Sequence[Item], read: int, matches: Callable[[Item], bool], key: Callable[[Item], object]
+    ) -> tuple[Sequence[Item], str]:
+        """As `cut`, of those rows that match, where no query finds them; `read` rows were asked for.
+
+        A page may so have fewer rows than asked for, and a next one all the same.
+        """
+        matching = [row for row in rows if matches(row)]
+        if len(matching) > self.size:
+            return self.cut(matching, key)
+        return matching, "" if len(rows) < read else self.tokens.sign(str(key(rows[-1])), self.bound_to)
+
 
 def sequence_number(text: str) -> int:
     """The key of a list that is in order of a sequence. `ValueError` when the database could not hold it."""

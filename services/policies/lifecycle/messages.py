@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
+from bazaruto.policies.v1 import beneficiary_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
 from libs.money import Money, total
 from libs.premium import ChargeLine
 from libs.rpc import values
+from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary
 from services.policies.lifecycle.rules.charges import premium_of
+from services.policies.lifecycle.rules.insured import identifier_key
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Item, Segment, Term
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
 _STATES = {state: pb.Policy.State.Value(f"STATE_{state.name}") for state in State}
+_STATES_BY_PROTO = {proto: state for state, proto in _STATES.items()}
+_REASONS = {
+    State.PENDING: pb.Cover.REASON_UNPAID,
+    State.NOT_TAKEN: pb.Cover.REASON_NOT_TAKEN,
+    State.SCHEDULED: pb.Cover.REASON_NOT_BEGUN,
+    State.GAP: pb.Cover.REASON_GAP,
+    State.LAPSED: pb.Cover.REASON_LAPSED,
+    State.CANCELLED: pb.Cover.REASON_CANCELLED,
+    State.EXPIRED: pb.Cover.REASON_EXPIRED,
+}
 _TYPES = {
     TransactionType.NEW_BUSINESS: pb.PolicyTransaction.TYPE_NEW_BUSINESS,
     TransactionType.ACTIVATION: pb.PolicyTransaction.TYPE_ACTIVATION,
@@ -62,6 +76,66 @@ def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
     return message
 
 
+def cover_to_proto(policy: Policy, moment: datetime) -> pb.Cover:
+    """Whether it covers at a moment, and what."""
+    term, segment, state = policy.term_at(moment), policy.segment_at(moment), policy.state(moment)
+    ends_at = policy.cover_ends_at(term)
+    risk = segment.risk if segment and state is State.IN_FORCE else None
+    return pb.Cover(
+        in_force=state is State.IN_FORCE,
+        reason=_REASONS.get(state, pb.Cover.REASON_UNSPECIFIED),
+        at_time=values.time_to_proto(moment),
+        coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages] if risk else (),
+        objects=[values.insured_object_to_proto(item) for item in risk.objects] if risk else (),
+        term_number=term.number,
+        cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
+        cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
+    )
+
+
+def filter_from_proto(request: pb.ListPoliciesRequest) -> dict[str, Any]:
+    """Which policies are asked for, by the names of the fields of a `Filter`."""
+    days = {
+        "starts_from": values.optional(request, "start_from_date"),
+        "starts_before": values.optional(request, "start_before_date"),
+        "ends_from": values.optional(request, "end_from_date"),
+        "ends_before": values.optional(request, "end_before_date"),
+    }
+    return {
+        "product_code": request.product_code,
+        "number": request.policy_number,
+        "user_id": ids.decode("cus", request.customer_id, "customer_id") if request.customer_id else None,
+        "partner_id": ids.decode("par", request.partner_id, "partner_id") if request.partner_id else None,
+        "identifier": identifier_key(request.object_identifier),
+    } | {name: values.date_from_proto(day, name) for name, day in days.items() if day is not None}
+
+
+def state_from_proto(request: pb.ListPoliciesRequest) -> State | None:
+    """The state that is asked for; None for any."""
+    return _STATES_BY_PROTO.get(request.state)
+
+
+def beneficiaries_from_proto(messages: Iterable[beneficiary_pb2.Beneficiary]) -> tuple[Beneficiary, ...]:
+    """Those who are to be paid."""
+    return tuple(Beneficiary(item.name, item.relationship, item.share_basis_points) for item in messages)
+
+
+def beneficiaries_to_proto(named: Beneficiaries) -> beneficiary_pb2.Beneficiaries:
+    """Those who are paid, as they were set at one time."""
+    return beneficiary_pb2.Beneficiaries(
+        beneficiaries=[
+            beneficiary_pb2.Beneficiary(
+                name=member.name, relationship=member.relationship, share_basis_points=member.share
+            )
+            for member in named.members
+        ],
+        version=named.version,
+        set_time=values.time_to_proto(named.set_at) if named.set_at else None,
+        actor=named.actor,
+        etag=named.etag,
+    )
+
+
 def term_to_proto(term: Term) -> pb.Term:
     """A period for which the contract was agreed."""
     lines = term.lines()
@@ -74,8 +148,10 @@ def term_to_proto(term: Term) -> pb.Term:
     )
 
 
-def segments_to_proto(term: Term) -> list[pb.Segment]:
-    """The stretches of a term."""
+def segments_to_proto(term: Term | None) -> list[pb.Segment]:
+    """The stretches of a term; none where there is no term."""
+    if term is None:
+        return []
     return [_segment_to_proto(number, segment, term) for number, segment in enumerate(term.segments, 1)]
 
 

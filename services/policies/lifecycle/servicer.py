@@ -9,22 +9,37 @@ from uuid import UUID
 import grpc
 import sqlalchemy as sa
 
+from bazaruto.policies.v1 import beneficiary_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.db import Database, violates
+from libs.errors import ResourceNotFound
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page, sequence_number
 from services.policies.clients import Quotes, Users
-from services.policies.lifecycle.flows import activating, closing, issuing
+from services.policies.lifecycle.flows import activating, closing, issuing, naming
 from services.policies.lifecycle.flows.issuing import Wish
-from services.policies.lifecycle.messages import policy_to_proto, preview_to_proto, transaction_to_proto
+from services.policies.lifecycle.messages import (
+    beneficiaries_from_proto,
+    beneficiaries_to_proto,
+    cover_to_proto,
+    filter_from_proto,
+    policy_to_proto,
+    preview_to_proto,
+    segments_to_proto,
+    state_from_proto,
+    transaction_to_proto,
+)
+from services.policies.lifecycle.rules.beneficiary import Beneficiaries
 from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
-from services.policies.lifecycle.store import policies, transactions
+from services.policies.lifecycle.store import beneficiaries, policies, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
+_LOOKED_THROUGH = 500  # policies that are looked through for those in a state, for one page
+_HISTORY = 100  # how often beneficiaries were set before, as far as it is shown
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 
@@ -69,6 +84,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             calls.scope(),
             request.payment_method,
             request.allow_duplicate,
+            beneficiaries_from_proto(request.beneficiaries),
         )
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
@@ -80,11 +96,18 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         return policy_to_proto(calls.visible(known, "policy"), moment)
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
-        page = Page.of(request, "policies", calls.caller().subject, request.product_code)
+        wanted, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)
+        page = Page.of(request, "policies", calls.caller().subject, wanted, state)
+        fetch = page.fetch if state is None else _LOOKED_THROUGH
         with self._database.reading() as session:
-            rows = policies.list_of(session, calls.scope(), request.product_code, page.after_as(UUID), page.fetch)
-        shown, token = page.cut(rows, key=lambda item: item.id)
+            rows = policies.list_of(session, calls.scope(), wanted, page.after_as(UUID), fetch)
         now = clock.now()
+        if state is None:
+            shown, token = page.cut(rows, key=lambda item: item.id)
+        else:
+            shown, token = page.cut_matching(
+                rows, fetch, lambda item: item.state(now) is state, key=lambda item: item.id
+            )
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)
 
     def WatchPolicy(self, request: pb.WatchPolicyRequest, context: grpc.ServicerContext) -> Iterator[pb.Policy]:
@@ -110,6 +133,54 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         shown, token = page.cut(stack, key=lambda item: item.sequence)
         return pb.ListPolicyTransactionsResponse(
             transactions=[transaction_to_proto(item, currency) for item in shown], next_page_token=token
+        )
+
+    def GetPolicyTransaction(
+        self, request: pb.GetPolicyTransactionRequest, context: grpc.ServicerContext
+    ) -> pb.TransactionResult:
+        policy_id, transaction_id = ids.decode("pol", request.policy_id), ids.decode("ptx", request.transaction_id)
+        contract = self._visible(policy_id)
+        with self._database.reading() as session:
+            transaction = transactions.find(session, policy_id, transaction_id)
+            if transaction is None:
+                raise ResourceNotFound(resource="transaction")
+            number = transaction.term_number
+            before = policies.find_at_sequence(session, policy_id, transaction.sequence - 1)
+            after = policies.find_at_sequence(session, policy_id, transaction.sequence)
+        return pb.TransactionResult(
+            transaction=transaction_to_proto(transaction, contract.terms[0].currency),
+            before=segments_to_proto(before.term_numbered(number)) if before and contract.has_timeline else (),
+            after=segments_to_proto(after.term_numbered(number)) if after else (),
+        )
+
+    def GetCover(self, request: pb.GetCoverRequest, context: grpc.ServicerContext) -> pb.Cover:
+        moment = values.time_from_proto(request.at_time) if request.HasField("at_time") else clock.now()
+        return cover_to_proto(self._visible(ids.decode("pol", request.policy_id)), moment)
+
+    def SetBeneficiaries(
+        self, request: beneficiary_pb2.SetBeneficiariesRequest, context: grpc.ServicerContext
+    ) -> beneficiary_pb2.Beneficiaries:
+        policy_id = ids.decode("pol", request.policy_id)
+        members = beneficiaries_from_proto(request.beneficiaries)
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            contract = calls.owned(policies.lock(session, policy_id), "policy")
+            current = beneficiaries.find(session, policy_id)
+            calls.current().check_etag(current.etag)
+            named = naming.set_beneficiaries(session, contract, current, members, calls.caller().subject, clock.now())
+            reply = beneficiaries_to_proto(named)
+            idempotency.keep(session, reply)
+            return reply
+
+    def ListBeneficiaries(
+        self, request: beneficiary_pb2.ListBeneficiariesRequest, context: grpc.ServicerContext
+    ) -> beneficiary_pb2.ListBeneficiariesResponse:
+        policy_id = ids.decode("pol", request.policy_id)
+        self._visible(policy_id)
+        with self._database.reading() as session:
+            current, *history = beneficiaries.list_sets(session, policy_id, _HISTORY + 1) or [Beneficiaries()]
+        return beneficiary_pb2.ListBeneficiariesResponse(
+            current=beneficiaries_to_proto(current), history=[beneficiaries_to_proto(named) for named in history]
         )
 
     def ActivatePolicy(self, request: pb.ActivatePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:

@@ -14,8 +14,10 @@ from libs.db import when_committed
 from libs.identity.scopes import Scope
 from libs.jobs import defer
 from services.policies.lifecycle import measures
+from services.policies.lifecycle.flows import naming
 from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, BindQuote, OpenBilling
 from services.policies.lifecycle.rules import policy, quote
+from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary, check_shares
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.insured import STANDING, DuplicateRisk, insured_by
 from services.policies.lifecycle.rules.policy import Policy
@@ -37,6 +39,7 @@ class Wish:
     payment_method: str = ""
     """The token with which the first premium is collected; empty where the payer pays it."""
     allows_duplicate: bool = False
+    beneficiaries: tuple[Beneficiary, ...] = ()
 
 
 def preview(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Policy:
@@ -75,6 +78,8 @@ def issue(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Polic
     transactions.add(session, contract.id, replace(transaction, actor=wish.actor), term.currency)
     timelines.add(session, contract.id, transaction, term)
     objects.add(session, contract.id, contract.product_code, insured)
+    if wish.beneficiaries:
+        naming.set_beneficiaries(session, contract, Beneficiaries(), wish.beneficiaries, wish.actor, now)
     if wish.payment_method:
         payment_methods.add(session, contract.id, wish.payment_method)
     defer(session, BIND_QUOTE, BindQuote(contract.id))
@@ -88,6 +93,7 @@ def _check(session: Session, accepted: Quote, wish: Wish, now: datetime) -> None
     if policy_id := policies.find_of_quote(session, accepted.id):
         raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id))
     quote.check_issuable(accepted, wish.plan_code, now)
+    check_shares(wish.beneficiaries)
     if not wish.allows_duplicate:
         _check_insured_once(session, accepted, wish.scope, now)
 

@@ -75,6 +75,10 @@ class Policy:
         first = replace(self.terms[0], cover_starts_at=None)
         return replace(self, activated_at=None, terms=(first, *self.terms[1:]))
 
+    def term_numbered(self, number: int) -> Term | None:
+        """The term of that number."""
+        return next((term for term in self.terms if term.number == number), None)
+
     def term_at(self, moment: datetime) -> Term:
         """The term of a moment; before all of them the first, behind them the last."""
         return self._term_on(day_of(moment, self.time_zone))
@@ -176,7 +180,7 @@ def activate(
     `PolicyStateInvalid` when another payment did it before, when the contract was closed as not taken, or when there is
     no such term. Whether it was paid in time is decided by payments, before any money moves: here it would be too late.
     """
-    term = next((term for term in policy.terms if term.number == term_number), None)
+    term = policy.term_numbered(term_number)
     if term is None or term.cover_starts_at is not None or term.ended is not None:
         raise PolicyStateInvalid(state=policy.state(now))
     starts_at = max(start_of(term.starts_on, policy.time_zone), paid_at)

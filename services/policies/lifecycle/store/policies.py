@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from libs.identity.scopes import Scope
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.term import Term
 from services.policies.lifecycle.store import segments, timelines
-from services.policies.lifecycle.store.rows import PolicyRow, TimelineRow, TimelineSegmentRow
+from services.policies.lifecycle.store.rows import ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
 
 _policies = PolicyRow.__table__
 _segments = TimelineSegmentRow.__table__
@@ -79,6 +80,7 @@ _CURRENT = _with_terms()
 _IS_ASKED = _policies.c.id == sa.bindparam("id")
 _BY_ID = _CURRENT.where(_IS_ASKED).order_by(*_IN_ORDER)
 _BY_ID_AS_KNOWN = _with_terms(TimelineRow.issued_at <= sa.bindparam("known_at")).where(_IS_ASKED).order_by(*_IN_ORDER)
+_BY_ID_AT_SEQUENCE = _with_terms(TimelineRow.sequence <= sa.bindparam("sequence")).where(_IS_ASKED).order_by(*_IN_ORDER)
 _READ_BY_ID = Query(_BY_ID)
 _READ_BY_ID_AS_KNOWN = Query(_BY_ID_AS_KNOWN)
 _ADD = sa.insert(_policies)
@@ -113,6 +115,12 @@ def find(session: Session, policy_id: UUID) -> Policy | None:
     return policy_from_rows(session, rows) if rows else None
 
 
+def find_at_sequence(session: Session, policy_id: UUID, sequence: int) -> Policy | None:
+    """The policy with the terms that its stack came to with the transaction of that sequence; maybe with none."""
+    rows = session.execute(_BY_ID_AT_SEQUENCE, {"id": policy_id, "sequence": sequence}).all()
+    return policy_from_rows(session, rows) if rows else None
+
+
 def find_of_quote(session: Session, quote_id: UUID) -> UUID | None:
     """The policy that was issued from a quote."""
     return session.scalar(sa.select(_policies.c.id).where(_policies.c.quote_id == quote_id))
@@ -124,17 +132,58 @@ def lock(session: Session, policy_id: UUID) -> Policy | None:
     return find(session, policy_id)
 
 
-def list_of(session: Session, scope: Scope, product_code: str, after: UUID | None, limit: int) -> Sequence[Policy]:
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which policies of a scope are listed: those of which everything holds that is not empty."""
+
+    product_code: str = ""
+    number: str = ""
+    user_id: UUID | None = None
+    """The party that holds it."""
+    partner_id: UUID | None = None
+    identifier: str = ""
+    """Of an object that is insured, as `identifier_key` makes it."""
+    starts_from: date | None = None
+    """Of a term, as the three below: from when on its first day is, …"""
+    starts_before: date | None = None
+    """… before when its first day is, …"""
+    ends_from: date | None = None
+    """… from when on the first day behind it is, …"""
+    ends_before: date | None = None
+    """… and before when."""
+
+
+def list_of(session: Session, scope: Scope, wanted: Filter, after: UUID | None, limit: int) -> Sequence[Policy]:
     """The policies of a scope, newest first, behind the one whose id is `after`."""
     ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id, partner=_policies.c.partner_id)
-    ids = ids.order_by(_policies.c.id.desc()).limit(limit)
-    if product_code:
-        ids = ids.where(_policies.c.product_code == product_code)
+    ids = ids.where(*_conditions(wanted)).order_by(_policies.c.id.desc()).limit(limit)
     if after is not None:
         ids = ids.where(_policies.c.id < after)
     query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), *_IN_ORDER)
     rows = session.execute(query).all()
     return [policy_from_rows(session, list(group)) for _, group in groupby(rows, key=lambda row: row.id)]
+
+
+def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.product_code:
+        yield _policies.c.product_code == wanted.product_code
+    if wanted.number:
+        yield _policies.c.number == wanted.number
+    if wanted.user_id is not None:
+        yield _policies.c.user_id == wanted.user_id
+    if wanted.partner_id is not None:
+        yield _policies.c.partner_id == wanted.partner_id
+    if wanted.identifier:
+        insured = sa.select(ObjectRow.policy_id).where(ObjectRow.identifier == wanted.identifier)
+        yield _policies.c.id.in_(insured)
+    days = [
+        *([TimelineRow.starts_on >= wanted.starts_from] if wanted.starts_from else []),
+        *([TimelineRow.starts_on < wanted.starts_before] if wanted.starts_before else []),
+        *([TimelineRow.ends_on >= wanted.ends_from] if wanted.ends_from else []),
+        *([TimelineRow.ends_on < wanted.ends_before] if wanted.ends_before else []),
+    ]
+    if days:
+        yield sa.exists().where(TimelineRow.policy_id == _policies.c.id, *days)
 
 
 def list_without_timeline(session: Session, after: UUID, limit: int) -> Sequence[UUID]:
@@ -187,8 +236,9 @@ def changes_from_policy(policy: Policy) -> dict[str, Any]:
 def policy_from_rows(session: Session, rows: Sequence[Any]) -> Policy:
     """The contract of its rows, one a segment; of one of before, with what is known of its one term."""
     first = rows[0]
-    terms = timelines.terms_from_rows(rows) if first.has_timeline else (segments.find(session, first.id),)
-    return policy_from_row(first, terms)
+    if not first.has_timeline:
+        return policy_from_row(first, (segments.find(session, first.id),))
+    return policy_from_row(first, timelines.terms_from_rows(rows) if first.term_number is not None else ())
 
 
 def policy_from_row(row: Any, terms: tuple[Term, ...]) -> Policy:

@@ -132,6 +132,30 @@ class ObjectRow(Row):
     identifier: Mapped[str]
 
 
+class BeneficiarySetRow(Row):
+    """The beneficiaries of a policy were set; append-only."""
+
+    __tablename__ = "beneficiary_sets"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    set_at: Mapped[datetime]
+    actor: Mapped[str]
+
+
+class BeneficiaryRow(Row):
+    """One beneficiary of such a set, with a share in hundredths of a percent; append-only."""
+
+    __tablename__ = "beneficiaries"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    relationship: Mapped[str]
+    share: Mapped[int]
+
+
 class TermRow(Row):
     """The term of a policy of before; append-only."""
 
