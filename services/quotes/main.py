@@ -26,6 +26,7 @@ from services.quotes.impact.servicer import RateChangeServicer
 from services.quotes.quoting import jobs
 from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.servicer import QuoteServicer
+from services.quotes.rating.rules import golden
 
 NAME = "quotes"
 
@@ -39,7 +40,7 @@ def serve(settings: Settings) -> None:
     calculators = Calculators()
     catalogue = Catalogue(database, calculators.prepare)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
-    server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
+    server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue, golden.check))
     server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
     server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)

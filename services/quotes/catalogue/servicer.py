@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import grpc
 
 from bazaruto.quotes.v1 import product_pb2 as pb
 from bazaruto.quotes.v1 import product_pb2_grpc as rpc_pb
+from bazaruto.quotes.v1 import product_rules_pb2 as rules_pb
 from bazaruto.quotes.v1 import product_version_pb2 as version_pb
 from libs import audit, clock, ids
 from libs.db import Database
@@ -20,7 +22,8 @@ from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.adapters.source import dump, parse, read_source
 from services.quotes.catalogue.flows import drafting, publishing
 from services.quotes.catalogue.flows.offering import Catalogue
-from services.quotes.catalogue.messages import product_to_proto, version_to_proto
+from services.quotes.catalogue.messages.product import product_to_proto, version_to_proto
+from services.quotes.catalogue.messages.rules import rules_to_proto
 from services.quotes.catalogue.rules import sale
 from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
 from services.quotes.catalogue.rules.version import Version
@@ -30,9 +33,11 @@ from services.quotes.catalogue.store import drafts, products, sales, versions
 class ProductServicer(rpc_pb.ProductServiceServicer):
     """Answers the calls of `ProductService`."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, check_golden_risks: Callable[[Product], None]) -> None:
+        """`check_golden_risks` refuses a version with a golden risk that has another price than its file says."""
         self._database = database
         self._catalogue = catalogue
+        self._check_golden_risks = check_golden_risks
 
     def ListProducts(self, request: pb.ListProductsRequest, context: grpc.ServicerContext) -> pb.ListProductsResponse:
         page = Page.of(request, "products")
@@ -113,6 +118,7 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
                 raise FourEyes(by=ids.encode("usr", draft.author_id))
             product, now = read(draft.document), clock.now()
             begun = sale.begin(product, asked, product.today(now), others)
+            self._check_golden_risks(product)
             if not request.validate_only:
                 publishing.publish_draft(session, draft, begun, calls.caller().subject, now)
             version = replace(version, publisher=calls.caller().subject, published_at=now, sale=begun)
@@ -142,6 +148,14 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
             idempotency.keep(session, reply)
         self._catalogue.look()
         return reply
+
+    def GetProductRules(
+        self, request: rules_pb.GetProductRulesRequest, context: grpc.ServicerContext
+    ) -> rules_pb.ProductRules:
+        product = self._catalogue.version(request.product_code, request.version)
+        if product is None:
+            raise ResourceNotFound(resource="product_version")
+        return rules_to_proto(product)
 
     def _to_proto(self, product: Product) -> pb.Product:
         return product_to_proto(product, self._catalogue.sale_of(product))

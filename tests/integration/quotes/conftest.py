@@ -30,6 +30,7 @@ from services.quotes.quoting.rules.quote import number_for
 from services.quotes.quoting.rules.revision import Origin
 from services.quotes.quoting.servicer import QuoteServicer
 from services.quotes.quoting.store import quotes
+from services.quotes.rating.rules import golden
 from tests.support.people import People, Person, new_key
 from tests.support.sections import section
 from tests.unit.quotes.samples import calculate
@@ -66,7 +67,9 @@ class House:
         def build(server: Server, database: Database, settings: Settings) -> None:
             calculators = Calculators()
             catalogue = Catalogue(database, calculators.prepare)
-            server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue))
+            server.add(
+                products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue, golden.check)
+            )
             server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
             server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
 

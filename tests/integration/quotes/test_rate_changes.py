@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import yaml
 from sqlalchemy.orm import Session
 
 from bazaruto.quotes.v1 import product_version_pb2 as version_pb
@@ -18,6 +18,7 @@ from libs import clock
 from libs.config import JobSettings
 from libs.jobs import JobRunner
 from libs.rpc import values
+from services.quotes.catalogue.adapters.source import dump
 from services.quotes.catalogue.flows import publishing
 from services.quotes.impact import jobs
 from services.quotes.impact.rules.rate_change import RateChange
@@ -26,18 +27,24 @@ from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import reason_of
 from tests.support.people import People, Person, new_key
 from tests.support.sections import section
+from tests.unit.quotes.samples import small
 
 AT_ONCE = 3
 
 
 def document(**rates: str) -> dict[str, Any]:
-    """The motor product as its version 9, with other rates for some of its steps."""
-    motor = publishing.load(publishing.FOLDER / "motor.yaml")
-    motor["version"] = 9
-    for step in motor["rating"]:
+    """The small product as its version 9, with other rates for some of its steps."""
+    changed = small()
+    changed["version"] = 9
+    for step in changed["rating"]:
         if step["name"] in rates:
             step["amount" if "amount" in step else "rate"] = rates[step["name"]]
-    return motor
+    return changed
+
+
+def house_of(area: int = 100, *, roof: str = "tile", dog: bool = False) -> quote_pb2.Risk:
+    """A house to insure."""
+    return risk("small", area=area, roof=roof, dog=dog)
 
 
 class Desk:
@@ -47,14 +54,14 @@ class Desk:
         self.house = house
         self.person = people.user("underwriter")
 
-    def draft(self, motor: dict[str, Any]) -> None:
-        request = version_pb.CreateProductVersionRequest(product_code="motor", definition=yaml.safe_dump(motor))
+    def draft(self, changed: dict[str, Any]) -> None:
+        request = version_pb.CreateProductVersionRequest(product_code="small", definition=dump(changed))
         metadata = self.person.metadata(idempotency_key=new_key())
         self.house.products.CreateProductVersion(request, metadata=metadata)
 
     def ask(self, version: int = 9, key: str = "", **request: Any) -> pb.RateChange:
         return self.house.rate_changes.AnalyzeRateChange(
-            pb.AnalyzeRateChangeRequest(product_code="motor", version=version, **request),
+            pb.AnalyzeRateChangeRequest(product_code="small", version=version, **request),
             metadata=self.person.metadata(idempotency_key=key or new_key()),
         )
 
@@ -78,8 +85,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(house: House, people: People, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(house: House, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(jobs, "_AT_ONCE", AT_ONCE)
+    path = tmp_path / "small.yaml"
+    path.write_text(dump(small()))
+    with house.database.transaction() as session:
+        publishing.publish(session, clock.now(), [path])
     return Desk(house, people)
 
 
@@ -88,19 +99,19 @@ def minor(money: Any) -> int:
 
 
 def test_quotes_are_compared_with_what_they_would_cost(desk: Desk, person: Person) -> None:
-    made = [desk.house.create(person, risk(driver_age=18 + number)) for number in range(8)]
-    desk.house.create(person, risk("home"))
-    desk.draft(document(policy_fee="15.50"))
+    made = [desk.house.create(person, house_of(100 + number)) for number in range(8)]
+    desk.house.create(person, risk("motor"))
+    desk.draft(document(fee="5.50"))
     found = desk.analyze()
     assert (found.state, found.quotes, found.quotes_done) == (pb.RateChange.STATE_DONE, 8, 8)
     assert found.HasField("finish_time")
     assert minor(found.old_total) == sum(minor(quote.premium.total) for quote in made)
-    assert minor(found.new_total) == sum(minor(quote.premium.total) for quote in made) + 8 * 300
+    assert minor(found.new_total) == minor(found.old_total) + 8 * 300
     assert sum(bucket.quotes for bucket in found.buckets) == 8
     factors = {factor.name: factor for factor in found.factors}
-    assert minor(factors["policy_fee"].new_amount) - minor(factors["policy_fee"].old_amount) == 8 * 300
+    assert minor(factors["fee"].new_amount) - minor(factors["fee"].old_amount) == 8 * 300
     for name, factor in factors.items():
-        assert name == "policy_fee" or factor.old_amount == factor.new_amount
+        assert name == "fee" or factor.old_amount == factor.new_amount
     assert {change.quote_id for change in found.largest_increases} == {quote.quote_id for quote in made}
     assert not found.largest_decreases
     assert not found.rules
@@ -108,38 +119,38 @@ def test_quotes_are_compared_with_what_they_would_cost(desk: Desk, person: Perso
 
 
 def test_version_of_today_changes_no_price(desk: Desk, person: Person) -> None:
-    for number in range(4):
-        desk.house.create(person, risk(claims_5_years=number))
+    for area in (1, 100, 101, 999):
+        desk.house.create(person, house_of(area))
     found = desk.analyze(version=1)
     assert found.old_total == found.new_total
     assert [(bucket.from_percent, bucket.to_percent, bucket.quotes) for bucket in found.buckets] == [(0, 0, 4)]
 
 
 def test_rules_and_what_cannot_be_rated_are_counted(desk: Desk, person: Person) -> None:
-    for age in (19, 30, 70, 85):
-        desk.house.create(person, risk(driver_age=age, licence_years=1))
-    motor = document()
-    motor["questions"][0]["maximum"] = 80
-    for step in motor["rating"]:
-        if step["name"] == "driver_age":
-            step["table"] = {"16..20": "1.95", "21..80": "1.00"}
-    motor["underwriting"].append(
-        {"code": "older_driver", "decision": "refer", "text": "Old.", "when": {"driver_age": {"at_least": 65}}}
-    )
-    desk.draft(motor)
+    for area in (100, 200, 700, 850):
+        desk.house.create(person, house_of(area))
+    changed = document()
+    changed["questions"][0]["maximum"] = 800
+    for step in changed["rating"]:
+        if step["name"] == "large":
+            step["table"] = {"1..100": "0.00", "101..800": "0.10"}
+    changed["underwriting"] = [
+        {"code": "large", "decision": "refer", "text": "It is large.", "when": {"area": {"at_least": 600}}}
+    ]
+    desk.draft(changed)
     found = desk.analyze()
     referred = quote_pb2.UNDERWRITING_DECISION_REFERRED
     approved = quote_pb2.UNDERWRITING_DECISION_APPROVED
-    assert [(rule.rule_code, rule.decision, rule.quotes) for rule in found.rules] == [("older_driver", referred, 1)]
+    assert [(rule.rule_code, rule.decision, rule.quotes) for rule in found.rules] == [("large", referred, 1)]
     assert [(one.before, one.after, one.quotes) for one in found.decisions] == [
         (approved, approved, 2),
         (approved, referred, 1),
     ]
-    assert [(one.reason, one.about, one.quotes) for one in found.unrated] == [("ANSWER_INVALID", "driver_age", 1)]
+    assert [(one.reason, one.about, one.quotes) for one in found.unrated] == [("ANSWER_INVALID", "area", 1)]
 
 
 def test_only_quotes_with_a_policy_are_rated_where_that_is_asked(desk: Desk, person: Person, policies: Person) -> None:
-    bought, _ = (desk.house.create(person) for _ in range(2))
+    bought, _ = (desk.house.create(person, house_of()) for _ in range(2))
     desk.house.accept(person, bought.quote_id)
     bind = quote_pb2.BindQuoteRequest(
         quote_id=bought.quote_id,
@@ -158,9 +169,9 @@ def test_product_without_quotes_is_done_at_once(desk: Desk) -> None:
 
 
 def test_quotes_that_come_later_are_no_part_of_it(desk: Desk, person: Person) -> None:
-    desk.house.create(person)
+    desk.house.create(person, house_of())
     asked = desk.ask(version=1)
-    desk.house.create(person)
+    desk.house.create(person, house_of())
     desk.work()
     assert desk.get(asked.rate_change_id).quotes_done == 1
 
@@ -168,7 +179,7 @@ def test_quotes_that_come_later_are_no_part_of_it(desk: Desk, person: Person) ->
 def test_crash_between_two_parts_loses_and_doubles_nothing(
     desk: Desk, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [desk.house.create(person, risk(driver_age=30 + number)) for number in range(3 * AT_ONCE + 1)]
+    made = [desk.house.create(person, house_of(100 + number)) for number in range(3 * AT_ONCE + 1)]
     asked = desk.ask(version=1)
     save, calls = rate_changes.save, list[int]()
 
@@ -192,7 +203,7 @@ def test_crash_between_two_parts_loses_and_doubles_nothing(
 
 def test_job_that_runs_twice_rates_its_part_once(desk: Desk, person: Person) -> None:
     for _ in range(AT_ONCE + 1):
-        desk.house.create(person)
+        desk.house.create(person, house_of())
     asked = desk.ask(version=1)
     desk.work()
     before = desk.get(asked.rate_change_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,12 +11,13 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-import yaml
 
 from bazaruto.quotes.v1 import product_pb2
+from bazaruto.quotes.v1 import product_rules_pb2 as rules_pb
 from bazaruto.quotes.v1 import product_version_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from libs.rpc import values
+from services.quotes.catalogue.adapters.source import dump
 from tests.integration.quotes.conftest import House, risk
 from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
@@ -27,8 +29,7 @@ TODAY = (datetime.now(UTC) + timedelta(hours=2)).date()
 
 def definition(**changes: Any) -> str:
     """The file of the small product, changed."""
-    text: str = yaml.safe_dump(small(lambda document: document.update(changes)), sort_keys=False)
-    return text
+    return dump(small(lambda document: document.update(changes)))
 
 
 def day(later: int) -> Any:
@@ -200,6 +201,33 @@ def test_author_does_not_publish(desk: Desk) -> None:
         assert reason_of(error) == "FOUR_EYES"
         assert metadata_of(error) == {"by": desk.author.user_id}
     assert desk.rows() == [("draft", 1)]
+
+
+def test_version_whose_golden_risks_have_another_price_is_not_published(desk: Desk) -> None:
+    house = {"start_date": "2026-12-01", "answers": {"area": 100, "roof": "tile", "dog": False}}
+    golden = [{"name": name, "expected_total": total, **house} for name, total in (("a", "148.75"), ("b", "9.00"))]
+    desk.create(1, golden_risks=[*golden, {**golden[1], "name": "c"}])
+    for preview in (True, False):
+        error = refusal(functools.partial(desk.publish, 1, preview=preview))
+        assert reason_of(error) == "GOLDEN_RISK_CHANGED"
+        assert metadata_of(error) == {"risk": "b", "expected": "9.00 EUR", "actual": "148.75 EUR"}
+        assert "c costs 148.75 EUR, not 9.00 EUR" in str(error.details())
+    assert desk.rows() == [("draft", 1)]
+    desk.create(2, golden_risks=golden[:1])
+    assert desk.publish(2).state == pb.ProductVersion.STATE_ON_SALE
+
+
+def test_rules_of_a_published_version_are_told_to_those_who_go_by_them(desk: Desk, people: People) -> None:
+    desk.create(1)
+    get = desk.house.products.GetProductRules
+    request = rules_pb.GetProductRulesRequest(product_code="small", version=1)
+    for caller in (people.service("policies"), people.service("payments")):
+        assert reason_of(refusal(functools.partial(get, request, metadata=caller.metadata()))) == "RESOURCE_NOT_FOUND"
+    desk.publish(1)
+    for caller in (people.service("policies"), people.service("payments")):
+        assert get(request, metadata=caller.metadata()).time_zone == "Africa/Maputo"
+    for caller in (people.service("users"), desk.admin):
+        assert reason_of(refusal(functools.partial(get, request, metadata=caller.metadata()))) == "ACCESS_DENIED"
 
 
 def test_sale_among_the_days_of_another_is_refused(desk: Desk) -> None:

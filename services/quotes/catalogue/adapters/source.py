@@ -68,7 +68,7 @@ def read_source(source: Source) -> Product:
 
 def dump(document: Document) -> str:
     """A file that holds the document."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _lines(node: yaml.Node, key: str) -> list[tuple[str, int]]:
@@ -85,6 +85,14 @@ def _lines(node: yaml.Node, key: str) -> list[tuple[str, int]]:
             lines.append((inner, value.start_mark.line + 1))
             lines += _lines(value, inner)
     return lines
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what stands twice twice, as nothing may stand for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        return True
 
 
 class _Loader(yaml.SafeLoader):
