@@ -12,6 +12,7 @@ from libs import audit
 from services.quotes.catalogue.adapters.reading import Document
 from services.quotes.catalogue.adapters.source import Source, parse, read_source
 from services.quotes.catalogue.rules.definition import DefinitionError, Fault
+from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.sale import Sale, VersionTaken, of_file
 from services.quotes.catalogue.store import products, sales
 from services.quotes.catalogue.store.drafts import Draft
@@ -29,15 +30,11 @@ def publish(session: Session, now: datetime, paths: Iterable[Path] | None = None
     `DefinitionError` names the file and every wrong key; `VersionChanged` the file whose change needs a new version.
     """
     for path in sorted(FOLDER.glob("*.yaml")) if paths is None else paths:
-        source = _source(path)
-        try:
-            product = read_source(source)
-        except DefinitionError as error:
-            raise DefinitionError(error.faults, path.name) from error
+        product, document = read_file(path)
         # Of two processes that publish at once, one adds it, and both compare with what is there afterwards.
-        if products.add(session, product.code, product.version, source.document, now):
+        if products.add(session, product.code, product.version, document, now):
             sales.add(session, product.code, of_file(product), audit.OPERATOR, now)
-        if products.find(session, product.code, product.version) != source.document:
+        if products.find(session, product.code, product.version) != document:
             raise VersionChanged(
                 f"{path.name}: version {product.version} of {product.code} is published with other content;"
                 " published versions never change, so give the change a new version"
@@ -56,6 +53,15 @@ def withdraw(session: Session, code: str, before: Sale, ended: Sale, by: str, no
     """Let the sale of a version end, and write down by whom."""
     sales.add(session, code, ended, by, now)
     audit.record(session, "product_withdrawn", f"{code}/{ended.version}", before=_told(before), after=_told(ended))
+
+
+def read_file(path: Path) -> tuple[Product, Document]:
+    """The product of a file, and its document. `DefinitionError` names the file, and each wrong key with its line."""
+    source = _source(path)
+    try:
+        return read_source(source), source.document
+    except DefinitionError as error:
+        raise DefinitionError(error.faults, path.name) from error
 
 
 def load(path: Path) -> Document:

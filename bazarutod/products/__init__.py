@@ -1,0 +1,1 @@
+"""`bazarutod products`: what a product file says and does, before anybody publishes it."""
