@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +15,14 @@ from sqlalchemy.orm import Session
 from bazaruto.quotes.v1 import product_version_pb2 as version_pb
 from bazaruto.quotes.v1 import quote_pb2
 from bazaruto.quotes.v1 import rate_change_pb2 as pb
-from libs import clock
+from libs import clock, ids
 from libs.config import JobSettings
 from libs.jobs import JobRunner
 from libs.rpc import values
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.catalogue.flows import publishing
 from services.quotes.impact import jobs
+from services.quotes.impact.kinds import Part
 from services.quotes.impact.rules.rate_change import RateChange
 from services.quotes.impact.store import rate_changes
 from tests.integration.quotes.conftest import House, risk
@@ -214,6 +216,40 @@ def test_job_that_runs_twice_rates_its_part_once(desk: Desk, person: Person) -> 
     )
     desk.work()
     assert desk.get(asked.rate_change_id) == before
+
+
+def test_of_two_jobs_with_one_part_at_once_one_saves_it(desk: Desk, person: Person) -> None:
+    for _ in range(AT_ONCE + 1):
+        desk.house.create(person, house_of())
+    asked = desk.ask(version=1)
+    part = Part(ids.decode("rch", asked.rate_change_id), 0)
+    together = threading.Barrier(2)
+
+    def analyze() -> None:
+        together.wait()
+        jobs.analyze(desk.house.database, part)
+
+    threads = [threading.Thread(target=analyze) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert desk.get(asked.rate_change_id).quotes_done == AT_ONCE
+    waiting = "SELECT args->>'done' FROM procrastinate_jobs WHERE task_name = 'quotes.analyze_rate_change' ORDER BY id"
+    assert desk.house.rows(waiting) == [("0",), (str(AT_ONCE),)]
+    desk.work()
+    assert desk.get(asked.rate_change_id).quotes_done == AT_ONCE + 1
+
+
+def test_quotes_of_changes_of_policies_are_no_part_of_it(desk: Desk, person: Person) -> None:
+    """They cost the difference between two timelines."""
+    desk.house.create(person, house_of())
+    desk.house.rows(
+        "INSERT INTO quotes SELECT (jsonb_populate_record(NULL::quotes, to_jsonb(quotes) || jsonb_build_object("
+        "'id', gen_random_uuid(), 'number', 'Q-2', 'kind', 'endorsement', 'policy_id', gen_random_uuid()))).*"
+        " FROM quotes RETURNING id"
+    )
+    assert desk.analyze(version=1).quotes == 1
 
 
 def test_same_call_twice_asks_once(desk: Desk) -> None:

@@ -97,12 +97,20 @@ def test_everything_that_a_file_says_of_sold_policies_is_told() -> None:
     }
 
 
-def test_file_that_says_nothing_of_sold_policies_tells_where_and_when_it_is() -> None:
+def test_file_without_rules_of_sold_policies_tells_taxes_fees_and_when_cover_begins() -> None:
     told = json_format.MessageToDict(rules_to_proto(read(small())))
     assert told == {
         "productCode": "small",
         "version": 1,
         "timeZone": "Africa/Maputo",
         "currencyCode": "EUR",
+        "taxes": [{"taxCode": "tax", "rate": "0.17"}],  # the small product has them among the steps of its price
+        "fees": [
+            {
+                "feeCode": "fee",
+                "amount": {"currencyCode": "EUR", "units": "2", "nanos": 500000000},
+                "returnedWhenFlat": True,
+            }
+        ],
         "cover": {"start": "START_ON_PAYMENT", "latestDays": 60},
     }

@@ -45,14 +45,17 @@ _ACTIONS = {
 
 
 def rules_to_proto(product: Product) -> pb.ProductRules:
-    """All that the version says."""
+    """All that the version says. Taxes and fees that it has among the steps of its price are told like the others."""
+    steps = product.rating
+    taxes = [Tax(step.name, step.rate) for step in steps if step.kind == "tax" and step.rate is not None]
+    fees = [Fee(step.name, step.amount, ()) for step in steps if step.kind == "fee" and step.amount is not None]
     return pb.ProductRules(
         product_code=product.code,
         version=product.version,
         time_zone=product.time_zone,
         currency_code=product.currency,
-        taxes=[_tax_to_proto(tax) for tax in product.taxes],
-        fees=[_fee_to_proto(fee, product.currency) for fee in product.fees],
+        taxes=[_tax_to_proto(tax) for tax in (*taxes, *product.taxes)],
+        fees=[_fee_to_proto(fee, product.currency) for fee in (*fees, *product.fees)],
         cover=_cover_to_proto(product.cover),
         change=_change_to_proto(product.change) if product.change else None,
         cancellations=[_cancellation_to_proto(rule) for rule in product.cancellation],

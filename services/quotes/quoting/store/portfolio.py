@@ -1,4 +1,7 @@
-"""The quotes of a product that have a price, read one part after another: to rate them again."""
+"""The quotes of a product that have a price, read one part after another: to rate them again.
+
+Those of changes of policies are left out: they cost the difference between two timelines, which is no price of a risk.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from libs.premium import Coverage, InsuredObject
-from services.quotes.quoting.rules.quote import State
+from services.quotes.quoting.rules.quote import Kind, State
 from services.quotes.quoting.rules.underwriting import Outcome
 from services.quotes.quoting.store.quotes import QuoteRow
 from services.quotes.rating.rules.pricing import Risk
@@ -56,7 +59,7 @@ def list_priced(
     columns = (
         _quotes.c.id, _quotes.c.number, _quotes.c.state, _quotes.c.starts_on, _quotes.c.answers, _quotes.c.coverages,
         _quotes.c.objects, _quotes.c.currency, _quotes.c.net, _quotes.c.tax, _quotes.c.fees,
-        _quotes.c.steps, _quotes.c.reasons,
+        _quotes.c.steps, _quotes.c.reasons, _quotes.c.kind,
     )  # fmt: skip
     query = (
         sa.select(*columns)
@@ -71,14 +74,20 @@ def list_priced(
 
 def priced_quote_from_row(row: Any) -> PricedQuote:
     """The quote of a row, read by the place of each column: there may be very many."""
-    quote_id, number, state, starts_on, answers, chosen, objects, currency, net, tax, fees, steps, reasons = row
+    quote_id, number, state, starts_on, answers, chosen, objects, currency, net, tax, fees, steps, reasons, kind = row
     coverages = [Coverage.of_minor(*value, currency=currency) for value in chosen]
     against = Outcome.DECLINED if state == State.DECLINED else Outcome.REFERRED
     return PricedQuote(
         quote_id,
         number,
         starts_on,
-        Risk(answers, coverages, starts_on, [InsuredObject(*value) for value in objects or ()]),
+        Risk(
+            answers,
+            coverages,
+            starts_on,
+            [InsuredObject(*value) for value in objects or ()],
+            "renewal" if kind == Kind.RENEWAL else "new_business",
+        ),
         currency,
         net + tax + fees,
         [(step[0], step[4]) for step in steps],
@@ -88,5 +97,9 @@ def priced_quote_from_row(row: Any) -> PricedQuote:
 
 
 def _priced(product_code: str, only_bound: bool) -> list[sa.ColumnElement[bool]]:
-    conditions = [_quotes.c.product_code == product_code, _quotes.c.net.is_not(None)]
+    conditions = [
+        _quotes.c.product_code == product_code,
+        _quotes.c.net.is_not(None),
+        _quotes.c.kind != Kind.ENDORSEMENT,
+    ]
     return [*conditions, _quotes.c.state == State.BOUND] if only_bound else conditions
