@@ -106,6 +106,13 @@ class Database:
         with self._translated_errors(), Session(self._fresh if fresh else self._reading) as session:
             yield session
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """For reads of several statements that have to agree: all see what was committed when the first began."""
+        with self.transaction() as session:
+            session.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            yield session
+
     def read(self, query: Query, **parameters: object) -> list[Any]:
         """The rows of a compiled query, as named tuples of what the driver makes of each column.
 

@@ -16,6 +16,7 @@ from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
+from services.payments.billing.store import totals
 from services.payments.clients import Policies, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
@@ -40,7 +41,7 @@ def serve(settings: PaymentsSettings) -> None:
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
     payments = PaymentServicer(database, choose_provider(settings, database))
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
-    server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
+    server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)
     server.run()
 

@@ -12,6 +12,7 @@ from services.payments.ledger.rules.balance import Balance, Dimension
 from services.payments.ledger.rules.chart import Side
 from services.payments.ledger.rules.entry import Entry, Extract
 from services.payments.ledger.rules.journal import Booked, Filter, Posting
+from services.payments.ledger.rules.proof import Compared
 
 _SIDES = {Side.DEBIT: pb.Posting.SIDE_DEBIT, Side.CREDIT: pb.Posting.SIDE_CREDIT}
 _DIMENSIONS = {
@@ -81,6 +82,16 @@ def entry_to_proto(entry: Entry, balance: Money) -> pb.AccountEntry:
         booking_time=values.time_to_proto(entry.booked_at),
         posting=posting_to_proto(entry.posting),
         balance=values.money_to_proto(balance),
+    )
+
+
+def compared_to_proto(compared: Compared) -> pb.PolicyLedgerLine:
+    """One item of a policy as billing and the ledger have it."""
+    return pb.PolicyLedgerLine(
+        item=pb.PolicyLedgerLine.Item.Value(f"ITEM_{compared.item.name}"),
+        billed=values.money_to_proto(compared.billed),
+        booked=values.money_to_proto(compared.booked),
+        difference=values.money_to_proto(compared.difference),
     )
 
 

@@ -124,6 +124,9 @@ def read_payments(start: Start, url: str, people: People) -> None:
         billing = house.invoices.GetBilling(get_billing, metadata=people.known(row["customer_id"]).metadata())
         assert sum(_price(billing.premium)) == row["total"]
         assert sum(len(schedule.installments) for schedule in billing.schedules) == row["parts"]
+        get_ledger = ledger_pb2.GetPolicyLedgerRequest(policy_id=ids.encode("pol", row["id"]))
+        proof = house.ledger.GetPolicyLedger(get_ledger, metadata=people.admin().metadata())
+        assert [line for line in proof.lines if values.money_from_proto(line.difference).minor] == []
     for row in _rows(url, _INVOICES):
         invoice = house.get_invoice(people.known(row["user_id"]), ids.encode("inv", row["id"]))
         assert invoice_pb2.Invoice.State.Name(invoice.state) == f"STATE_{row['status'].upper()}"

@@ -32,7 +32,7 @@ from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
-from services.payments.billing.store import invoices
+from services.payments.billing.store import invoices, totals
 from services.payments.clients import Policies
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
@@ -117,7 +117,7 @@ class House:
             server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
-            server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database))
+            server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
 
         channel = start("payments", url, build)
         self.billing = billing_pb2_grpc.BillingServiceStub(channel)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -48,6 +49,19 @@ def list_all(session: Session, as_of: AsOf, dimension: Dimension | None = None) 
     )
     rows = session.execute(query).all()
     return [balance_from_row(row) for row in rows], max((row.last_day for row in rows), default=None)
+
+
+def list_of_policy(session: Session, policy_id: UUID) -> list[Balance]:
+    """The sums of every account of a policy."""
+    keys = (_postings.c.account_code, _journals.c.currency)
+    query = (
+        sa.select(*keys, sa.literal("").label("part"))
+        .add_columns(sa.func.sum(_DEBITS).label("debits"), sa.func.sum(_CREDITS).label("credits"))
+        .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
+        .where(_journals.c.policy_id == policy_id)
+        .group_by(*keys)
+    )
+    return [balance_from_row(row) for row in session.execute(query)]
 
 
 def list_entries(
