@@ -28,6 +28,7 @@ from libs.config import Settings, defaults
 from libs.identity.secrets import write_secret
 from libs.listening import is_taken
 from services.users.accounts.adapters.signing import write_signing_key
+from services.users.people.adapters.sealing import write_field_keys
 
 Tell = Callable[[str], None]
 _REDIS_SECONDS = 10.0  # to answer in
@@ -59,6 +60,7 @@ def prepare(folder: Path, settings: Settings, tell: Tell, *, throwaway: bool = F
     folder.mkdir(parents=True, exist_ok=True)
     provision = Provision()
     _secrets(folder, settings, provision)
+    _field_keys(folder, settings, provision)
     missing = [name for name in SERVICES if not settings.services[name].db_url]
     try:
         if missing:
@@ -99,6 +101,16 @@ def _secrets(folder: Path, settings: Settings, provision: Provision) -> None:
         write_signing_key(private / "keys", clock.real_now())
     provision.environment["BAZARUTO_AUTH__INTERNAL_SECRET_FILE"] = str(internal)
     provision.environment["BAZARUTO_AUTH__KEY_FOLDER"] = str(private / "keys")
+
+
+def _field_keys(folder: Path, settings: Settings, provision: Provision) -> None:
+    if settings.secrets != defaults().secrets:
+        return  # somebody manages them
+    keys = folder / "secrets" / "fields"
+    if not any(keys.glob("*.seal")):
+        keys.parent.mkdir(mode=0o700, exist_ok=True)
+        write_field_keys(keys, clock.real_now())
+    provision.environment["BAZARUTO_SECRETS__FIELD_KEYS"] = str(keys)
 
 
 def _redis_binary() -> str:

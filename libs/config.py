@@ -140,6 +140,12 @@ class ClockSettings(Section):
     file: Path
 
 
+class SecretsSettings(Section):
+    """Keys of what is sealed in databases."""
+
+    field_keys: Path
+
+
 class JobSettings(Section):
     """How workers work."""
 
@@ -208,6 +214,7 @@ class Settings(BaseSettings):
     db: DbSettings
     redis: RedisSettings
     auth: AuthSettings
+    secrets: SecretsSettings
     clock: ClockSettings
     jobs: JobSettings
     mail: MailSettings

@@ -11,6 +11,7 @@ from bazarutod.doctor.finding import Finding, Patient
 from libs import clock
 from libs.identity.secrets import read_secret
 from services.users.accounts.adapters.signing import SigningKeys
+from services.users.people.adapters.sealing import FieldKeys
 
 _OLD = timedelta(days=90)
 _KEY_ID = "%Y%m%d%H%M%S"  # when the key was made
@@ -21,8 +22,14 @@ def look(patient: Patient) -> Iterator[Finding]:
     auth, mail = patient.settings.auth, patient.settings.mail
     yield from _internal(auth.internal_secret_file)
     yield from _signing(auth.key_folder)
+    yield from _sealing(patient.settings.secrets.field_keys)
     others = [mail.password_file, *(service.db_url_file for service in patient.settings.services.values())]
-    files = [auth.internal_secret_file, *sorted(auth.key_folder.glob("*.pem")), *map(Path, filter(None, others))]
+    files = [
+        auth.internal_secret_file,
+        *sorted(auth.key_folder.glob("*.pem")),
+        *_field_keys(patient),
+        *map(Path, filter(None, others)),
+    ]
     exposed = [finding for path in files for finding in _exposed(path)]
     yield from exposed or [Finding("secrets", "files", "ok", "are closed to others")]
 
@@ -54,6 +61,21 @@ def _signing(folder: Path) -> Iterator[Finding]:
         yield Finding("secrets", "signing key", "warning", said, "Add a new one beside it and restart users")
     else:
         yield Finding("secrets", "signing key", "ok", "is there and fresh")
+
+
+def _sealing(folder: Path) -> Iterator[Finding]:
+    try:
+        FieldKeys.load(folder)
+    except (ValueError, OSError) as error:
+        advice = "Without the keys nobody can read the tax ids. Restore secrets/ from the last configuration backup"
+        yield Finding("secrets", "field keys", "failure", f"cannot be used: {error}", advice)
+    else:
+        yield Finding("secrets", "field keys", "ok", "are there")
+
+
+def _field_keys(patient: Patient) -> list[Path]:
+    folder = patient.settings.secrets.field_keys
+    return sorted([*folder.glob("*.seal"), *folder.glob("*.hash")])
 
 
 def _exposed(path: Path) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ set -euo pipefail
 folder=${1:-secrets}
 host=${DB_HOST:-postgres}
 umask 077
-mkdir -p "$folder/keys"
+mkdir -p "$folder/keys" "$folder/fields"
 
 random() {
   [ -s "$folder/$1" ] || openssl rand -hex 32 | tr -d '\n' >"$folder/$1"
@@ -28,8 +28,10 @@ for name in mail-password backup-aws; do
   [ -e "$folder/$name" ] || : >"$folder/$name"
 done
 compgen -G "$folder/keys/*.pem" >/dev/null || openssl genpkey -algorithm ed25519 -out "$folder/keys/$(date -u +%Y%m%d%H%M%S).pem"
+compgen -G "$folder/fields/*.seal" >/dev/null || random "fields/$(date -u +%Y%m%d%H%M%S).seal"
+random fields/search.hash # never replace it: nobody would be found by what it was used for
 
 # Nobody else gets through the folder; the files are readable because each container has a user of its own.
 find "$folder" -type f -exec chmod 0444 {} +
 chmod 0700 "$folder"
-chmod 0755 "$folder/keys"
+chmod 0755 "$folder/keys" "$folder/fields"

@@ -180,8 +180,10 @@ def _fingerprint(request: Message, method: Method) -> bytes:
     if method.secret_fields:
         public = type(request)()
         public.CopyFrom(request)
-        for name in method.secret_fields:
-            public.ClearField(name)
+        for path in method.secret_fields:
+            parent, _, name = path.rpartition(".")
+            if not parent or public.HasField(parent):
+                (getattr(public, parent) if parent else public).ClearField(name)
         request = public
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 

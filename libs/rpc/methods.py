@@ -5,10 +5,11 @@ Default deny: a method that does not declare who may call it stops the process.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from google.api import annotations_pb2
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -39,7 +40,10 @@ class Method:
     previews: bool = False
     """Whether the request has the field `validate_only`: everything is checked then, and nothing done."""
     secret_fields: tuple[str, ...] = ()
-    """Fields of the request that the contract marks with `debug_redact`: nothing that is kept is made of them."""
+    """Fields of the request that the contract marks with `debug_redact`: nothing that is kept is made of them.
+
+    Those of a message in it are there with its name before theirs: `book.title`.
+    """
 
     @property
     def full_name(self) -> str:
@@ -79,8 +83,17 @@ def _of_method(descriptor: MethodDescriptor) -> Method:
         if_match=limit.if_match,
         reply_class=GetMessageClass(descriptor.output_type),
         previews="validate_only" in descriptor.input_type.fields_by_name,
-        secret_fields=tuple(field.name for field in descriptor.input_type.fields if field.GetOptions().debug_redact),
+        secret_fields=tuple(_secret_fields(descriptor.input_type)),
     )
+
+
+def _secret_fields(message: Descriptor, before: str = "") -> Iterator[str]:
+    """The paths of the fields that are marked with `debug_redact`: of the request, and of the resource in it."""
+    for field in message.fields:
+        if field.GetOptions().debug_redact:
+            yield before + field.name
+        elif field.message_type and not field.is_repeated and not before:
+            yield from _secret_fields(field.message_type, f"{field.name}.")
 
 
 def _access(declared: options_pb2.Access, name: str) -> Access:

@@ -30,6 +30,7 @@ from services.users.accounts.servicer.users import UserServicer
 from services.users.partners.flows import selling
 from services.users.partners.servicer import PartnerServicer
 from services.users.people import jobs as people_jobs
+from services.users.people.adapters.sealing import FieldKeys
 from services.users.people.flows import making
 from services.users.people.servicer import CustomerServicer
 from services.users.people.store import links
@@ -40,6 +41,7 @@ NAME = "users"
 def serve(settings: Settings) -> None:
     """Answer calls. Tokens are checked with the very keys that sign them."""
     keys = SigningKeys.load(settings.auth.key_folder)
+    field_keys = FieldKeys.load(settings.secrets.field_keys)
     own = settings.services[NAME]
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     hasher = Hasher()
@@ -54,7 +56,7 @@ def serve(settings: Settings) -> None:
     rights = Rights(database, links.find_parties, selling.membership_of)
     auth = AuthServicer(database, authenticator, rights, keys, settings.auth)
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
-    server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
+    server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database, field_keys))
     server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()

@@ -58,8 +58,9 @@ def test_container_knows_only_its_own_secrets(process: Process) -> None:
     own = set() if process.name == "gateway" else {f"db-url-{process.service}"}
     own |= {"mail-password"} if process.name == "users-worker" else set()
     assert set(container["secrets"]) == {"internal"} | own
-    keys = [volume for volume in container["volumes"] if "secrets/keys" in volume]
-    assert bool(keys) == (process.name == "users")
+    for folder in ("secrets/keys", "secrets/fields"):
+        keys = [volume for volume in container["volumes"] if folder in volume]
+        assert bool(keys) == (process.name == "users")
 
 
 @by_process
@@ -110,7 +111,7 @@ def test_mounted_files_exist() -> None:
     for container in CONTAINERS.values():
         for volume in container.get("volumes", []):
             source = volume.split(":")[0]
-            assert not source.startswith("./") or source == "./secrets/keys" or (ROOT / source).exists(), source
+            assert not source.startswith("./") or source.startswith("./secrets/") or (ROOT / source).exists(), source
 
 
 def test_configuration_is_accepted_and_listens_to_every_container(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +151,7 @@ def where_metrics_are(process: Process, settings: Any) -> str:
 def test_secrets_that_a_container_names_are_given_to_it() -> None:
     for name, container in CONTAINERS.items():
         named = set(re.findall(r"/run/secrets/([\w-]+)", str(container)))
-        assert named - {"keys"} <= set(container.get("secrets", [])) <= COMPOSITION["secrets"].keys(), name
+        assert named - {"keys", "fields"} <= set(container.get("secrets", [])) <= COMPOSITION["secrets"].keys(), name
 
 
 @pytest.mark.parametrize("given", [{}, {"MAIL_HOST": "smtp.example.com", "MAIL_USERNAME": "no-reply@example.com"}])

@@ -66,7 +66,7 @@ def test_pod_runs_its_process_with_its_own_secrets(process: Process) -> None:
     volumes = {volume["name"]: volume for volume in pods("production")[name]["spec"]["volumes"]}
     keys = [item["key"] for part in volumes["secrets"]["projected"]["sources"] for item in part["secret"]["items"]]
     assert keys == ["internal"] + ([] if front == "gateway" else [f"db-url-{front}"])
-    assert ("keys" in volumes) == (process.name == "users")
+    assert ("keys" in volumes) == ("fields" in volumes) == (process.name == "users")
     assert ("mail" in volumes) == (process.name == "users-worker")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bazarutod.stack import SERVICES
+from services.users.people.adapters.sealing import write_field_keys
 from tests.deploy.manifests import pods
 from tests.deploy.programs import eventually
 from tests.support.servers import free_address
@@ -23,6 +25,7 @@ def test_server_without_a_database_passes_its_liveness_probe_and_no_other(servic
     (container,) = pods("production")[service]["spec"]["containers"]
     listen, metrics = free_address(), free_address()
     (tmp_path / "internal").write_text("0" * 64)
+    write_field_keys(tmp_path / "fields", datetime.now(UTC))
     prefix = f"BAZARUTO_SERVICES__{service.upper()}__"
     environment = {
         **os.environ,
@@ -31,6 +34,7 @@ def test_server_without_a_database_passes_its_liveness_probe_and_no_other(servic
         f"{prefix}DB_URL": "postgresql://nobody@127.0.0.1:1/nowhere",
         "BAZARUTO_AUTH__INTERNAL_SECRET_FILE": str(tmp_path / "internal"),
         "BAZARUTO_AUTH__KEY_FOLDER": str(signing_key(tmp_path / "keys")),
+        "BAZARUTO_SECRETS__FIELD_KEYS": str(tmp_path / "fields"),
         "BAZARUTO_ENVIRONMENT": "test",
     }
     command = [sys.executable, "-m", f"services.{service}.main", "serve"]

@@ -20,6 +20,7 @@ from libs.config import AuthSettings, ConfigError
 from libs.identity.callers import Caller
 from libs.identity.secrets import read_secret
 from services.users.accounts.adapters.signing import SigningKeys
+from services.users.people.adapters.sealing import FieldKeys
 from tests.deploy.configuring import settings_of
 from tests.deploy.programs import DEPLOY, ROOT, program
 from tests.support.sections import section
@@ -56,6 +57,8 @@ def test_secrets_are_good_and_are_kept_when_the_script_runs_again(tmp_path: Path
     assert keys.sign(
         section(AuthSettings, access_token_lifetime=timedelta(minutes=1)), Caller(user_id=uuid4()), datetime.now(UTC)
     )
+    fields, customer_id = FieldKeys.load(tmp_path / "secrets" / "fields"), uuid4()
+    assert fields.open(fields.seal("400123456", customer_id), customer_id) == "400123456"
     passwords = [value for name, value in first.items() if name.startswith("db-password-")]
     assert len(set(passwords)) == len(passwords)
 

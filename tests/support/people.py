@@ -16,6 +16,7 @@ from libs.identity.callers import Caller
 from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from services.users.accounts.adapters.signing import SigningKeys, write_signing_key
+from services.users.people.adapters.sealing import write_field_keys
 from tests.support.sections import section
 
 
@@ -46,6 +47,8 @@ class People:
     def __init__(self, folder: Path) -> None:
         write_signing_key(folder / "keys", datetime.now(UTC))
         (folder / "internal").write_text(secrets.token_hex(32))
+        self.field_keys = folder / "fields"
+        write_field_keys(self.field_keys, datetime.now(UTC))
         self._trust(section(AuthSettings, key_folder=folder / "keys", internal_secret_file=folder / "internal"))
 
     @classmethod

@@ -9,6 +9,7 @@ from bazaruto.users.v1 import customer_pb2 as pb
 from libs import ids
 from libs.rpc import values
 from services.users.people.rules.customer import Address, Customer, Kind
+from services.users.people.rules.tax_id import TaxId
 
 _KINDS = {Kind.PERSON: pb.Customer.KIND_PERSON, Kind.ORGANISATION: pb.Customer.KIND_ORGANISATION}
 _KINDS_BY_PROTO = {proto: kind for kind, proto in _KINDS.items()}
@@ -25,6 +26,7 @@ def customer_to_proto(customer: Customer) -> pb.Customer:
         phones=customer.phones,
         address=address_to_proto(customer.address) if customer.address else None,
         locale=customer.locale,
+        tax_id_ending=customer.tax_id.ending if customer.tax_id else "",
         partner_id=ids.encode("par", customer.partner_id) if customer.partner_id else "",
         partner_start_date=values.date_to_proto(customer.partner_since) if customer.partner_since else None,
         create_time=values.time_to_proto(customer.created_at),
@@ -33,7 +35,9 @@ def customer_to_proto(customer: Customer) -> pb.Customer:
     )
 
 
-def customer_from_proto(message: pb.Customer, customer_id: UUID, partner_id: UUID | None, now: datetime) -> Customer:
+def customer_from_proto(
+    message: pb.Customer, customer_id: UUID, tax_id: TaxId | None, partner_id: UUID | None, now: datetime
+) -> Customer:
     """What a caller says of a customer, who came by a partner; whether it can be so is for the rules to say."""
     birth_date, address = values.optional(message, "birth_date"), values.optional(message, "address")
     return Customer(
@@ -45,6 +49,7 @@ def customer_from_proto(message: pb.Customer, customer_id: UUID, partner_id: UUI
         phones=tuple(message.phones),
         address=address_from_proto(address) if address else None,
         locale=message.locale,
+        tax_id=tax_id,
         partner_id=partner_id,
         partner_since=now.date() if partner_id else None,
         created_at=now,

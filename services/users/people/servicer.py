@@ -16,10 +16,12 @@ from libs.errors import ResourceNotFound
 from libs.identity.callers import AccessDenied, Caller
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
+from services.users.people.adapters.sealing import FieldKeys
 from services.users.people.flows import changing, linking, making
 from services.users.people.messages import customer_from_proto, customer_to_proto
 from services.users.people.rules import customer
 from services.users.people.rules.customer import Customer
+from services.users.people.rules.tax_id import TaxId, normalised
 from services.users.people.store import customers
 from services.users.people.store.customers import Filter
 
@@ -27,18 +29,23 @@ from services.users.people.store.customers import Filter
 class CustomerServicer(rpc_pb.CustomerServiceServicer):
     """Answers the calls of `CustomerService`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: FieldKeys) -> None:
         self._database = database
+        self._keys = keys
 
     def CreateCustomer(
         self, request: pb.CreateCustomerRequest, context: grpc.ServicerContext
     ) -> pb.CreateCustomerResponse:
         now, caller = clock.now(), calls.caller()
-        new = customer_from_proto(request.customer, ids.new(), _partner_of(caller), now)
+        customer_id = ids.new()
+        tax_id = self._sealed(request.customer, customer_id)
+        new = customer_from_proto(request.customer, customer_id, tax_id, _partner_of(caller), now)
         new = customer.checked(new, now.date())
         is_own = "customer" in caller.roles
         with self._database.transaction() as session:
             idempotency.claim(session)
+            if not request.allow_duplicate:
+                making.check_unique(session, new, calls.scope())
             making.make(session, new, caller.user_id if is_own else None, now)
             reply = pb.CreateCustomerResponse(customer=customer_to_proto(new), refresh_needed=is_own)
             idempotency.keep(session, reply)
@@ -47,7 +54,11 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
     def GetCustomer(self, request: pb.GetCustomerRequest, context: grpc.ServicerContext) -> pb.Customer:
         customer_id = ids.decode("cus", request.customer_id, "customer_id")
         with self._database.reading() as session:
-            return customer_to_proto(calls.visible(customers.find(session, customer_id), "customer"))
+            party = calls.visible(customers.find(session, customer_id), "customer")
+        reply = customer_to_proto(party)
+        if party.tax_id is not None:
+            reply.tax_id = self._keys.open(party.tax_id, customer_id)
+        return reply
 
     def ListCustomers(
         self, request: pb.ListCustomersRequest, context: grpc.ServicerContext
@@ -60,15 +71,18 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
     def SearchCustomers(
         self, request: pb.SearchCustomersRequest, context: grpc.ServicerContext
     ) -> pb.SearchCustomersResponse:
-        criteria = Filter(request.name, request.email, request.phone)
-        page = Page.of(request, "search", calls.caller().subject, *(criteria.name, criteria.email, criteria.phone))
+        digest = self._keys.digest(normalised(request.tax_id, "tax_id")) if request.tax_id else b""
+        criteria = Filter(request.name, request.email, request.phone, digest)
+        bound_to = (request.name, request.email, request.phone, digest.hex())
+        page = Page.of(request, "search", calls.caller().subject, *bound_to)
         shown, token = self._page(page, criteria)
         return pb.SearchCustomersResponse(customers=map(customer_to_proto, shown), next_page_token=token)
 
     def UpdateCustomer(self, request: pb.UpdateCustomerRequest, context: grpc.ServicerContext) -> pb.Customer:
         customer_id, now = ids.decode("cus", request.customer.customer_id, "customer.customer_id"), clock.now()
         fields = customer.fields_of_mask(request.update_mask.paths)
-        wanted = customer_from_proto(request.customer, customer_id, None, now)
+        tax_id = self._sealed(request.customer, customer_id)
+        wanted = customer_from_proto(request.customer, customer_id, tax_id, None, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
             before = calls.owned(customers.lock(session, customer_id), "customer")
@@ -108,6 +122,12 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
             reply = customer_to_proto(after)
             idempotency.keep(session, reply)
         return reply
+
+    def _sealed(self, message: pb.Customer, customer_id: UUID) -> TaxId | None:
+        """The tax id that a request says of a customer, sealed. `FieldInvalid` when it is none."""
+        if not message.tax_id:
+            return None
+        return self._keys.seal(normalised(message.tax_id, "customer.tax_id"), customer_id)
 
     def _page(self, page: Page, criteria: Filter) -> tuple[Sequence[Customer], str]:
         """The customers of a page whom the caller is shown, and the token of the next one."""

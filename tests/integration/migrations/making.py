@@ -115,7 +115,7 @@ def _keep_parties(platform: Platform, http: httpx.Client, ana: Buyer) -> None:
 
     address = {"lines": ["Avenida 24 de Julho 7"], "locality": "Maputo", "countryCode": "MZ"}
     firm = call("POST", "/v1/customers", {"customer": {"kind": "KIND_ORGANISATION", "name": "Sitoe Lda"}})["customer"]
-    call("PATCH", f"/v1/customers/{firm['customerId']}", {"address": address})
+    call("PATCH", f"/v1/customers/{firm['customerId']}", {"address": address, "taxId": "400123456"})
     call("POST", f"/v1/customers/{firm['customerId']}:linkUser", {"userId": ana.user_id})
     broker = {"kind": "KIND_BROKER", "name": "Corretores do Índico", "email": "geral@example.com"}
     partner_id = call("POST", "/v1/partners", {"partner": broker})["partnerId"]

@@ -27,6 +27,7 @@ from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
 from services.users.partners.flows import selling
 from services.users.partners.servicer import PartnerServicer
+from services.users.people.adapters.sealing import FieldKeys
 from services.users.people.flows import making
 from services.users.people.servicer import CustomerServicer
 from services.users.people.store import links
@@ -66,7 +67,10 @@ class House:
                 user_pb2_grpc.add_UserServiceServicer_to_server,
                 UserServicer(database, hasher, users or caching.in_process(), chosen, making.make_of_user),
             )
-            server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database))
+            server.add(
+                customer_pb2_grpc.add_CustomerServiceServicer_to_server,
+                CustomerServicer(database, FieldKeys.load(people.field_keys)),
+            )
             server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 

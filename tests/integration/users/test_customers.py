@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import pytest
 
 from bazaruto.users.v1 import customer_pb2 as pb
@@ -16,14 +18,17 @@ from services.users.people.store.customers import Filter
 from tests.integration.users.house import House, bearer
 from tests.integration.users.test_accounts import outcome
 from tests.support import scopes
+from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key
 
 PERSON, FIRM = pb.Customer.KIND_PERSON, pb.Customer.KIND_ORGANISATION
 
 
-def create(house: House, by: Person, key: str = "", **fields: Any) -> pb.CreateCustomerResponse:
+def create(
+    house: House, by: Person, key: str = "", allow_duplicate: bool = False, **fields: Any
+) -> pb.CreateCustomerResponse:
     wanted: dict[str, Any] = {"kind": FIRM, "name": "Sitoe Lda", **fields}
-    request = pb.CreateCustomerRequest(customer=pb.Customer(**wanted))
+    request = pb.CreateCustomerRequest(customer=pb.Customer(**wanted), allow_duplicate=allow_duplicate)
     return house.customers.CreateCustomer(request, metadata=by.metadata(idempotency_key=key or new_key()))
 
 
@@ -124,6 +129,7 @@ def test_repeated_call_makes_one_customer(house: House, people: People) -> None:
         {"kind": 7},
         {"name": ""},
         {"emails": ["nobody"]},
+        {"tax_id": "12!"},
         {"phones": ["841234567"]},
         {"birth_date": {"year": 1990, "month": 2, "day": 30}},
         {"birth_date": {"year": 1990, "month": 2, "day": 3}},
@@ -258,3 +264,66 @@ def test_user_of_a_program_of_before_becomes_a_customer(house: House, people: Pe
     for _ in range(2):
         jobs.make_parties(house.database, clock.now())
     assert get(house, ana, party_of(ana)).name == "Ana Sitoe"
+
+
+def test_tax_id_is_kept_sealed_and_shown_to_who_reads_the_customer(house: House, people: People) -> None:
+    admin, key = people.admin(), new_key()
+    made = create(house, admin, key, tax_id="400 123-456").customer
+    assert (made.tax_id, made.tax_id_ending) == ("", "456")
+    assert get(house, admin, made.customer_id).tax_id == "400123456"
+    listing = house.customers.ListCustomers(pb.ListCustomersRequest(), metadata=admin.metadata())
+    assert [(one.tax_id, one.tax_id_ending) for one in listing.customers] == [("", "456")]
+    kept = house.sql("SELECT c::text FROM customers c UNION ALL SELECT encode(reply, 'escape') FROM idempotency_keys")
+    assert all("400123456" not in text for (text,) in kept)
+    assert create(house, admin, key, tax_id="400123456").customer == made, (
+        "a secret is no part of what makes it another"
+    )
+
+
+def test_customers_are_found_by_tax_id(house: House, people: People) -> None:
+    admin = people.admin()
+    made = create(house, admin, tax_id="400123456").customer.customer_id
+    create(house, admin, tax_id="400123457")
+    assert found(house, admin, tax_id="400.123.456") == [made]
+    assert found(house, admin, tax_id="400123456", name="other") == []
+    assert found(house, people.customer(), tax_id="400123456") == []
+    assert outcome(found, house, admin, tax_id="!") == "INVALID_FIELD"
+
+
+def test_second_customer_with_a_tax_id_is_refused_with_the_first_one(house: House, people: People) -> None:
+    admin, underwriter = people.admin(), people.user("underwriter")
+    made = create(house, admin, tax_id="400123456").customer.customer_id
+    with pytest.raises(grpc.RpcError) as refusal:
+        create(house, underwriter, tax_id="400 123 456")
+    assert reason_of(refusal.value) == "CUSTOMER_DUPLICATE"
+    assert metadata_of(refusal.value) == {"customer_id": made}
+    assert create(house, underwriter, tax_id="400123456", allow_duplicate=True).customer.customer_id != made
+
+
+def test_duplicate_of_another_partner_or_of_who_is_not_shown_is_none(house: House, people: People) -> None:
+    house.sql(
+        "INSERT INTO partners VALUES (%s, 'broker', 'B', 'b@example.com', '', 'active', now(), now())",
+        scopes.PARTNER,
+    )
+    agent, ana = people.agent(scopes.PARTNER), somebody(house, people)
+    create(house, people.admin(), tax_id="400123456")
+    assert outcome(create, house, agent, tax_id="400123456") == "ok"
+    assert outcome(create, house, agent, tax_id="400123456") == "CUSTOMER_DUPLICATE"
+    assert outcome(create, house, ana, tax_id="400123456") == "ok"
+
+
+def test_of_two_customers_at_once_with_a_tax_id_one_is_made(house: House, people: People) -> None:
+    admin = people.admin()
+    with ThreadPoolExecutor(6) as pool:
+        ended = list(pool.map(lambda _: outcome(create, house, admin, tax_id="400123456"), range(6)))
+    assert sorted(ended) == ["CUSTOMER_DUPLICATE"] * 5 + ["ok"]
+
+
+def test_changed_tax_id_leaves_its_ending_in_the_history(house: House, people: People) -> None:
+    ana = somebody(house, people)
+    update(house, ana, party_of(ana), tax_id="400123456")
+    assert update(house, ana, party_of(ana), tax_id="400 123 456").etag == "2"
+    update(house, ana, party_of(ana), tax_id="")
+    assert get(house, ana, party_of(ana)).tax_id == ""
+    history = house.sql("SELECT before, after FROM customer_history ORDER BY version")
+    assert history == [({"tax_id": None}, {"tax_id": "456"}), ({"tax_id": "456"}, {"tax_id": None})]

@@ -44,6 +44,7 @@ def environment(make_database: Callable[[str], str], people: People) -> dict[str
     own = {
         "BAZARUTO_AUTH__KEY_FOLDER": str(people.auth.key_folder),
         "BAZARUTO_AUTH__INTERNAL_SECRET_FILE": str(people.auth.internal_secret_file),
+        "BAZARUTO_SECRETS__FIELD_KEYS": str(people.field_keys),
         "BAZARUTO_SERVICES": json.dumps(
             {
                 "users": {

@@ -11,12 +11,19 @@ from uuid import UUID
 
 from libs.errors import AlreadyExists, FieldInvalid, Refused
 from services.users.accounts.rules import fields
+from services.users.people.rules.tax_id import TaxId
 
-CHANGEABLE = ("name", "birth_date", "emails", "phones", "address", "locale")
+CHANGEABLE = ("name", "birth_date", "tax_id", "emails", "phones", "address", "locale")
 _WHOLE = ("birth_date", "address")
 MOST_PARTIES = 20
 """For how many customers a user can act, beside the own one: an access token names them all."""
 _OLDEST = 130  # years
+
+
+class CustomerDuplicate(AlreadyExists):
+    """There is a customer with this tax id."""
+
+    reason = "CUSTOMER_DUPLICATE"
 
 
 class AlreadyLinked(AlreadyExists):
@@ -61,6 +68,7 @@ class Customer:
     phones: tuple[str, ...]
     address: Address | None
     locale: str
+    tax_id: TaxId | None
     partner_id: UUID | None
     partner_since: date | None
     created_at: datetime
@@ -101,16 +109,17 @@ def of_user(user_id: UUID, full_name: str, email: str, phone: str, locale: str, 
     """The customer whom somebody is who buys for themselves."""
     phones = (phone,) if phone else ()
     return Customer(
-        user_id,
-        Kind.PERSON,
-        full_name,
-        None,
-        (email,),
-        phones,
-        None,
-        locale,
-        None,
-        None,
+        id=user_id,
+        kind=Kind.PERSON,
+        name=full_name,
+        birth_date=None,
+        emails=(email,),
+        phones=phones,
+        address=None,
+        locale=locale,
+        tax_id=None,
+        partner_id=None,
+        partner_since=None,
         created_at=now,
         updated_at=now,
     )
@@ -156,8 +165,13 @@ def check_link(user_id: UUID, customer_id: UUID, parties: frozenset[UUID]) -> No
 
 
 def kept_changes(before: Customer, after: Customer) -> tuple[dict[str, object], dict[str, object]]:
-    """What the history keeps of a change: what differs, as it was and as it is."""
+    """What the history keeps of a change: what differs, as it was and as it is; of a tax id only its ending."""
     names = [
         name for name in (*CHANGEABLE, "partner_id", "partner_since") if getattr(before, name) != getattr(after, name)
     ]
-    return {name: getattr(before, name) for name in names}, {name: getattr(after, name) for name in names}
+    return {name: _kept(before, name) for name in names}, {name: _kept(after, name) for name in names}
+
+
+def _kept(customer: Customer, name: str) -> object:
+    value = getattr(customer, name)
+    return value.ending if isinstance(value, TaxId) else value

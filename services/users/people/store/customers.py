@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from services.users.people.rules.customer import Address, Customer, Kind
+from services.users.people.rules.tax_id import TaxId
 from services.users.people.store.rows import CustomerRow, HistoryRow
 
 _customers = CustomerRow.__table__
@@ -22,7 +23,11 @@ _BY_ID = _CUSTOMER.where(_customers.c.id == sa.bindparam("id"))
 _LOCKED = _BY_ID.with_for_update()
 _ADD = sa.insert(_customers)
 _SAVE = sa.update(_customers).where(_customers.c.id == sa.bindparam("key"))
+_LOCK_TAX_ID = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
 _ADD_HISTORY = sa.insert(HistoryRow.__table__)
+_AS_THEY_ARE = (
+    "id", "name", "birth_date", "locale", "partner_id", "partner_since", "created_at", "updated_at", "version",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Filter:
     name: str = ""
     email: str = ""
     phone: str = ""
+    tax_id_hash: bytes = b""
     partner_id: UUID | None = None
 
 
@@ -62,11 +68,26 @@ def list_of(session: Session, scope: Scope, criteria: Filter, after: UUID | None
         query = query.where(_customers.c.emails.contains([criteria.email.lower()]))
     if criteria.phone:
         query = query.where(_customers.c.phones.contains([criteria.phone]))
+    if criteria.tax_id_hash:
+        query = query.where(_customers.c.tax_id_hash == criteria.tax_id_hash)
     if criteria.partner_id is not None:
         query = query.where(_customers.c.partner_id == criteria.partner_id)
     if after is not None:
         query = query.where(_customers.c.id < after)
     return [customer_from_row(row) for row in session.execute(query)]
+
+
+def lock_tax_id(session: Session, digest: bytes) -> None:
+    """Keep others from looking whether a customer has a tax id, until the transaction ends."""
+    session.execute(_LOCK_TAX_ID, {"key": int.from_bytes(digest[:8], signed=True)})
+
+
+def find_duplicate(session: Session, scope: Scope, digest: bytes, partner_id: UUID | None) -> Customer | None:
+    """A customer of a scope and of that partner, or of none, who has the tax id."""
+    of_partner = _customers.c.partner_id.is_not_distinct_from(partner_id)
+    query = scoped(_CUSTOMER, scope, owner=_customers.c.id, partner=_customers.c.partner_id)
+    row = session.execute(query.where(_customers.c.tax_id_hash == digest, of_partner).limit(1)).one_or_none()
+    return customer_from_row(row) if row else None
 
 
 def add(session: Session, customer: Customer) -> None:
@@ -104,27 +125,29 @@ def add_history(
 
 def row_from_customer(customer: Customer) -> dict[str, Any]:
     """The row of a customer."""
-    row = {column.name: getattr(customer, column.name) for column in _customers.c}
+    tax_id = customer.tax_id
+    row = {name: getattr(customer, name) for name in _AS_THEY_ARE}
     return row | {
         "kind": customer.kind.value,
         "emails": list(customer.emails),
         "phones": list(customer.phones),
         "address": asdict(customer.address) if customer.address else None,
+        "tax_id_hash": tax_id.digest if tax_id else None,
+        "tax_id_sealed": tax_id.sealed if tax_id else None,
+        "tax_id_ending": tax_id.ending if tax_id else None,
     }
 
 
 def customer_from_row(row: Any) -> Customer:
     """The customer of a row."""
-    columns = {column.name: getattr(row, column.name) for column in _customers.c}
     address = row.address
     return Customer(
-        **columns
-        | {
-            "kind": Kind(row.kind),
-            "emails": tuple(row.emails),
-            "phones": tuple(row.phones),
-            "address": Address(**address | {"lines": tuple(address["lines"])}) if address else None,
-        }
+        **{name: getattr(row, name) for name in _AS_THEY_ARE},
+        kind=Kind(row.kind),
+        emails=tuple(row.emails),
+        phones=tuple(row.phones),
+        address=Address(**address | {"lines": tuple(address["lines"])}) if address else None,
+        tax_id=TaxId(bytes(row.tax_id_hash), row.tax_id_sealed, row.tax_id_ending) if row.tax_id_hash else None,
     )
 
 

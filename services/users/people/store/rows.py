@@ -31,6 +31,9 @@ class CustomerRow(Row):
     phones: Mapped[list[str]]
     address: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     locale: Mapped[str]
+    tax_id_hash: Mapped[bytes | None]
+    tax_id_sealed: Mapped[str | None]
+    tax_id_ending: Mapped[str | None]
     partner_id: Mapped[UUID | None]
     partner_since: Mapped[date | None]
     created_at: Mapped[datetime]

@@ -58,5 +58,5 @@ def test_party_of_another_kind_is_refused() -> None:
 
 def test_services_and_strangers_have_no_access_token() -> None:
     for caller in (ANONYMOUS, Caller(service="quotes")):
-        with pytest.raises(ValueError, match="only users"):
+        with pytest.raises(ValueError, match="only a person"):
             claims.of_caller(caller)

@@ -1,0 +1,1 @@
+"""What talks to the world beside the database: the seal of identifiers."""
