@@ -72,17 +72,17 @@ def round_half_even(value: Fraction | Decimal | int) -> int:
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:
     """Shares in proportion to `weights` that add up to the amount (largest remainder, ties to the earliest)."""
-    if not weights or min(weights) < 0 or sum(weights) == 0:
-        raise ValueError("weights must be non-negative and not all zero")
     total = sum(weights)
-    sign = -1 if amount < 0 else 1
+    if not total or min(weights) < 0:
+        raise ValueError("weights must be non-negative and not all zero")
     size = abs(amount)
-    shares = [size * weight // total for weight in weights]
-    remainders = [size * weight % total for weight in weights]
-    order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
-    for i in order[: size - sum(shares)]:
-        shares[i] += 1
-    return [sign * share for share in shares]
+    parts = [divmod(size * weight, total) for weight in weights]
+    shares = [share for share, _ in parts]
+    left = size - sum(shares)
+    if left:
+        for i in sorted(range(len(parts)), key=lambda i: parts[i][1], reverse=True)[:left]:
+            shares[i] += 1
+    return shares if amount >= 0 else [-share for share in shares]
 
 
 @dataclass(frozen=True, slots=True, order=False)

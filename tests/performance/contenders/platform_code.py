@@ -46,6 +46,7 @@ __all__ = [
     "methods",
     "metrics",
     "motor_prices",
+    "motor_rating",
     "own_verifier",
     "pages",
     "payments_contracts",
@@ -97,6 +98,30 @@ def motor_prices() -> Price:
         return priced.net, priced.tax, priced.fees
 
     return price
+
+
+def motor_rating() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """The platform's own rating of a motor risk that was checked before: what makes it ready, what rates it, and what
+    tells its lines and steps as pairs and triples.
+    """
+    from libs.premium import Coverage
+    from services.quotes.catalogue.adapters.reading import read
+    from services.quotes.catalogue.flows import publishing
+    from services.quotes.rating.rules.facts import Facts
+    from services.quotes.rating.rules.pricing import compile_tariff
+
+    tariff = compile_tariff(read(publishing.load(publishing.FOLDER / "motor-2.yaml")))
+    today = datetime.now(UTC).date()
+
+    def prepare(facts: dict[str, Any], optional: tuple[str, ...]) -> tuple[Any, ...]:
+        coverages = tariff.choose([Coverage(code) for code in optional])
+        return Facts(facts, {"vehicle": [("vehicle_1", facts)]}), coverages, today, "new_business"
+
+    def shown(price: Any) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
+        lines = [(line.coverage_code or line.charge_code, line.amount) for line in price.lines]
+        return lines, [(step.name, step.coverage_code, step.amount) for step in price.steps]
+
+    return prepare, tariff.rate_facts, shown
 
 
 def payments_contracts() -> tuple[Any, ...]:

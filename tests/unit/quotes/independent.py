@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Iterator
 from datetime import date
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,14 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "more_than": operator.gt,
     "less_than": operator.lt,
 }
-number = lru_cache(maxsize=None)(Fraction)
 day_of = lru_cache(maxsize=None)(date.fromisoformat)
+
+
+@cache
+def number(text: str | int) -> Any:
+    """A number of a file or an answer, exact; a whole one as it is, because that is quicker."""
+    exact = Fraction(text)
+    return exact.numerator if exact.denominator == 1 else exact
 
 
 class Refused(Exception):
@@ -187,14 +193,14 @@ def _parts(
     return {part: parts[part] for part in own}
 
 
-def _begun(step: Any, values: Values, terms: dict[str, Fraction]) -> Fraction:
+def _begun(step: Any, values: Values, terms: dict[str, Fraction]) -> Any:
     if "amount" in step:
         each = sum((Fraction(values[code]) for code in step["per"]), Fraction(0)) if "per" in step else 1
         return number(step["amount"]) * each
     return number(step["rate"]) * (terms["limit"] if step["of"] == "limit" else values[step["of"]])
 
 
-def _multiplier(step: Any, values: Values, terms: dict[str, Fraction]) -> Fraction:
+def _multiplier(step: Any, values: Values, terms: dict[str, Fraction]) -> Any:
     if not _holds(step.get("when", {}), values):
         return Fraction(1)
     cell = number(
@@ -224,7 +230,7 @@ def _allotted(product: Any, net: int, parts: dict[tuple[str, str], Fraction]) ->
         mandatory = [offer["code"] for offer in product["coverages"] if offer.get("mandatory") == "true"]
         bearer = next((part for part in parts if part[0] in mandatory), next(iter(parts)))
         return [("premium", *_split(part), net if part == bearer else 0) for part in parts]
-    shares = {part: net * value / whole for part, value in parts.items()}
+    shares = {part: Fraction(net) * value / whole for part, value in parts.items()}
     amounts = {part: share.numerator // share.denominator for part, share in shares.items()}
     by_remainder = sorted(parts, key=lambda part: amounts[part] - shares[part])
     for part in by_remainder[: net - sum(amounts.values())]:

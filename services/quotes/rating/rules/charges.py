@@ -44,7 +44,7 @@ def compile_charges(product: Product) -> AddCharges:
         net: int, starts_on: date, occasion: FeeOccasion, steps: list[PriceStep], lines: list[Line]
     ) -> tuple[int, int]:
         tax = fees = 0
-        premium = list(lines)
+        count = len(lines)
         for charge in charges:
             if isinstance(charge, _Fee):
                 code, amount, occasions = charge
@@ -59,7 +59,7 @@ def compile_charges(product: Product) -> AddCharges:
                 continue
             subject = net
             if coverages:
-                amounts = [line.amount for line in premium if line.coverage_code in coverages]
+                amounts = [line.amount for line in lines[:count] if line.coverage_code in coverages]
                 if not amounts:
                     continue
                 subject = sum(amounts)

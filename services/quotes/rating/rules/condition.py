@@ -15,10 +15,7 @@ _Test = Callable[[Values], bool]
 
 def compile_condition(variables: Mapping[str, Variable], condition: Condition) -> Holds:
     """A function that says whether every comparison holds; made once, because it runs for every price."""
-    tests = [_test(variables, code, comparison) for code, comparison in condition.items()]
-    if len(tests) == 1:
-        return tests[0]
-    return lambda values: all(test(values) for test in tests)
+    return _all([_test(variables, code, comparison) for code, comparison in condition.items()])
 
 
 def _test(variables: Mapping[str, Variable], code: str, comparison: Comparison) -> _Test:
@@ -29,8 +26,16 @@ def _test(variables: Mapping[str, Variable], code: str, comparison: Comparison) 
     if accepted:
         tests.append(_is_one_of(code, frozenset(variable.value(answer) for answer in accepted)))
     tests += [_ORDERS[name](code, *_limit(variable, bound)) for name, bound in comparison.bounds.items()]
+    return _all(tests)
+
+
+def _all(tests: list[_Test]) -> _Test:
+    """Whether all tests hold; of one or two, as nearly all conditions have, without a loop."""
     if len(tests) == 1:
         return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda values: first(values) and second(values)
     return lambda values: all(test(values) for test in tests)
 
 

@@ -62,6 +62,7 @@ def compile_facts(product: Product) -> MakeFacts:
         if derived.take
     ]
     counted = [(derived, compile_condition(variables, derived.when)) for derived in product.derive if derived.count]
+    seen = [code for code in kinds if _is_seen(product, code, variables, used)]
     if not (converted or ages or kinds):
         return lambda answers, objects, day, added: Facts(answers, {})
 
@@ -87,7 +88,7 @@ def compile_facts(product: Product) -> MakeFacts:
             whole[derived.code] = _count(
                 derived, sum(counts({**answers, **values}) for _, values in own[derived.count])
             )
-        return Facts(whole, {code: [(name, values | whole) for name, values in many] for code, many in own.items()})
+        return Facts(whole, {code: [(name, values | whole) for name, values in own[code]] for code in seen})
 
     return make
 
@@ -143,6 +144,13 @@ def _kind(product: Product, code: str, variables: Mapping[str, Variable], used: 
         if derived.years_since.startswith(f"{code}.")
     ]
     return _Kind(code, kind.is_single, fields, ages)
+
+
+def _is_seen(product: Product, code: str, variables: Mapping[str, Variable], used: frozenset[str]) -> bool:
+    """Whether a coverage is for each object of a kind, or a condition looks at each."""
+    return any(offer.covers == code for offer in product.coverages) or any(
+        variables[name].kind == code for name in used if name in variables
+    )
 
 
 def _is_converted(variables: Mapping[str, Variable], used: frozenset[str], code: str) -> bool:

@@ -40,17 +40,20 @@ def compile_objects(product: Product) -> CheckObjects:
         counts = dict.fromkeys(kinds, 0)
         identifiers = set()
         checked = []
-        for insured in named:
-            kind = kinds.get(insured.code)
+        for name, insured in named:
+            code = insured.code
+            kind = kinds.get(code)
             if kind is None:
-                _refuse(insured.id, "object_code", f"is a {insured.code!r}, which the product does not insure")
-            fields = _fields(insured, kind)
-            identifier = str(fields[kind.type.identifier]) if kind.type.identifier else ""
-            if identifier and (insured.code, identifier) in identifiers:
-                _refuse(insured.id, kind.type.identifier, f"has the {kind.type.identifier} of another one")
-            identifiers.add((insured.code, identifier))
-            counts[insured.code] += 1
-            checked.append(InsuredObject(insured.id, insured.code, fields, identifier))
+                _refuse(name, "object_code", f"is a {code!r}, which the product does not insure")
+            fields = _fields(name, insured.fields, kind.accepts)
+            identifier = ""
+            if told_by := kind.type.identifier:
+                identifier = str(fields[told_by])
+                if (code, identifier) in identifiers:
+                    _refuse(name, told_by, f"has the {told_by} of another one")
+                identifiers.add((code, identifier))
+            counts[code] += 1
+            checked.append(InsuredObject(name, code, fields, identifier))
         for code, count in counts.items():
             kind_of = kinds[code].type
             if not kind_of.minimum <= count <= kind_of.maximum:
@@ -67,7 +70,7 @@ def _none(given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
     return ()
 
 
-def _named(given: Sequence[InsuredObject]) -> list[InsuredObject]:
+def _named(given: Sequence[InsuredObject]) -> list[tuple[str, InsuredObject]]:
     """The objects with a name each: the next free one of its kind, for one that has none."""
     taken: set[str] = set()
     for insured in given:
@@ -79,25 +82,27 @@ def _named(given: Sequence[InsuredObject]) -> list[InsuredObject]:
     for insured in given:
         name = insured.id
         if not name:
-            name = next(free for n in range(1, len(given) + 2) if (free := f"{insured.code}_{n}") not in taken)
+            number = 1
+            while (name := f"{insured.code}_{number}") in taken:
+                number += 1
             taken.add(name)
-        named.append(InsuredObject(name, insured.code, insured.fields))
+        named.append((name, insured))
     return named
 
 
-def _fields(insured: InsuredObject, kind: _Kind) -> dict[str, Answer]:
-    for code in insured.fields:
-        if code not in kind.accepts:
-            _refuse(insured.id, code, "is not asked of it")
+def _fields(name: str, given: Mapping[str, object], accepts: Mapping[str, Accept]) -> dict[str, Answer]:
+    for code in given:
+        if code not in accepts:
+            _refuse(name, code, "is not asked of it")
     fields = {}
-    for code, accept in kind.accepts.items():
-        value = insured.fields.get(code)
+    for code, accept in accepts.items():
+        value = given.get(code)
         if value is None:
-            _refuse(insured.id, code, "is missing")
+            _refuse(name, code, "is missing")
         try:
             fields[code] = accept(value)
         except WrongAnswer as error:
-            _refuse(insured.id, code, str(error))
+            _refuse(name, code, str(error))
     return fields
 
 

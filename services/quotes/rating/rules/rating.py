@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from libs.money import exponent, split
 from libs.premium import Coverage, LineKind
-from services.quotes.catalogue.rules.product import Product, StepKind
+from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.servicing import FeeOccasion
 from services.quotes.catalogue.rules.variables import Variable, variables_of
 from services.quotes.rating.rules.charges import compile_charges
 from services.quotes.rating.rules.condition import Values
 from services.quotes.rating.rules.facts import Facts
-from services.quotes.rating.rules.price import Line, Price, PriceStep, half_even
-from services.quotes.rating.rules.step import WHOLE, Base, Scaling, compile_base, compile_scaling, places_of, scaled
+from services.quotes.rating.rules.price import Line, Price, PriceStep
+from services.quotes.rating.rules.step import WHOLE, compile_base, compile_scaling, places_of, scaled
 
 Rate = Callable[[Facts, Sequence[Coverage], date, FeeOccasion], Price]
 """From the facts of a risk, the chosen coverages, the first day of the term and what the term is to its price."""
@@ -48,13 +49,17 @@ def compile_rating(product: Product) -> Rate:
     A step that does not apply to a risk is left out of its breakdown.
     """
     variables = variables_of(product)
-    scale = 10 ** _places_of_any_value(product, variables)
+    scale = 10 ** (_places_of_any_value(product, variables) + 1)
+    half = scale // 2
     on_coverages = _compile_coverage_steps(product, variables, scale)
-    on_whole = [
+    scalings = [
         compile_scaling(product, variables, step, "")
         for step in product.rating
         if step.kind in ("factor", "discount", "loading") and not step.coverages
     ]
+    on_whole = [(step.name, step.kind, step.pick, step.denominator) for step in scalings]
+    nothing: list[_Part] = []
+    new = tuple.__new__  # half the time of a named tuple's own constructor
     minimum_name, minimum = _minimum(product)
     covers = {offer.code: offer.covers for offer in product.coverages}
     mandatory = frozenset(offer.code for offer in product.coverages if offer.mandatory)
@@ -63,45 +68,52 @@ def compile_rating(product: Product) -> Rate:
 
     def rate(facts: Facts, coverages: Sequence[Coverage], starts_on: date, occasion: FeeOccasion) -> Price:
         whole = facts.whole
+        parts: list[_Part] = []
         parts_of: dict[str, list[_Part]] = {}
         for coverage in coverages:
-            kind_of_object = covers[coverage.code]
-            parts_of[coverage.code] = (
-                [_Part(coverage, object_id, values) for object_id, values in facts.each[kind_of_object]]
-                if kind_of_object
-                else [_Part(coverage, "", whole)]
-            )
+            code = coverage.code
+            kind_of_object = covers[code]
+            if kind_of_object:
+                own = [_Part(coverage, object_id, values) for object_id, values in facts.each[kind_of_object]]
+            else:
+                own = [_Part(coverage, "", whole)]
+            parts_of[code] = own
+            parts += own
         steps: list[PriceStep] = []
         exact = net = 0  # the running value: times `scale`, and rounded
-        for step in on_coverages:
-            for part in parts_of.get(step.coverage, ()):
-                kind: StepKind = "base"
-                before = part.value
-                if isinstance(step, Base):
-                    value, factor = step.start(part.values, part.coverage)
+        for name, kind, code, start, pick, denominator in on_coverages:
+            for part in parts_of.get(code, nothing):
+                if pick is None:
+                    part.value, factor = start(part.values, part.coverage)
+                    exact += part.value
                 else:
-                    cell = step.pick(part.values, part.coverage)
+                    cell = pick(part.values, part.coverage)
                     if cell is None:
                         continue
-                    kind, factor = step.kind, cell.factor
-                    value = before * cell.numerator // step.denominator
-                part.value = value
-                exact += value - before
-                rounded = half_even(exact, scale)
-                steps.append(PriceStep(step.name, kind, step.coverage, factor, rounded - net, part.object_id))
+                    numerator, factor = cell
+                    before = part.value
+                    part.value = value = before * numerator // denominator
+                    exact += value - before
+                rounded, rest = divmod(exact + half, scale)
+                if not rest and rounded & 1:
+                    rounded -= 1
+                steps.append(new(PriceStep, (name, kind, code, factor, rounded - net, part.object_id)))
                 net = rounded
-        for name, kind, _, denominator, pick in on_whole:
+        for name, kind, pick, denominator in on_whole:
             cell = pick(whole, WHOLE)
             if cell is None:
                 continue
-            exact = exact * cell.numerator // denominator
-            rounded = half_even(exact, scale)
-            steps.append(PriceStep(name, kind, "", cell.factor, rounded - net))
+            numerator, factor = cell
+            exact = exact * numerator // denominator
+            rounded, rest = divmod(exact + half, scale)
+            if not rest and rounded & 1:
+                rounded -= 1
+            steps.append(new(PriceStep, (name, kind, "", factor, rounded - net, "")))
             net = rounded
         if net < minimum:
             steps.append(PriceStep(minimum_name, "minimum", "", "", minimum - net))
             net = minimum
-        lines = _allot(net, [part for parts in parts_of.values() for part in parts], mandatory)
+        lines = _allot(net, parts, mandatory)
         tax, fees = add_charges(net, starts_on, occasion, steps, lines)
         return Price(currency, net, tax, fees, tuple(steps), tuple(lines))
 
@@ -124,14 +136,20 @@ def _allot(net: int, parts: Sequence[_Part], mandatory: frozenset[str]) -> list[
     ]
 
 
-def _compile_coverage_steps(product: Product, variables: Mapping[str, Variable], scale: int) -> list[Base | Scaling]:
-    """The steps on coverages, in their order; one for each coverage where a step names several."""
-    steps: list[Base | Scaling] = []
+def _compile_coverage_steps(product: Product, variables: Mapping[str, Variable], scale: int) -> list[Any]:
+    """The steps on coverages, in their order; one for each coverage where a step names several.
+
+    Tuples of name, kind, coverage, how it starts or what it multiplies by, and the denominator of that.
+    """
+    steps: list[Any] = []
     for step in product.rating:
         if step.kind == "base":
-            steps.append(compile_base(product, variables, step, scale))
+            base = compile_base(product, variables, step, scale)
+            steps.append((base.name, "base", base.coverage, base.start, None, 1))
         else:
-            steps += [compile_scaling(product, variables, step, coverage) for coverage in step.coverages]
+            for coverage in step.coverages:
+                scaling = compile_scaling(product, variables, step, coverage)
+                steps.append((scaling.name, scaling.kind, coverage, None, scaling.pick, scaling.denominator))
     return steps
 
 
