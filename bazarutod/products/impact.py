@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def run(file: Path, settings: Settings, url: str, *, only_bound: bool, as_json: 
     except DefinitionError as error:
         sys.exit(str(error))
     try:
-        database = Database(url or settings.services["quotes"].db_url, settings.db, "bazarutod-products")
+        # That such a read is slow is no news, and the log would stand among what is printed.
+        quiet = settings.db.model_copy(update={"slow_query": timedelta.max})
+        database = Database(url or settings.services["quotes"].db_url, quiet, "bazarutod-products")
         database.open()
     except ValueError as error:
         sys.exit(f"database: {error}")
