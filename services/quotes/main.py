@@ -25,7 +25,7 @@ from services.quotes.impact import jobs as impact_jobs
 from services.quotes.impact.servicer import RateChangeServicer
 from services.quotes.quoting import jobs
 from services.quotes.quoting.flows.calculating import Calculators
-from services.quotes.quoting.servicer import QuoteServicer
+from services.quotes.quoting.servicer.quotes import QuoteServicer
 from services.quotes.rating.rules import golden
 
 NAME = "quotes"

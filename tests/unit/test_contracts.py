@@ -181,6 +181,7 @@ def test_versions_are_looked_at_by_these_methods() -> None:
         "bazaruto.policies.v1.PolicyService/SetBeneficiaries",
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
         "bazaruto.quotes.v1.QuoteService/UpdateQuote",
+        "bazaruto.quotes.v1.QuoteService/DecideReferral",
     }
 
 

@@ -148,6 +148,12 @@ def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:
     states = [quote["state"] for quote in (quoted, referred, declined, _ask(ana, RISK, draft=True))]
     assert states == ["STATE_QUOTED", "STATE_REFERRED", "STATE_DECLINED", "STATE_DRAFT"]
     ana.call("PATCH", f"/v1/quotes/{quoted['quoteId']}", {"coverages": []})
+    # Only the policies service makes quotes with segments.
+    platform.rows(
+        "quotes",
+        "INSERT INTO quote_segments SELECT id, revision, 1, starts_on, ends_on, answers, coverages, objects, true, net,"
+        " tax, fees, lines FROM quotes WHERE state = 'quoted' RETURNING number",
+    )
     _accept(bruno, HOME)
 
 

@@ -28,7 +28,7 @@ from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.rules import acceptance, revision
 from services.quotes.quoting.rules.quote import number_for
 from services.quotes.quoting.rules.revision import Origin
-from services.quotes.quoting.servicer import QuoteServicer
+from services.quotes.quoting.servicer.quotes import QuoteServicer
 from services.quotes.quoting.store import quotes
 from services.quotes.rating.rules import golden
 from tests.support.people import People, Person, new_key

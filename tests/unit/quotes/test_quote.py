@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.errors import DomainError, Refused
-from services.quotes.quoting.rules import acceptance, revision, withdrawal
+from services.quotes.quoting.rules import acceptance, referral, revision, withdrawal
 from services.quotes.quoting.rules.acceptance import QuoteAlreadyAccepted, QuoteReferred, RiskDeclined
 from services.quotes.quoting.rules.quote import (
     PolicyAlreadyIssued,
@@ -22,11 +22,13 @@ from services.quotes.quoting.rules.quote import (
     State,
     number_for,
 )
+from services.quotes.quoting.rules.referral import Ruling, Verdict
 from services.quotes.quoting.rules.revision import QuoteIncomplete
 from services.quotes.rating.rules.pricing import Risk, StartDateInvalid
 from tests.unit.quotes.samples import ANSWERS, NOW, ORIGIN, calculate, calculator, make_draft, make_quote, tariff
 
 POLICY, OTHER_POLICY = UUID(int=7), UUID(int=8)
+BY = UUID(int=11)
 LAST = make_quote().valid_until  # the last moment of validity
 TOO_LATE = LAST + timedelta(microseconds=1)
 EXPIRED = {"valid_until_time": LAST.isoformat(), "state": "expired"}
@@ -89,7 +91,7 @@ def test_draft_is_priced_once_its_answers_are_there() -> None:
     with pytest.raises(QuoteIncomplete) as caught:
         revision.check_draft(draft, tariff("motor").product, NOW)
     assert caught.value.metadata["questions"].split(",") == [code for code in ANSWERS["motor"] if code != "driver_age"]
-    whole = revision.update_draft(draft, tariff("motor"), Risk(ANSWERS["motor"]), NOW)
+    whole = revision.update_draft(draft, tariff("motor"), Risk(ANSWERS["motor"]), NOW, BY)
     revision.check_draft(whole, tariff("motor").product, NOW)
     priced = revision.price(whole, calculate("motor"), NOW)
     assert (draft.revision, whole.revision, priced.revision) == (1, 2, 3)
@@ -105,7 +107,7 @@ def test_draft_is_priced_once_its_answers_are_there() -> None:
 def test_changed_quote_is_priced_and_decided_on_anew(state: State, answers: dict[str, object], outcome: State) -> None:
     later = NOW + timedelta(days=9)
     before = in_state(state)
-    changed = revision.update(before, calculate("motor", later, **answers), later)
+    changed = revision.update(before, calculate("motor", later, **answers), later, BY)
     assert (changed.state(later), changed.revision, changed.version) == (outcome, 2, before.version + 1)
     assert changed.valid_until == later + timedelta(days=30)
 
@@ -168,12 +170,33 @@ def test_validity_includes_its_last_moment() -> None:
     assert make_quote().state(TOO_LATE) is State.EXPIRED
 
 
+def decide(quote: Quote, ruling: Ruling) -> Quote:
+    """What an underwriter of every authority makes of a quote."""
+    referral.check_referred(quote, NOW)
+    referral.check_ruling(quote, ruling, BY, 9)
+    if ruling.verdict is Verdict.DECLINE:
+        return referral.decline(quote, ruling)
+    assert quote.price is not None
+    return referral.approve(quote, ruling, quote.price, (), tariff("motor").product, NOW)
+
+
+def test_question_to_the_customer_is_answered_once() -> None:
+    asked = referral.ask(in_state(State.REFERRED), "Who?", NOW + timedelta(days=1), NOW)
+    answered = referral.answer(asked, NOW + timedelta(days=2))  # late, and taken
+    assert (asked.question, answered.question, answered.answer_due_at) == ("Who?", "", None)
+    with pytest.raises(QuoteStateInvalid):
+        referral.answer(answered, NOW)
+
+
 # What may follow a state by each command; nothing else does.
 PRICED = {State.QUOTED, State.REFERRED, State.DECLINED}
 NEXT: dict[str, dict[State, set[State]]] = {
     "price": {State.DRAFT: PRICED},
     "update": {State.QUOTED: PRICED, State.REFERRED: PRICED},
     "update_draft": {State.DRAFT: {State.DRAFT}},
+    "approve": {State.REFERRED: {State.QUOTED}},
+    "decline": {State.REFERRED: {State.DECLINED}},
+    "ask": {State.REFERRED: {State.REFERRED}},
     "accept": {State.QUOTED: {State.ACCEPTED}},
     "unaccept": {State.ACCEPTED: {State.QUOTED}},
     "withdraw": {key: {State.WITHDRAWN} for key in (State.DRAFT, State.QUOTED, State.REFERRED, State.ACCEPTED)},
@@ -182,8 +205,11 @@ NEXT: dict[str, dict[State, set[State]]] = {
 }
 COMMANDS: dict[str, Callable[[Quote], Quote]] = {
     "price": lambda quote: revision.price(quote, calculate("motor"), NOW),
-    "update": lambda quote: revision.update(quote, calculate("motor", use="taxi"), NOW),
-    "update_draft": lambda quote: revision.update_draft(quote, tariff("motor"), Risk({}), NOW),
+    "update": lambda quote: revision.update(quote, calculate("motor", use="taxi"), NOW, BY),
+    "update_draft": lambda quote: revision.update_draft(quote, tariff("motor"), Risk({}), NOW, BY),
+    "approve": lambda quote: decide(quote, Ruling(Verdict.APPROVE)),
+    "decline": lambda quote: decide(quote, Ruling(Verdict.DECLINE, reason="No.")),
+    "ask": lambda quote: referral.ask(quote, "Who?", NOW + timedelta(days=1), NOW),
     "accept": lambda quote: acceptance.accept(quote, NOW),
     "unaccept": lambda quote: acceptance.unaccept(quote, NOW),
     "withdraw": lambda quote: withdrawal.withdraw(quote, "sold", NOW),
@@ -221,7 +247,15 @@ def test_what_a_quote_says_changes_with_its_revision_only(begin: State, commands
             continue
         changed = {f.name for f in fields(Quote) if getattr(quote, f.name) != getattr(before, f.name)}
         if quote.revision == before.revision:
-            assert changed <= {"recorded_state", "accepted_at", "policy_id", "withdraw_reason", "version"}
+            assert changed <= {
+                "recorded_state",
+                "accepted_at",
+                "policy_id",
+                "withdraw_reason",
+                "question",
+                "answer_due_at",
+                "version",
+            }
         else:
             assert quote.revision == before.revision + 1
             assert not changed & {"id", "number", "user_id", "created_by", "product_code", "created_at", "accepted_at"}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting import measures
+from services.quotes.quoting.rules.approval import kept
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
-from services.quotes.quoting.rules.quote import Quote
+from services.quotes.quoting.rules.policy_quote import OCCASIONS
+from services.quotes.quoting.rules.quote import Kind, Quote, Segment
+from services.quotes.rating.rules.loading import Loading
+from services.quotes.rating.rules.price import Price
 from services.quotes.rating.rules.pricing import Risk, Tariff
 
 
@@ -25,6 +30,10 @@ class Calculators:
         self._compiled[product.code, product.version] = compile_calculator(product)
         measures.begin_at_nought(product.code)
 
+    def of(self, product: Product) -> Calculator:
+        """A prepared product version, ready to price and to decide with."""
+        return self._compiled[product.code, product.version]
+
     def tariff(self, product: Product) -> Tariff:
         """A prepared product version, ready to price with."""
         return self._compiled[product.code, product.version].tariff
@@ -37,6 +46,34 @@ class Calculators:
             return calculator.calculate(risk, now)
         finally:
             measures.calculation_duration.labels(product.code).observe(time.perf_counter() - start)
+
+    def calculate_again(self, product: Product, quote: Quote, risk: Risk, now: datetime) -> Calculation:
+        """Price what a quote asks from now on. What an underwriter approved stands where its rules read no change."""
+        calculation = self.calculate(product, risk, now)
+        if not quote.approval.rules or product.version != quote.product_version or quote.starts_on is None:
+            return calculation
+        tariff, priced = self.tariff(product), calculation.risk
+        before = tariff.make_facts(quote.answers, quote.objects, quote.starts_on, {})
+        approval = kept(quote.approval, product, before, priced.facts)
+        price = tariff.load(priced.price, approval.loadings, priced.starts_on)
+        return replace(calculation, risk=replace(priced, price=price), approval=approval)
+
+    def loaded(self, product: Product, quote: Quote, loadings: Sequence[Loading]) -> tuple[Price, list[Segment]]:
+        """What a quote costs with loadings; of a quote for a policy, what each segment costs that it changes."""
+        tariff, first_day = self.tariff(product), quote.starts_on
+        if first_day is None:
+            raise ValueError("a quote without a first day has no price")
+        if quote.kind is Kind.NEW_BUSINESS:
+            price = tariff.rate(quote.answers, quote.coverages, first_day, quote.objects)
+            return tariff.load(price, loadings, first_day), []
+        occasion = OCCASIONS[quote.kind]
+        segments = [
+            replace(segment, price=tariff.load(segment.price, loadings, first_day, occasion))
+            if segment.is_changed
+            else segment
+            for segment in quote.segments
+        ]
+        return segments[-1].price, segments
 
     def with_lines(self, catalogue: Catalogue, quote: Quote) -> Quote:
         """A quote with the lines of its price: one of a program that knew none gets those that its version gives."""

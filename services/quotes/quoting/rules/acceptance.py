@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.calendar import day_of
 from libs.errors import Refused
 from libs.money import Money
-from services.quotes.quoting.rules.quote import PolicyAlreadyIssued, Quote, State, refuse
+from services.quotes.quoting.rules.quote import Kind, PolicyAlreadyIssued, Quote, State, refuse
 from services.quotes.rating.rules.pricing import StartDateInvalid, latest_start
 
 
@@ -65,10 +65,12 @@ def accept(quote: Quote, now: datetime, latest_days: int = 60) -> Quote:
     happened on them. `latest_days` is how far ahead the product lets cover begin.
     """
     check_acceptable(quote, now)
+    if quote.kind is not Kind.NEW_BUSINESS:  # the policy says from which day a change or a term may be taken
+        return _taken(quote, now)
     today = day_of(now, quote.time_zone)
     if quote.starts_on is None or quote.starts_on < today:
         raise StartDateInvalid(earliest=today, latest=latest_start(today, latest_days))
-    return replace(quote, recorded_state=State.ACCEPTED, accepted_at=now, version=quote.version + 1)
+    return _taken(quote, now)
 
 
 def unaccept(quote: Quote, now: datetime) -> Quote:
@@ -91,6 +93,8 @@ def bind(quote: Quote, policy_id: UUID, transaction_id: UUID | None) -> Quote:
         if quote.policy_id != policy_id or other_transaction:
             raise PolicyAlreadyIssued
         return quote
+    if quote.policy_id not in (None, policy_id):
+        raise PolicyAlreadyIssued
     return replace(
         quote,
         recorded_state=State.BOUND,
@@ -98,6 +102,10 @@ def bind(quote: Quote, policy_id: UUID, transaction_id: UUID | None) -> Quote:
         transaction_id=transaction_id,
         version=quote.version + 1,
     )
+
+
+def _taken(quote: Quote, now: datetime) -> Quote:
+    return replace(quote, recorded_state=State.ACCEPTED, accepted_at=now, version=quote.version + 1)
 
 
 def _total(quote: Quote) -> Money:

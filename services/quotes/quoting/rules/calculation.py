@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.quotes.catalogue.rules.product import Product
+from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.underwriting import Decide, Decision, compile_rules
 from services.quotes.rating.rules.pricing import PricedRisk, Risk, Tariff, compile_tariff
 
@@ -16,6 +17,8 @@ class Calculation:
 
     risk: PricedRisk
     decision: Decision
+    approval: Approval = NOTHING_APPROVED
+    """What an underwriter approved before, of a quote that is calculated again; its loadings are in the price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@
 | -, draft | create, price | quoted, referred or declined, as the underwriting rules say |
 | draft | update | draft |
 | quoted, referred | update | quoted, referred or declined |
+| referred | an underwriter approves | quoted |
+| referred | an underwriter declines | declined |
+| referred | information is asked for, and given | referred |
 | quoted | accept | accepted; the other quotes of its group are withdrawn |
 | accepted | unaccept | quoted |
 | draft, quoted, referred, accepted | withdraw | withdrawn |
@@ -28,6 +31,7 @@ from uuid import UUID
 from libs.errors import AlreadyExists, Refused
 from libs.premium import Coverage, InsuredObject
 from services.quotes.catalogue.rules.product import Answer
+from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
 from services.quotes.rating.rules.price import Price
 
@@ -85,6 +89,20 @@ DECIDED = {Outcome.APPROVED: State.QUOTED, Outcome.REFERRED: State.REFERRED, Out
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the term of a policy, as a quote for it prices it: with what the whole term would cost like this."""
+
+    starts_on: date
+    ends_on: date
+    answers: Mapping[str, Answer]
+    coverages: tuple[Coverage, ...]
+    objects: tuple[InsuredObject, ...]
+    is_changed: bool
+    """Whether the underwriting rules decide on it."""
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """A price that was offered, or a draft of one. What it asks and offers changes with its revision only."""
 
@@ -122,7 +140,18 @@ class Quote:
     partner_id: UUID | None = None
     """The partner through whom it came."""
     kind: Kind = Kind.NEW_BUSINESS
+    timeline_sequence: int = 0
+    """Of a quote for a policy: the transaction whose timeline was priced."""
+    segments: tuple[Segment, ...] = ()
+    """Of a quote for a policy: what was priced, in the order of the days. Lists leave them out."""
     withdraw_reason: str = ""
+    approval: Approval = NOTHING_APPROVED
+    """What an underwriter approved of it."""
+    revised_by: UUID | None = None
+    """The log-in that changed last what it asks."""
+    question: str = ""
+    """What an underwriter asks the customer; empty when nothing is asked."""
+    answer_due_at: datetime | None = None
     revision: int = 1
     """How often what it asks or offers was fixed."""
     version: int = 1
@@ -139,9 +168,14 @@ class Quote:
         return None if self.recorded_state is State.DECLINED else self.price
 
     @property
+    def open_reasons(self) -> tuple[Reason, ...]:
+        """The reasons that an underwriter has yet to decide on."""
+        return self.approval.open_reasons(self.reasons)
+
+    @property
     def is_indicative(self) -> bool:
         """Whether an underwriter has to decide before the price is an offer."""
-        return self.offered_price is not None and bool(self.reasons)
+        return self.offered_price is not None and bool(self.open_reasons)
 
 
 def number_for(year: int, sequence: int) -> str:

@@ -57,18 +57,18 @@ def price(quote: Quote, calculation: Calculation, now: datetime) -> Quote:
     return _revised(quote, _offer(calculation, now))
 
 
-def update(quote: Quote, calculation: Calculation, now: datetime) -> Quote:
+def update(quote: Quote, calculation: Calculation, now: datetime, by: UUID) -> Quote:
     """Offer other terms: the price that was calculated for what a quoted or referred quote asks from now on."""
     if quote.state(now) not in (State.QUOTED, State.REFERRED):
         refuse(quote, now)
-    return _revised(quote, _offer(calculation, now))
+    return _revised(quote, {**_offer(calculation, now), "revised_by": by})
 
 
-def update_draft(quote: Quote, tariff: Tariff, risk: Risk, now: datetime) -> Quote:
+def update_draft(quote: Quote, tariff: Tariff, risk: Risk, now: datetime, by: UUID) -> Quote:
     """Ask for something else with a draft."""
     if quote.state(now) is not State.DRAFT:
         refuse(quote, now)
-    return _revised(quote, _request(tariff, risk, now))
+    return _revised(quote, {**_request(tariff, risk, now), "revised_by": by})
 
 
 def redate(quote: Quote, calculation: Calculation) -> Quote:
@@ -89,9 +89,14 @@ def clone(quote: Quote, tariff: Tariff, now: datetime, origin: Origin) -> Quote:
 
 
 def check_changeable(quote: Quote, now: datetime) -> None:
-    """Refuse what is neither a draft nor open, before anything is worked out for it."""
+    """Refuse what is neither a draft nor open, before anything is worked out for it.
+
+    A quote for a policy is not changed either: policies makes another one of the newest timeline.
+    """
     if quote.state(now) not in (State.DRAFT, State.QUOTED, State.REFERRED):
         refuse(quote, now)
+    if quote.kind is not Kind.NEW_BUSINESS:
+        raise QuoteStateInvalid("a quote for a policy is made anew, and not changed", state=quote.state(now))
 
 
 def check_draft(quote: Quote, product: Product, now: datetime) -> None:
@@ -120,7 +125,7 @@ def asked(quote: Quote) -> Risk:
 def _offer(calculation: Calculation, now: datetime) -> dict[str, Any]:
     risk, decision = calculation.risk, calculation.decision
     return {
-        "recorded_state": DECIDED[decision.outcome],
+        "recorded_state": DECIDED[calculation.approval.outcome(decision)],
         "product_version": risk.product.version,
         "starts_on": risk.starts_on,
         "ends_on": risk.ends_on,
@@ -129,6 +134,9 @@ def _offer(calculation: Calculation, now: datetime) -> dict[str, Any]:
         "objects": risk.objects,
         "price": risk.price,
         "reasons": decision.reasons,
+        "approval": calculation.approval,
+        "question": "",
+        "answer_due_at": None,
         "plans": _plans(risk.product),
         "valid_until": _valid_until(risk.product, now),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,9 +15,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from libs.premium import Coverage, InsuredObject, LineKind
+from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.filter import Filter
 from services.quotes.quoting.rules.quote import OPEN, Kind, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
+from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.price import Line, Price, PriceStep
 
 
@@ -70,6 +73,13 @@ class QuoteRow(Row):
     group_id: Mapped[UUID | None]
     kind: Mapped[str]
     withdraw_reason: Mapped[str | None]
+    approved_rules: Mapped[list[Any] | None]
+    loadings: Mapped[list[Any] | None]
+    conditions: Mapped[list[Any] | None]
+    revised_by: Mapped[UUID | None]
+    question: Mapped[str | None]
+    answer_due_at: Mapped[datetime | None]
+    timeline_sequence: Mapped[int | None]
 
 
 _quotes = QuoteRow.__table__
@@ -197,6 +207,7 @@ def row_from_quote(quote: Quote) -> dict[str, Any]:
         "partner_id": quote.partner_id,
         "group_id": quote.group_id,
         "kind": quote.kind,
+        "timeline_sequence": quote.timeline_sequence or None,
         "product_code": quote.product_code,
         "time_zone": quote.time_zone,
         "currency": quote.currency,
@@ -225,6 +236,10 @@ def _terms_from_quote(quote: Quote) -> dict[str, Any]:
         "plans": [list(plan) for plan in quote.plans.items()],  # a list, because they have an order
         "valid_until": quote.valid_until,
         "revision": quote.revision,
+        "revised_by": quote.revised_by,
+        "approved_rules": list(quote.approval.rules),
+        "loadings": [[loading.coverage_code, str(loading.rate)] for loading in quote.approval.loadings],
+        "conditions": list(quote.approval.conditions),
     }
 
 
@@ -236,6 +251,8 @@ def changes_from_quote(quote: Quote) -> dict[str, Any]:
         "policy_id": quote.policy_id,
         "bound_transaction_id": quote.transaction_id,
         "withdraw_reason": quote.withdraw_reason or None,
+        "question": quote.question or None,
+        "answer_due_at": quote.answer_due_at,
         "version": quote.version,
     }
 
@@ -252,6 +269,11 @@ def quote_from_row(row: Any) -> Quote:
         partner_id=row.partner_id,
         kind=Kind(row.kind),
         withdraw_reason=row.withdraw_reason or "",
+        approval=_approval_from_row(row),
+        revised_by=row.revised_by,
+        question=row.question or "",
+        answer_due_at=row.answer_due_at,
+        timeline_sequence=row.timeline_sequence or 0,
         product_code=row.product_code,
         product_version=row.product_version,
         time_zone=row.time_zone,
@@ -273,6 +295,13 @@ def quote_from_row(row: Any) -> Quote:
         revision=row.revision,
         version=row.version,
     )
+
+
+def _approval_from_row(row: Any) -> Approval:
+    if not row.approved_rules:
+        return NOTHING_APPROVED
+    loadings = tuple(Loading(code, Decimal(rate)) for code, rate in row.loadings or ())
+    return Approval(tuple(row.approved_rules), loadings, tuple(row.conditions or ()))
 
 
 def _lines(price: Price | None) -> list[list[Any]]:

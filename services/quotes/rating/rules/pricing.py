@@ -11,9 +11,11 @@ from libs.premium import Coverage, InsuredObject
 from services.quotes.catalogue.rules.product import Answer, Answers, Product
 from services.quotes.catalogue.rules.servicing import FeeOccasion
 from services.quotes.rating.rules.answers import compile_answers
+from services.quotes.rating.rules.charges import AddCharges, compile_charges
 from services.quotes.rating.rules.contradictions import compile_checks
 from services.quotes.rating.rules.coverage import Choose, compile_choice
 from services.quotes.rating.rules.facts import Facts, MakeFacts, compile_facts
+from services.quotes.rating.rules.loading import Loading, load
 from services.quotes.rating.rules.objects import CheckObjects, compile_objects
 from services.quotes.rating.rules.price import Price
 from services.quotes.rating.rules.rating import Rate, compile_rating
@@ -63,6 +65,7 @@ class Tariff:
     refuse_contradictions: Callable[[Facts], None]
     choose: Choose
     rate_facts: Rate
+    add_charges: AddCharges
 
     def price(self, risk: Risk, now: datetime) -> PricedRisk:
         """Price a risk at a moment. Raises the state that keeps it from being priced."""
@@ -91,6 +94,12 @@ class Tariff:
         facts = self.make_facts(answers, objects, starts_on, {})
         return self.rate_facts(facts, coverages, starts_on, occasion)
 
+    def load(
+        self, price: Price, loadings: Sequence[Loading], starts_on: date, occasion: FeeOccasion = "new_business"
+    ) -> Price:
+        """A price of this version with what an underwriter adds to it."""
+        return load(price, loadings, self.add_charges, starts_on, occasion)
+
     def first_day(self, asked: date | None, now: datetime) -> date:
         """The first day of cover: today where none is asked for. `StartDateInvalid` names the days there are."""
         earliest = self.product.today(now)
@@ -117,4 +126,5 @@ def compile_tariff(product: Product) -> Tariff:
         compile_checks(product),
         compile_choice(product),
         compile_rating(product),
+        compile_charges(product),
     )

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
 import grpc
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as rpc_pb
 from libs import clock, ids
-from libs.db import Database, violates, when_committed
+from libs.db import when_committed
 from libs.errors import FieldInvalid, ResourceNotFound
-from libs.identity.callers import AccessDenied, Caller
-from libs.rpc import calls, idempotency, values
+from libs.identity.callers import Caller
+from libs.rpc import calls, idempotency
 from libs.rpc.pages import Page
-from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
 from services.quotes.quoting import measures
-from services.quotes.quoting.flows import recording
-from services.quotes.quoting.flows.calculating import Calculators
-from services.quotes.quoting.messages import (
+from services.quotes.quoting.flows import recording, referring
+from services.quotes.quoting.messages.quotes import (
     calculation_to_proto,
     changed_risk,
     etag_of,
@@ -35,20 +31,15 @@ from services.quotes.quoting.messages import (
     start_date_from_proto,
 )
 from services.quotes.quoting.rules import acceptance, revision, withdrawal
-from services.quotes.quoting.rules.quote import PartnerProduct, PolicyAlreadyIssued, Quote, State, number_for
-from services.quotes.quoting.rules.revision import Origin
-from services.quotes.quoting.store import quotes
+from services.quotes.quoting.rules.quote import Kind, PartnerProduct, Quote, State
+from services.quotes.quoting.servicer.changing import caller_id, origin
+from services.quotes.quoting.servicer.policies import PolicyCalls
+from services.quotes.quoting.servicer.referrals import ReferralCalls
+from services.quotes.quoting.store import quotes, segments
 
-_Change = Callable[[Quote, datetime], Quote]
 
-
-class QuoteServicer(rpc_pb.QuoteServiceServicer):
+class QuoteServicer(ReferralCalls, PolicyCalls, rpc_pb.QuoteServiceServicer):
     """Answers the calls of `QuoteService`."""
-
-    def __init__(self, database: Database, catalogue: Catalogue, calculators: Calculators) -> None:
-        self._database = database
-        self._catalogue = catalogue
-        self._calculators = calculators
 
     def CalculateQuote(
         self, request: pb.CalculateQuoteRequest, context: grpc.ServicerContext
@@ -58,24 +49,24 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         return calculation_to_proto(self._calculators.calculate(product, risk_from_proto(request.risk), now))
 
     def CreateQuote(self, request: pb.CreateQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        caller = calls.caller()
-        if caller.user_id is None:
-            raise AccessDenied("a quote is made for a user, and no user calls")
-        holder = self._holder(request, caller)
+        caller, user_id = calls.caller(), caller_id()
+        holder = _holder(request, caller)
         now = clock.now()
         product, risk = self._catalogue.on_sale(request.risk.product_code, now), risk_from_proto(request.risk)
         calculation = None if request.draft else self._calculators.calculate(product, risk, now)
         with self._database.transaction() as session:
             idempotency.claim(session)
-            group_id = self._group(session, request.group_id, holder) if request.group_id else None
-            origin = _origin(session, product, now, caller.user_id, holder, caller.partner, group_id)
+            group_id = _group(session, request.group_id, holder) if request.group_id else None
+            of = origin(
+                session, product, now,
+                holder=holder, created_by=user_id, partner_id=caller.partner, group_id=group_id,
+            )  # fmt: skip
             if calculation is None:
-                offer = revision.draft(self._calculators.tariff(product), risk, now, origin)
+                offer = revision.draft(self._calculators.tariff(product), risk, now, of)
             else:
-                offer = revision.create(calculation, now, origin)
+                offer = revision.create(calculation, now, of)
                 when_committed(session, lambda: measures.count(offer.product_code, offer.recorded_state))
-            quotes.add(session, offer)
-            recording.record_referral(session, offer)
+            referring.add(session, offer)
             reply = quote_to_proto(offer, now)
             idempotency.keep(session, reply)
         return reply
@@ -83,15 +74,16 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def UpdateQuote(self, request: pb.UpdateQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         paths = request.update_mask.paths
         revision.check_mask(paths)
-        product = self._product_on_sale(request.quote.quote_id)
+        product, by = self._product_on_sale(request.quote.quote_id), caller_id()
 
         def update(offer: Quote, now: datetime) -> Quote:
             calls.current().check_etag(etag_of(offer, now))
             revision.check_changeable(offer, now)
             risk = changed_risk(revision.asked(offer), request.quote, paths)
             if offer.recorded_state is State.DRAFT:
-                return revision.update_draft(offer, self._calculators.tariff(product), risk, now)
-            return revision.update(offer, self._calculators.calculate(product, risk, now), now)
+                return revision.update_draft(offer, self._calculators.tariff(product), risk, now, by)
+            calculation = self._calculators.calculate_again(product, offer, risk, now)
+            return revision.update(offer, calculation, now, by)
 
         return self._changed(request.quote.quote_id, "quote_updated", update, only_checks=request.validate_only)
 
@@ -108,8 +100,9 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
     def GetQuote(self, request: pb.GetQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
         # A policy is issued by what this says: from a replica, a quote that was just accepted may still be open.
         with self._database.reading(fresh=True) as session:
-            offer = quotes.find(session, ids.decode("quo", request.quote_id))
-        return self._reply(calls.visible(offer, "quote"), clock.now())
+            offer = calls.visible(quotes.find(session, ids.decode("quo", request.quote_id)), "quote")
+            offer = segments.find(session, offer)
+        return self._reply(offer, clock.now())
 
     def ListQuotes(self, request: pb.ListQuotesRequest, context: grpc.ServicerContext) -> pb.ListQuotesResponse:
         criteria = filter_from_proto(request)
@@ -128,6 +121,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             idempotency.claim(session)
             group = quotes.lock_group(session, asked.group_id)
             offer = calls.owned(next((quote for quote in group if quote.id == asked.id), None), "quote")
+            offer = segments.find(session, offer)
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
             now = clock.now()
             calls.current().check_etag(etag_of(offer, now))
@@ -139,8 +133,7 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
             for before, after in withdrawal.give_up((quote for quote in group if quote.id != offer.id), now):
                 quotes.save(session, after)
                 recording.record(session, "quote_withdrawn", before, after, now, reason=after.withdraw_reason)
-            quotes.save(session, accepted, revised=accepted.revision != offer.revision)
-            recording.record(session, "quote_accepted", offer, accepted, now, **consent)
+            referring.save(session, "quote_accepted", offer, accepted, now, **consent)
             reply = self._reply(accepted, now)
             idempotency.keep(session, reply)
         return reply
@@ -155,120 +148,54 @@ class QuoteServicer(rpc_pb.QuoteServiceServicer):
         return self._changed(request.quote_id, "quote_withdrawn", withdraw, reason=request.reason)
 
     def CloneQuote(self, request: pb.CloneQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        original = self._owned(request.quote_id)
+        original, user_id = self._owned(request.quote_id), caller_id()
         now = clock.now()
         product = self._catalogue.on_sale(original.product_code, now)
-        user_id = calls.caller().user_id or original.user_id
         with self._database.transaction() as session:
             idempotency.claim(session)
-            origin = _origin(session, product, now, user_id, original.user_id, original.partner_id, None)
+            of = origin(
+                session, product, now,
+                holder=original.user_id, created_by=user_id, partner_id=original.partner_id,
+            )  # fmt: skip
             # Nothing leads out of the states that can be cloned but being bound, so that no lock is needed.
-            copy = revision.clone(original, self._calculators.tariff(product), now, origin)
+            copy = revision.clone(original, self._calculators.tariff(product), now, of)
             quotes.add(session, copy)
             recording.record(session, "quote_cloned", original, copy, now, original=request.quote_id)
             reply = quote_to_proto(copy, now)
             idempotency.keep(session, reply)
         return reply
 
-    def BindQuote(self, request: pb.BindQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        policy_id = ids.decode("pol", request.policy_id)
-        transaction_id = ids.decode("ptx", request.transaction_id) if request.transaction_id else None
-        now = clock.now()
-        try:
-            with self._database.transaction() as session:
-                offer = quotes.lock(session, ids.decode("quo", request.quote_id))
-                if offer is None:
-                    raise ResourceNotFound(resource="quote")
-                try:
-                    bound = acceptance.bind(offer, policy_id, transaction_id)
-                except PolicyAlreadyIssued as error:
-                    raise PolicyAlreadyIssued(policy_id=ids.encode("pol", offer.policy_id or policy_id)) from error
-                if bound is not offer:
-                    quotes.save(session, bound)
-                    issued_at = values.time_from_proto(request.issue_time).isoformat()
-                    recording.record(session, "quote_bound", offer, bound, now, issued_at=issued_at)
-        except sa.exc.IntegrityError as error:
-            if violates(error, "quotes_transaction_unique"):
-                message = "the transaction took another quote"
-                raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
-            raise
-        return self._reply(bound, now)
-
-    def _changed(
-        self, quote_id: str, action: str, change: _Change, *, only_checks: bool = False, **details: str
-    ) -> pb.Quote:
-        """Change a quote that the caller may act on, under its lock; or answer what it would be."""
-        with self._database.transaction() as session:
-            if not only_checks:
-                idempotency.claim(session)
-            offer = calls.owned(quotes.lock(session, ids.decode("quo", quote_id)), "quote")
-            # Read after the lock was waited for: a validity that ended meanwhile has ended.
-            now = clock.now()
-            changed = change(offer, now)
-            reply = self._reply(changed, now)
-            if not only_checks:
-                quotes.save(session, changed, revised=changed.revision != offer.revision)
-                recording.record(session, action, offer, changed, now, **details)
-                if offer.price is None and changed.price is not None:
-                    when_committed(session, lambda: measures.count(changed.product_code, changed.recorded_state))
-                idempotency.keep(session, reply)
-        return reply
-
-    def _owned(self, quote_id: str) -> Quote:
-        """A quote that the caller may act on, as it is before it is locked."""
-        with self._database.reading(fresh=True) as session:
-            return calls.owned(quotes.find(session, ids.decode("quo", quote_id)), "quote")
-
-    def _product_on_sale(self, quote_id: str) -> Product:
-        """The version on sale of a quote's product, looked up before the quote is locked."""
-        return self._catalogue.on_sale(self._owned(quote_id).product_code, clock.now())
-
     def _redated(self, product: Product | None, offer: Quote, starts_on: date | None, now: datetime) -> Quote:
         """The offer for another first day of cover. Raises what keeps the risk from being taken on that day."""
         if starts_on is None or starts_on == offer.starts_on:
             return offer
+        if offer.kind is not Kind.NEW_BUSINESS:
+            raise FieldInvalid(violations={"start_date": "cannot be another one of a quote for a policy"})
         if product is None:
             raise ProductNotAvailable(product=offer.product_code)
         risk = replace(revision.asked(offer), starts_on=starts_on)
-        dated = revision.redate(offer, self._calculators.calculate(product, risk, now))
+        dated = revision.redate(offer, self._calculators.calculate_again(product, offer, risk, now))
         acceptance.check_acceptable(dated, now)
         return dated
 
-    @staticmethod
-    def _holder(request: pb.CreateQuoteRequest, caller: Caller) -> UUID:
-        """The party that a new quote is for: one that the caller acts for."""
-        holder = ids.decode("cus", request.customer_id) if request.customer_id else caller.user_id
-        if holder is None or not caller.own.covers(holder):
-            raise ResourceNotFound(resource="customer")
-        if caller.partner is not None and request.risk.product_code not in caller.sells:
-            raise PartnerProduct(product=request.risk.product_code)
-        return holder
 
-    @staticmethod
-    def _group(session: Session, group_id: str, holder: UUID) -> UUID:
-        """The group of a new quote, kept from being taken meanwhile: one of the same customer."""
-        group = quotes.lock_group(session, ids.decode("qgr", group_id))
-        if not group or any(quote.user_id != holder for quote in group):
-            raise ResourceNotFound(resource="quote group")
-        withdrawal.check_group(group)
-        return group[0].group_id
-
-    def _reply(self, offer: Quote, now: datetime) -> pb.Quote:
-        return quote_to_proto(self._calculators.with_lines(self._catalogue, offer), now)
+def _holder(request: pb.CreateQuoteRequest, caller: Caller) -> UUID:
+    """The party that a new quote is for: one that the caller acts for."""
+    holder = ids.decode("cus", request.customer_id) if request.customer_id else caller.user_id
+    if holder is None or not caller.own.covers(holder):
+        raise ResourceNotFound(resource="customer")
+    if caller.partner is not None and request.risk.product_code not in caller.sells:
+        raise PartnerProduct(product=request.risk.product_code)
+    return holder
 
 
-def _origin(
-    session: Session,
-    product: Product,
-    now: datetime,
-    created_by: UUID,
-    user_id: UUID,
-    partner_id: UUID | None,
-    group_id: UUID | None,
-) -> Origin:
-    """What a new quote is told by, with the next number."""
-    number = number_for(product.today(now).year, quotes.add_number(session))
-    return Origin(ids.new(), number, user_id, created_by, partner_id, group_id)
+def _group(session: Session, group_id: str, holder: UUID) -> UUID:
+    """The group of a new quote, kept from being taken meanwhile: one of the same customer."""
+    group = quotes.lock_group(session, ids.decode("qgr", group_id))
+    if not group or any(quote.user_id != holder for quote in group):
+        raise ResourceNotFound(resource="quote group")
+    withdrawal.check_group(group)
+    return group[0].group_id
 
 
 def _consent(request: pb.AcceptQuoteRequest, offer: Quote) -> dict[str, str]:

@@ -14,7 +14,7 @@ from libs.money import Money
 from libs.rpc import values
 from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.filter import Filter
-from services.quotes.quoting.rules.quote import Kind, Quote, State
+from services.quotes.quoting.rules.quote import Kind, Quote, Segment, State
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
 from services.quotes.rating.rules.price import Price
 from services.quotes.rating.rules.pricing import Risk
@@ -30,12 +30,12 @@ _STATES = {
     State.WITHDRAWN: pb.Quote.STATE_WITHDRAWN,
 }
 _STATES_BY_PROTO = {proto: state for state, proto in _STATES.items()}
-_QUOTE_KINDS = {
+QUOTE_KINDS = {
     Kind.NEW_BUSINESS: pb.Quote.KIND_NEW_BUSINESS,
     Kind.ENDORSEMENT: pb.Quote.KIND_ENDORSEMENT,
     Kind.RENEWAL: pb.Quote.KIND_RENEWAL,
 }
-_QUOTE_KINDS_BY_PROTO = {proto: kind for kind, proto in _QUOTE_KINDS.items()}
+_QUOTE_KINDS_BY_PROTO = {proto: kind for kind, proto in QUOTE_KINDS.items()}
 _DECISIONS = {
     Outcome.APPROVED: pb.UNDERWRITING_DECISION_APPROVED,
     Outcome.REFERRED: pb.UNDERWRITING_DECISION_REFERRED,
@@ -144,7 +144,7 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         time_zone=quote.time_zone,
         plan_installments=quote.plans.values(),
         customer_id=ids.encode("cus", quote.user_id),
-        kind=_QUOTE_KINDS[quote.kind],
+        kind=QUOTE_KINDS[quote.kind],
         group_id=ids.encode("qgr", quote.group_id),
         revision=quote.revision,
         objects=[values.insured_object_to_proto(insured) for insured in quote.objects],
@@ -152,12 +152,34 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         partner_id=ids.encode("par", quote.partner_id) if quote.partner_id else "",
         indicative=quote.is_indicative,
         withdraw_reason=quote.withdraw_reason,
+        timeline_sequence=quote.timeline_sequence,
+        approved_rule_codes=quote.approval.rules,
+        loadings=[pb.Loading(coverage_code=code, rate=str(rate)) for code, rate in quote.approval.loadings],
+        conditions=quote.approval.conditions,
+        waiting_for_customer=quote.answer_due_at is not None,
+        information_request=quote.question,
+        information_due_time=values.time_to_proto(quote.answer_due_at) if quote.answer_due_at else None,
+        segments=[_segment_to_proto(segment, quote) for segment in quote.segments],
     )
 
 
 def etag_of(quote: Quote, now: datetime) -> str:
     """Changes with every change of the quote, and when its validity ends."""
     return f"{quote.version}-{quote.state(now)}"
+
+
+def _segment_to_proto(segment: Segment, quote: Quote) -> pb.QuoteSegment:
+    answers = struct_pb2.Struct()
+    answers.update(segment.answers)
+    price = segment.price if quote.offered_price is not None else None
+    return pb.QuoteSegment(
+        start_date=values.date_to_proto(segment.starts_on),
+        end_date=values.date_to_proto(segment.ends_on),
+        answers=answers,
+        objects=[values.insured_object_to_proto(insured) for insured in segment.objects],
+        coverages=[values.coverage_to_proto(coverage) for coverage in segment.coverages],
+        premium=_premium_to_proto(price, segment.starts_on, segment.ends_on),
+    )
 
 
 def _premium_to_proto(price: Price | None, starts_on: date | None, ends_on: date | None) -> premium_pb2.Premium | None:

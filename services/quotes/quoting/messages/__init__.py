@@ -1,0 +1,1 @@
+"""Quoting as the contracts carry it, and as the domain knows it."""

@@ -1,0 +1,156 @@
+"""Referrals: quotes that wait for an underwriter, and what one may decide on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from libs.errors import AuthorityExceeded, FieldInvalid, FourEyes
+from services.quotes.catalogue.rules.product import Product
+from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
+from services.quotes.quoting.rules.quote import Quote, Segment, State, refuse
+from services.quotes.quoting.rules.underwriting import Reason
+from services.quotes.rating.rules.loading import Loading
+from services.quotes.rating.rules.price import Price
+
+BY_UNDERWRITER = "underwriter"
+"""The rule code of a reason that an underwriter declined for."""
+
+
+class Verdict(StrEnum):
+    """What an underwriter decides."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+
+
+@dataclass(frozen=True, slots=True)
+class Information:
+    """Something that the customer was asked, and the answer; None before it came."""
+
+    asked_by: UUID
+    asked_at: datetime
+    question: str
+    due_at: datetime
+    answered_by: UUID | None = None
+    answered_at: datetime | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """A revision of a quote that waits, or waited, for an underwriter."""
+
+    quote_id: UUID
+    revision: int
+    opened_at: datetime
+    """When the quote was referred first, in one stretch."""
+    assignee: UUID | None = None
+    information: tuple[Information, ...] = ()
+    verdict: Verdict | None = None
+    decided_by: UUID | None = None
+    decided_at: datetime | None = None
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What an underwriter says of a referred quote."""
+
+    verdict: Verdict
+    rules: tuple[str, ...] = ()
+    """The rules that are decided on; empty for all that are open."""
+    loadings: tuple[Loading, ...] = ()
+    conditions: tuple[str, ...] = ()
+    reason: str = ""
+    note: str = ""
+
+
+def level_of(quote: Quote) -> int:
+    """The authority that approving the quote takes: the highest of its open rules."""
+    return max((reason.level for reason in quote.open_reasons), default=0)
+
+
+def check_referred(quote: Quote, now: datetime) -> None:
+    """Refuse what does not wait for an underwriter."""
+    if quote.state(now) is not State.REFERRED:
+        refuse(quote, now)
+
+
+def check_ruling(quote: Quote, ruling: Ruling, by: UUID, level: int) -> None:
+    """Refuse a ruling that is incomplete, beyond the underwriter's `level`, or on what was their own request."""
+    open_rules = {reason.rule_code for reason in quote.open_reasons}
+    if ruling.rules and set(ruling.rules) != open_rules:
+        raise FieldInvalid(violations={"rule_codes": f"are not those that are open: {', '.join(sorted(open_rules))}"})
+    covered = {coverage.code for coverage in quote.coverages}
+    for number, loading in enumerate(ruling.loadings):
+        if loading.coverage_code and loading.coverage_code not in covered:
+            raise FieldInvalid(violations={f"loadings[{number}].coverage_code": "is not a coverage of the quote"})
+    if ruling.verdict is Verdict.DECLINE and not ruling.reason:
+        raise FieldInvalid(violations={"reason": "is needed to decline"})
+    if by in (quote.created_by, quote.revised_by):
+        raise FourEyes(by="caller")
+    needed = level_of(quote)
+    if ruling.verdict is Verdict.APPROVE and level < needed:
+        raise AuthorityExceeded(needed=needed, held=level)
+
+
+def approve(
+    quote: Quote, ruling: Ruling, price: Price, segments: Sequence[Segment], product: Product, now: datetime
+) -> Quote:
+    """Offer a referred quote at the price that the ruling's loadings came to, with a new validity."""
+    return replace(
+        quote,
+        recorded_state=State.QUOTED,
+        approval=approval_of(quote, ruling),
+        price=price,
+        segments=tuple(segments),
+        valid_until=max(quote.valid_until, now + timedelta(days=product.validity_days)),
+        question="",
+        answer_due_at=None,
+        revision=quote.revision + 1,
+        version=quote.version + 1,
+    )
+
+
+def decline(quote: Quote, ruling: Ruling) -> Quote:
+    """Take the risk not, for the underwriter's reason."""
+    return replace(
+        quote,
+        recorded_state=State.DECLINED,
+        reasons=(Reason(BY_UNDERWRITER, ruling.reason), *quote.reasons),
+        approval=NOTHING_APPROVED,
+        question="",
+        answer_due_at=None,
+        revision=quote.revision + 1,
+        version=quote.version + 1,
+    )
+
+
+def approval_of(quote: Quote, ruling: Ruling) -> Approval:
+    """What is approved once the ruling stands: all rules, with what earlier rulings took for theirs."""
+    earlier = quote.approval
+    return Approval(
+        rules=tuple(reason.rule_code for reason in quote.reasons),
+        loadings=(*earlier.loadings, *ruling.loadings),
+        conditions=(*earlier.conditions, *ruling.conditions),
+    )
+
+
+def ask(quote: Quote, question: str, due_at: datetime, now: datetime) -> Quote:
+    """Ask the customer something; the quote waits for the answer."""
+    check_referred(quote, now)
+    if not now < due_at <= quote.valid_until:
+        raise FieldInvalid(violations={"due_time": "is over, or behind the validity of the quote"})
+    return replace(quote, question=question, answer_due_at=due_at, version=quote.version + 1)
+
+
+def answer(quote: Quote, now: datetime) -> Quote:
+    """Take the customer's answer; an answer that is late counts too."""
+    if quote.state(now) is not State.REFERRED or quote.answer_due_at is None:
+        refuse(quote, now)
+    return replace(quote, question="", answer_due_at=None, version=quote.version + 1)
