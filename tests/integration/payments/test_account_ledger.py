@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
-from libs import ids
 from libs.money import Money
 from libs.rpc import values
 from services.payments.ledger.flows import booking
@@ -54,7 +53,7 @@ def books(make_database: Callable[[str], str]) -> Iterator[sa.Engine]:
 
 def event(rule: posting.Rule, minor: int, currency: str, offset: int) -> Journal:
     amounts = [Money(minor, currency)] * len(rule.transfers)
-    return rule.journal(f"x_{next(_numbers)}", Subject(ids.new()), TODAY + timedelta(days=offset), *amounts)
+    return rule.journal(f"x_{next(_numbers)}", Subject(), TODAY + timedelta(days=offset), *amounts)
 
 
 def enter(house: House, rule: posting.Rule, minor: int, currency: str, offset: int, when: datetime = NOW) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from libs import ids
@@ -236,6 +238,49 @@ def test_amount_that_is_not_positive_and_unknown_account_are_refused(house: Hous
         connection.execute(_JOURNAL.format(journal_id, "x"))
         with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.ForeignKeyViolation)):
             connection.execute(_POSTING.format(journal_id, 1, account, "debit", amount))
+
+
+DEBTS = [
+    (posting.PAYMENT_OVERPAID, posting.CREDIT_APPLIED, "policy_id"),
+    (posting.CREDIT_REFUNDED, posting.REFUND_SUCCEEDED, "policy_id"),
+    (posting.CLAIM_APPROVED, posting.PAYOUT_EXECUTED, "claim_id"),
+]
+
+
+def enter(house: House, rule: posting.Rule, subject: Subject, minor: int, currency: str = "EUR") -> None:
+    journal = rule.journal(str(ids.new()), subject, TODAY, Money(minor, currency))
+    with house.database.transaction() as session:
+        booking.book(session, journal, datetime.now(UTC))
+
+
+@pytest.mark.parametrize(("owe", "pay", "of"), DEBTS)
+def test_no_more_is_paid_than_is_owed(house: House, owe: posting.Rule, pay: posting.Rule, of: str) -> None:
+    subject, other = Subject(**{of: ids.new()}), Subject(**{of: ids.new()})
+    if owe is posting.CREDIT_REFUNDED:
+        for about in (subject, other):
+            enter(house, posting.PAYMENT_OVERPAID, about, 100)
+    enter(house, owe, subject, 60)
+    enter(house, owe, other, 100)
+    enter(house, pay, subject, 50)
+    for minor, currency in ((11, "EUR"), (1, "JPY")):
+        with pytest.raises(sa.exc.IntegrityError, match="takes more from account"):
+            enter(house, pay, subject, minor, currency)
+    enter(house, pay, subject, 10)
+
+
+def test_two_who_pay_the_last_of_what_is_owed_at_once_do_not_both(house: House) -> None:
+    subject = Subject(policy_id=ids.new())
+    enter(house, posting.PAYMENT_OVERPAID, subject, 100)
+
+    def pay(_: int) -> bool:
+        try:
+            enter(house, posting.CREDIT_APPLIED, subject, 60)
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(pay, range(4))) == [False, False, False, True]
 
 
 @pytest.mark.parametrize("table", ["journals", "postings", "accounts"])

@@ -139,12 +139,12 @@ def test_journal_that_billing_knows_nothing_of_is_a_difference(house: House, peo
     contract.issue()
     subject = Subject(ids.decode("pol", contract.policy_id))
     with house.database.transaction() as session:
-        journal = posting.CREDIT_APPLIED.journal("x", subject, datetime.now(UTC).date(), Money(5, "EUR"))
+        journal = posting.PAYMENT_CAPTURED.journal("x", subject, datetime.now(UTC).date(), Money(5, "EUR"))
         booking.book(session, journal, datetime.now(UTC))
     proof = prove(house, contract.policy_id)
     assert {item: pair for item, pair in proof.items() if pair[0] != pair[1]} == {
         "open": (1429_00, 1428_95),
-        "credit": (0, -5),
+        "paid": (0, 5),
     }
 
 
