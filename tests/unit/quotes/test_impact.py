@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -14,12 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.errors import Refused
+from services.quotes.impact.flows.rating_again import rate_again
 from services.quotes.impact.rules.impact import EDGES, LARGEST, Before, Change, Impact, bucket_of, ends_of
 from services.quotes.impact.rules.rate_change import RateChange
 from services.quotes.impact.store import rate_changes
+from services.quotes.quoting.rules.approval import Approval
+from services.quotes.quoting.rules.calculation import compile_calculator
 from services.quotes.quoting.rules.underwriting import Outcome
+from services.quotes.quoting.store.portfolio import PricedQuote
 from services.quotes.rating.rules.answers import AnswerInvalid
-from tests.unit.quotes.samples import NOW, calculate
+from services.quotes.rating.rules.loading import Loading
+from services.quotes.rating.rules.pricing import Risk
+from tests.unit.quotes.samples import NOW, calculate, small_tariff
 
 AMOUNTS = st.integers(0, 10**9)
 APPROVED = Before(UUID(int=1), "Q-2026-000001", "EUR", 100_00, [("driver_age", 60_00)], Outcome.APPROVED, frozenset())
@@ -111,6 +118,25 @@ def test_what_cannot_be_rated_is_told_by_reason_and_by_what_it_is_about() -> Non
         ("ERROR_REASON_UNSPECIFIED", "", 1),
     ]
     assert (impact.seen, impact.old_total, sum(impact.buckets.values())) == (5, 0, 0)
+
+
+def test_what_an_underwriter_approved_and_added_stays_as_it_was() -> None:
+    tariff = small_tariff()
+    risk = Risk({"area": 100, "roof": "straw", "dog": False}, (), date(2026, 12, 1))
+    approval = Approval(("straw",), (Loading("", Decimal("0.1")),))
+    price = tariff.load(tariff.price_from(risk, date(2026, 12, 1)).price, approval.loadings, date(2026, 12, 1))
+    assert price.total > tariff.price_from(risk, date(2026, 12, 1)).price.total
+    steps = [(step.name, step.amount) for step in price.steps]
+    quote = PricedQuote(
+        UUID(int=1), "Q-1", date(2026, 12, 1), risk, "EUR", price.total, steps, Outcome.APPROVED,
+        frozenset({"straw"}), approval,
+    )  # fmt: skip
+    impact = Impact()
+    rate_again(impact, compile_calculator(tariff.product), [quote])
+    assert impact.buckets == Counter({0: 1})
+    assert impact.decisions == Counter({(Outcome.APPROVED, Outcome.APPROVED): 1})
+    assert impact.rules == Counter()
+    assert all(factor.old == factor.new for factor in impact.factors.values())
 
 
 def test_memory_stays_small_however_many_causes_there_are() -> None:

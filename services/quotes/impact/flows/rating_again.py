@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from libs.errors import DomainError
 from services.quotes.impact.rules.impact import Before, Impact
@@ -11,13 +12,17 @@ from services.quotes.quoting.store.portfolio import PricedQuote
 
 
 def rate_again(impact: Impact, calculator: Calculator, quotes: Iterable[PricedQuote]) -> None:
-    """Count what the version makes of quotes, each for the term that it is for."""
-    price, decide = calculator.tariff.price_from, calculator.decide
+    """Count what the version makes of quotes, each for the term that it is for, as an underwriter approved it."""
+    tariff, decide = calculator.tariff, calculator.decide
     for quote in quotes:
         try:
-            priced = price(quote.risk, quote.starts_on)
+            priced = tariff.price_from(quote.risk, quote.starts_on)
         except DomainError as error:
             impact.add_unrated(error)
         else:
-            after = Calculation(priced, decide(priced.facts))
-            impact.add(Before(quote.id, quote.number, *quote[4:]), after)
+            loadings = quote.approval.loadings
+            if loadings:
+                loaded = tariff.load(priced.price, loadings, quote.starts_on, quote.risk.occasion)
+                priced = replace(priced, price=loaded)
+            after = Calculation(priced, decide(priced.facts), quote.approval)
+            impact.add(Before(quote.id, quote.number, *quote[4:-1]), after)

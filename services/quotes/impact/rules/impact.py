@@ -98,7 +98,7 @@ class Impact:
             _keep_largest(self.increases, change)
         elif change.new < change.old:
             _keep_largest(self.decreases, change)
-        self.decisions[before.outcome, decision.outcome] += 1
+        self.decisions[before.outcome, after.approval.outcome(decision)] += 1
         for reason in decision.reasons:
             if reason.rule_code not in before.rules:
                 self.rules[reason.rule_code, decision.outcome] += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,9 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from libs.premium import Coverage, InsuredObject
+from services.quotes.quoting.rules.approval import Approval
 from services.quotes.quoting.rules.quote import Kind, State
 from services.quotes.quoting.rules.underwriting import Outcome
 from services.quotes.quoting.store.quotes import QuoteRow
+from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.pricing import Risk
 
 _quotes = QuoteRow.__table__
@@ -36,6 +39,8 @@ class PricedQuote(NamedTuple):
     outcome: Outcome
     rules: frozenset[str]
     """The rules that referred or declined it."""
+    approval: Approval
+    """What an underwriter approved, and added to its price."""
 
 
 class Extent(NamedTuple):
@@ -59,7 +64,7 @@ def list_priced(
     columns = (
         _quotes.c.id, _quotes.c.number, _quotes.c.state, _quotes.c.starts_on, _quotes.c.answers, _quotes.c.coverages,
         _quotes.c.objects, _quotes.c.currency, _quotes.c.net, _quotes.c.tax, _quotes.c.fees,
-        _quotes.c.steps, _quotes.c.reasons, _quotes.c.kind,
+        _quotes.c.steps, _quotes.c.reasons, _quotes.c.kind, _quotes.c.approved_rules, _quotes.c.loadings,
     )  # fmt: skip
     query = (
         sa.select(*columns)
@@ -73,26 +78,30 @@ def list_priced(
 
 
 def priced_quote_from_row(row: Any) -> PricedQuote:
-    """The quote of a row, read by the place of each column: there may be very many."""
-    quote_id, number, state, starts_on, answers, chosen, objects, currency, net, tax, fees, steps, reasons, kind = row
-    coverages = [Coverage.of_minor(*value, currency=currency) for value in chosen]
-    against = Outcome.DECLINED if state == State.DECLINED else Outcome.REFERRED
+    """The quote of a row."""
+    rules = frozenset(reason[0] for reason in row.reasons)
+    approved = tuple(row.approved_rules or ())
+    if rules.issubset(approved):
+        outcome = Outcome.APPROVED
+    else:
+        outcome = Outcome.DECLINED if row.state == State.DECLINED else Outcome.REFERRED
     return PricedQuote(
-        quote_id,
-        number,
-        starts_on,
+        row.id,
+        row.number,
+        row.starts_on,
         Risk(
-            answers,
-            coverages,
-            starts_on,
-            [InsuredObject(*value) for value in objects or ()],
-            "renewal" if kind == Kind.RENEWAL else "new_business",
+            row.answers,
+            [Coverage.of_minor(*value, currency=row.currency) for value in row.coverages],
+            row.starts_on,
+            [InsuredObject(*value) for value in row.objects or ()],
+            "renewal" if row.kind == Kind.RENEWAL else "new_business",
         ),
-        currency,
-        net + tax + fees,
-        [(step[0], step[4]) for step in steps],
-        against if reasons else Outcome.APPROVED,
-        frozenset(reason[0] for reason in reasons),
+        row.currency,
+        row.net + row.tax + row.fees,
+        [(step[0], step[4]) for step in row.steps],
+        outcome,
+        rules.union(approved),
+        Approval(approved, tuple(Loading(code, Decimal(rate)) for code, rate in row.loadings or ())),
     )
 
 
