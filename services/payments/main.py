@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 
 import services.payments
-from bazaruto.payments.v1 import audit_pb2_grpc, billing_pb2_grpc, invoice_pb2_grpc, ledger_pb2_grpc, payment_pb2_grpc
+from bazaruto.payments.v1 import (
+    audit_pb2_grpc,
+    billing_pb2_grpc,
+    invoice_pb2_grpc,
+    ledger_pb2_grpc,
+    payment_method_pb2_grpc,
+    payment_pb2_grpc,
+)
 from libs import process
 from libs.db import Database, migrations
 from libs.identity.service_tokens import ServiceTokens
@@ -16,11 +23,13 @@ from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
+from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
 from services.payments.billing.store import totals
 from services.payments.clients import Policies, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import watching
+from services.payments.collection.flows.collecting import PROVIDER_SECONDS
 from services.payments.collection.rules.provider import Provider, ProviderMissing
 from services.payments.collection.servicer import PaymentServicer
 from services.payments.ledger import jobs as ledger_jobs
@@ -39,7 +48,10 @@ def serve(settings: PaymentsSettings) -> None:
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
     server.add(billing_pb2_grpc.add_BillingServiceServicer_to_server, BillingServicer(database))
     server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
-    payments = PaymentServicer(database, choose_provider(settings, database))
+    provider = choose_provider(settings, database)
+    methods = PaymentMethodServicer(database, provider.name, lambda token: provider.knows(token, PROVIDER_SECONDS))
+    server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
+    payments = PaymentServicer(database, provider)
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
     server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)

@@ -78,6 +78,30 @@ def confirm(buyer: Buyer) -> Request:
     return "POST", f"/v1/payments/{payment['paymentId']}:confirm", {}
 
 
+def add_method(buyer: Buyer) -> Request:
+    body = {"token": "pm_card_ok", "displayName": secrets.token_hex(4), "mandateText": "You may collect."}
+    return "POST", "/v1/paymentMethods", body
+
+
+def added_method(buyer: Buyer) -> str:
+    method, path, body = add_method(buyer)
+    return f"{path}/{buyer.call(method, path, body, key=secrets.token_hex(16))['paymentMethodId']}"
+
+
+def remove_method(buyer: Buyer) -> Request:
+    return "DELETE", added_method(buyer), {}
+
+
+def set_default_method(buyer: Buyer) -> Request:
+    return "POST", f"{added_method(buyer)}:setDefault", {}
+
+
+def update_account(buyer: Buyer) -> Request:
+    policy_id = buyer.issue()["policyId"]
+    buyer.invoice_of({"policyId": policy_id})
+    return "PATCH", f"/v1/billingAccounts/{policy_id.replace('pol_', 'bac_')}", {"dueDay": 15}
+
+
 REQUESTS: dict[str, Callable[[Buyer], Request]] = {
     "bazaruto.users.v1.UserService/RegisterUser": register,
     "bazaruto.users.v1.UserService/UpdateUser": update,
@@ -89,6 +113,10 @@ REQUESTS: dict[str, Callable[[Buyer], Request]] = {
     "bazaruto.quotes.v1.QuoteService/WithdrawQuote": withdraw,
     "bazaruto.quotes.v1.QuoteService/CloneQuote": clone,
     "bazaruto.policies.v1.PolicyService/IssuePolicy": issue,
+    "bazaruto.payments.v1.BillingService/UpdateBillingAccount": update_account,
+    "bazaruto.payments.v1.PaymentMethodService/AddPaymentMethod": add_method,
+    "bazaruto.payments.v1.PaymentMethodService/RemovePaymentMethod": remove_method,
+    "bazaruto.payments.v1.PaymentMethodService/SetDefaultPaymentMethod": set_default_method,
     "bazaruto.payments.v1.PaymentService/PayInvoice": pay,
     "bazaruto.payments.v1.PaymentService/ConfirmPayment": confirm,
 }

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 PREFIXES = {
     "user_id": "usr", "customer_id": "cus", "partner_id": "par", "quote_id": "quo", "policy_id": "pol",
-    "invoice_id": "inv", "payment_id": "pay",
+    "invoice_id": "inv", "payment_id": "pay", "billing_account_id": "bac",
 }  # fmt: skip
 METHODS = all_methods()
 INTERNAL = [method for method in METHODS if access_of(method).audience == options_pb2.AUDIENCE_INTERNAL]
@@ -106,6 +106,7 @@ def _bought(ana: Buyer) -> dict[str, str]:
         "customer_id": ana.user_id.replace("usr_", "cus_"),
         "quote_id": ana.accepted_quote()["quoteId"],
         "policy_id": policy["policyId"],
+        "billing_account_id": policy["policyId"].replace("pol_", "bac_"),
         "invoice_id": invoice["invoiceId"],
         "payment_id": ana.pay(invoice)["paymentId"],
     }

@@ -18,7 +18,7 @@ from bazaruto.common.v1 import error_reason_pb2
 from bazaruto.operations.v1 import health_pb2, operations_pb2
 from bazaruto.options.v1 import options_pb2
 from bazaruto.payments.v1 import audit_pb2 as payments_audit_pb2
-from bazaruto.payments.v1 import billing_pb2, invoice_pb2, ledger_pb2, payment_pb2
+from bazaruto.payments.v1 import billing_pb2, invoice_pb2, ledger_pb2, payment_method_pb2, payment_pb2
 from bazaruto.policies.v1 import audit_pb2 as policies_audit_pb2
 from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import audit_pb2 as quotes_audit_pb2
@@ -35,7 +35,7 @@ from libs.rpc.page_tokens import PageTokens
 from tests.support.access import ACCESS_CONTRADICTIONS
 
 AUDIT = (payments_audit_pb2, policies_audit_pb2, quotes_audit_pb2, users_audit_pb2)
-BILLING = (billing_pb2, invoice_pb2, ledger_pb2, payment_pb2)
+BILLING = (billing_pb2, invoice_pb2, ledger_pb2, payment_method_pb2, payment_pb2)
 MODULES = (
     health_pb2,
     operations_pb2,
@@ -182,6 +182,7 @@ def test_versions_are_looked_at_by_these_methods() -> None:
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
         "bazaruto.quotes.v1.QuoteService/UpdateQuote",
         "bazaruto.quotes.v1.QuoteService/DecideReferral",
+        "bazaruto.payments.v1.BillingService/UpdateBillingAccount",
     }
 
 

@@ -34,7 +34,8 @@ class Handlers:
         self._policies = policies
 
     def collect(self, job: Collect) -> None:
-        """Collect the first invoice with the token that the policyholder gave when buying, however late it becomes.
+        """Collect an invoice with the payment method of its account: the first one with the token that the policyholder
+        gave when buying, however late it becomes.
 
         When an earlier run of this job died on the way, its payment is under way: this one fails with
         `PaymentInProgress` and is tried again, until that payment has come to its end. Another payment is begun only
@@ -45,7 +46,7 @@ class Handlers:
             first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
             # A run before this one may have died after the provider said no: the card is not asked a second time.
             token = payment_methods.find_token(session, first.policy_id)
-            if first.state is not invoice.State.OPEN or payments.find_declined(session, first.id) or token is None:
+            if first.state not in invoice.UNSETTLED or payments.find_declined(session, first.id) or token is None:
                 invoicing.forget_token(session, first.policy_id)
                 return
             processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)

@@ -18,6 +18,7 @@ from bazaruto.payments.v1 import (
     invoice_pb2_grpc,
     ledger_pb2,
     ledger_pb2_grpc,
+    payment_method_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
 )
@@ -32,6 +33,7 @@ from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
+from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
 from services.payments.billing.store import invoices, totals
 from services.payments.clients import Policies
 from services.payments.collection import jobs as collection_jobs
@@ -115,12 +117,15 @@ class House:
             self.provider = WatchedSandbox(database)
             server.add(billing_pb2_grpc.add_BillingServiceServicer_to_server, BillingServicer(database))
             server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
+            methods = PaymentMethodServicer(database, self.provider.name, lambda token: self.provider.knows(token, 1))
+            server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
             server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
 
         channel = start("payments", url, build)
         self.billing = billing_pb2_grpc.BillingServiceStub(channel)
+        self.methods = payment_method_pb2_grpc.PaymentMethodServiceStub(channel)
         self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)

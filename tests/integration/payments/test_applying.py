@@ -79,7 +79,7 @@ class Contract:
 
     def send(self, request: pb.ApplyPolicyTransactionRequest) -> pb.AppliedTransaction:
         """Apply a transaction, whose preview before it says the same."""
-        metadata = self.house.worker.metadata()
+        metadata = self.house.people.service("policies-worker").metadata()
         preview = self.house.billing.PreviewPolicyTransaction(
             pb.PreviewPolicyTransactionRequest(transaction=request), metadata=metadata
         )

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from libs import ids
 from libs.money import Money
+from services.payments.billing.rules.payment_method import PaymentMethodInvalid
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import (
     ACTION_WITHIN,
     Payment,
     PaymentDeclined,
-    PaymentMethodInvalid,
     State,
 )
 from services.payments.collection.rules.provider import (

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from libs import ids
 from libs.calendar import day_of
+from libs.db import when_committed
 from libs.jobs import defer
 from libs.money import CurrencyMismatch, Money
+from services.payments.billing import measures
 from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import account, applying, transaction
@@ -122,6 +124,7 @@ def _save(
         accounts.save_withdrawn(session, change.policy_id, now)
     if change.payment_method and billed and billed[0].amount_due.minor:
         defer(session, COLLECT, Collect(billed[0].id))
+    when_committed(session, lambda: measures.count_returned(change))
     return reply
 
 

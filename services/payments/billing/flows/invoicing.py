@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
-from libs.calendar import day_of
-from libs.jobs import GiveUp, required
+from libs.calendar import day_of, start_of
+from libs.jobs import GiveUp, defer, required
 from libs.money import Money
 from libs.premium import ChargeLine
+from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Planned
@@ -50,6 +51,8 @@ def issue_due_invoices(session: Session, account_id: UUID, due_until: date, now:
         if amount.minor:
             allocate_credit(session, settled, amount, now)
             credit = credit - amount
+        if holder.autopay and settled.amount_due.minor:
+            defer(session, COLLECT, Collect(settled.id), at=start_of(settled.due_on, settled.time_zone))
 
 
 def allocate_credit(session: Session, settled: Invoice, amount: Money, now: datetime) -> None:

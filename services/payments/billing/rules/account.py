@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
+from libs.errors import FieldInvalid
 from services.payments.billing.rules.transaction import Transaction
 
 
@@ -23,7 +26,11 @@ class Account:
     last_sequence: int = 1
     """The position of the last transaction that was applied."""
     payment_method_id: UUID | None = None
-    """The payment method with which the first premium is collected; None where the payer pays it."""
+    """The payment method with which invoices are collected; None where the payer pays them."""
+    due_day: int = 0
+    """The day of the month on which installments fall due; 0 for the days of the plan."""
+    autopay: bool = False
+    """Whether invoices are collected when they fall due, not only the first one."""
     withdrawn_at: datetime | None = None
     """When the first invoice was withdrawn, and the whole price taken out of the books."""
     version: int = 1
@@ -32,6 +39,79 @@ class Account:
     def user_id(self) -> UUID:
         """The party whose account it is."""
         return self.customer_id
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSums:
+    """A billing account, and what is owed on it. Amounts are minor units of its currency."""
+
+    account: Account
+    planned: int
+    due: int
+    """What is billed and not settled."""
+    past_due: int
+    credit: int
+    next_due_on: date | None
+
+    @property
+    def user_id(self) -> UUID:
+        """The party whose account it is."""
+        return self.account.customer_id
+
+    @property
+    def partner_id(self) -> UUID | None:
+        """The partner who serves the policy."""
+        return self.account.partner_id
+
+    @property
+    def balance(self) -> int:
+        """All that is owed, less the credit."""
+        return self.planned + self.due - self.credit
+
+
+class EntryKind(StrEnum):
+    """What moved the balance of an account."""
+
+    TRANSACTION = "transaction"
+    PAYMENT = "payment"
+    WITHDRAWAL = "withdrawal"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A debit of an account, or a credit: then it is negative."""
+
+    kind: EntryKind
+    booked_at: datetime
+    source_id: UUID
+    minor: int
+
+
+CHANGEABLE = frozenset({"payer_id", "due_day", "autopay", "payment_method_id"})
+"""What may be changed of an account."""
+
+
+def paid_by(
+    account: Account, *, payer_id: UUID, due_day: int, autopay: bool, payment_method_id: UUID | None
+) -> Account:
+    """The account as somebody wants it paid; `update` takes of it what they name."""
+    return replace(account, payer_id=payer_id, due_day=due_day, autopay=autopay, payment_method_id=payment_method_id)
+
+
+def update(account: Account, new: Account, fields: Collection[str]) -> Account:
+    """The account with some fields of another one. `FieldInvalid` for those that cannot be changed, or do not fit."""
+    if not fields or not CHANGEABLE.issuperset(fields):
+        raise FieldInvalid(violations={"update_mask": f"names none, or others than {', '.join(sorted(CHANGEABLE))}"})
+    changes = {name: getattr(new, name) for name in fields}
+    changed: Account = replace(account, **changes, version=account.version + 1)
+    if changed.autopay and changed.payment_method_id is None:
+        raise FieldInvalid(violations={"billing_account.autopay": "needs a payment method"})
+    return changed
+
+
+def redated(due_on: date, due_day: int, today: date) -> date:
+    """The day of the same month on which an installment falls due instead; not before today."""
+    return max(due_on.replace(day=due_day), today)
 
 
 def open_account(transaction: Transaction, now: datetime, payment_method_id: UUID | None) -> Account:

@@ -25,6 +25,8 @@ class Planned:
     """An installment that is not billed."""
 
     schedule_id: UUID
+    transaction_id: UUID
+    """The transaction that planned it."""
     term_number: int
     installment: Installment
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.payments.billing.rules.account import Account
-from services.payments.billing.store.rows import AccountRow
+from libs.db.scoping import scoped
+from libs.identity.scopes import Scope
+from services.payments.billing.rules.account import Account, AccountSums
+from services.payments.billing.rules.invoice import UNSETTLED
+from services.payments.billing.store.rows import AccountRow, CreditRow, InstallmentRow, InvoiceRow, ScheduleRow
 
 _accounts = AccountRow.__table__
 _ALL = sa.select(*_accounts.c)
@@ -19,6 +23,67 @@ _BY_ID = _ALL.where(_accounts.c.id == sa.bindparam("id"))
 _LOCK = _BY_ID.with_for_update()
 _ADD = insert(_accounts).on_conflict_do_nothing().returning(_accounts.c.id)
 _SAVE = sa.update(_accounts).where(_accounts.c.id == sa.bindparam("key"))
+
+_unsettled = (
+    sa.select(
+        sa.func.sum(InvoiceRow.total - InvoiceRow.settled).label("due"),
+        sa.func.sum(InvoiceRow.total - InvoiceRow.settled)
+        .filter(
+            InvoiceRow.due_on
+            < sa.cast(sa.func.timezone(InvoiceRow.time_zone, sa.bindparam("now", type_=sa.DateTime(True))), sa.Date)
+        )
+        .label("past_due"),
+        sa.func.min(InvoiceRow.due_on).label("due_on"),
+    )
+    .where(InvoiceRow.policy_id == _accounts.c.id, InvoiceRow.status.in_(UNSETTLED))
+    .lateral("unsettled")
+)
+_planned = (
+    sa.select(sa.func.sum(InstallmentRow.total).label("total"), sa.func.min(InstallmentRow.due_on).label("due_on"))
+    .join(ScheduleRow, ScheduleRow.id == InstallmentRow.schedule_id)
+    .where(ScheduleRow.account_id == _accounts.c.id, InstallmentRow.state == "planned")
+    .lateral("planned")
+)
+_credit = sa.select(sa.func.sum(CreditRow.amount)).where(CreditRow.account_id == _accounts.c.id).scalar_subquery()
+_WITH_SUMS = (
+    sa.select(
+        *_accounts.c,
+        sa.func.coalesce(_planned.c.total, 0).label("planned"),
+        sa.func.coalesce(_unsettled.c.due, 0).label("due"),
+        sa.func.coalesce(_unsettled.c.past_due, 0).label("past_due"),
+        sa.func.coalesce(_credit, 0).label("credit"),
+        sa.func.least(_unsettled.c.due_on, _planned.c.due_on).label("next_due_on"),
+    )
+    .select_from(_accounts)
+    .join(_unsettled, sa.true())
+    .join(_planned, sa.true())
+)
+
+
+def find_sums(session: Session, account_id: UUID, now: datetime) -> AccountSums | None:
+    """The account with what is owed on it."""
+    row = session.execute(_WITH_SUMS.where(_accounts.c.id == account_id), {"now": now}).one_or_none()
+    return sums_from_row(row) if row else None
+
+
+def list_of(
+    session: Session,
+    scope: Scope,
+    policy_id: UUID | None,
+    customer_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+    now: datetime,
+) -> Sequence[AccountSums]:
+    """The accounts of a scope with what is owed on them, newest first, behind the one whose id is `after`."""
+    query = scoped(_WITH_SUMS, scope, owner=_accounts.c.customer_id, partner=_accounts.c.partner_id)
+    for column, value in ((_accounts.c.id, policy_id), (_accounts.c.customer_id, customer_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(_accounts.c.id < after)
+    rows = session.execute(query.order_by(_accounts.c.id.desc()).limit(limit), {"now": now})
+    return [sums_from_row(row) for row in rows]
 
 
 def find(session: Session, account_id: UUID) -> Account | None:
@@ -65,6 +130,8 @@ def changes_from_account(account: Account) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "last_sequence": account.last_sequence,
         "payment_method_id": account.payment_method_id,
+        "due_day": account.due_day,
+        "autopay": account.autopay,
         "withdrawn_at": account.withdrawn_at,
         "version": account.version,
     }
@@ -82,6 +149,15 @@ def account_from_row(row: Any) -> Account:
         opened_at=row.opened_at,
         last_sequence=row.last_sequence,
         payment_method_id=row.payment_method_id,
+        due_day=row.due_day,
+        autopay=row.autopay,
         withdrawn_at=row.withdrawn_at,
         version=row.version,
+    )
+
+
+def sums_from_row(row: Any) -> AccountSums:
+    """The account of a row with what is owed on it."""
+    return AccountSums(
+        account_from_row(row), int(row.planned), int(row.due), int(row.past_due), int(row.credit), row.next_due_on
     )

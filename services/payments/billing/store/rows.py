@@ -32,6 +32,8 @@ class AccountRow(Row):
     opened_at: Mapped[datetime]
     last_sequence: Mapped[int]
     payment_method_id: Mapped[UUID | None]
+    due_day: Mapped[int]
+    autopay: Mapped[bool]
     withdrawn_at: Mapped[datetime | None]
     version: Mapped[int]
 
@@ -45,6 +47,10 @@ class PaymentMethodRow(Row):
     customer_id: Mapped[UUID]
     token: Mapped[str]
     is_kept: Mapped[bool]
+    provider: Mapped[str]
+    display_name: Mapped[str]
+    mandate_text: Mapped[str]
+    is_default: Mapped[bool]
     created_at: Mapped[datetime]
 
 

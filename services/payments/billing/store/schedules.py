@@ -30,7 +30,7 @@ _installments = InstallmentRow.__table__
 _ADD = sa.insert(_schedules)
 _ADD_INSTALLMENTS = sa.insert(_installments)
 _PLANNED = (
-    sa.select(_schedules.c.term_number, *_installments.c, AccountRow.currency)
+    sa.select(_schedules.c.transaction_id, _schedules.c.term_number, *_installments.c, AccountRow.currency)
     .join(_schedules, _schedules.c.id == _installments.c.schedule_id)
     .join(AccountRow, AccountRow.id == _schedules.c.account_id)
     .where(_schedules.c.account_id == sa.bindparam("account_id"), _installments.c.state == "planned")
@@ -57,7 +57,7 @@ _ALL = (
         & (InvoiceRow.installment_number == _installments.c.number),
     )
     .where(_schedules.c.account_id == sa.bindparam("account_id"))
-    .order_by(TransactionRow.sequence, _schedules.c.term_number, _installments.c.number)
+    .order_by(TransactionRow.sequence, _schedules.c.term_number, _schedules.c.id, _installments.c.number)
 )
 
 
@@ -75,7 +75,10 @@ def list_all(session: Session, account_id: UUID) -> Sequence[KnownSchedule]:
 def list_planned(session: Session, account_id: UUID) -> Sequence[Planned]:
     """What is planned for an account, in the order it falls due."""
     rows = session.execute(_PLANNED, {"account_id": account_id})
-    return [Planned(row.schedule_id, row.term_number, installment_from_row(row, row.currency)) for row in rows]
+    return [
+        Planned(row.schedule_id, row.transaction_id, row.term_number, installment_from_row(row, row.currency))
+        for row in rows
+    ]
 
 
 def list_due(session: Session, due_until: date, limit: int) -> Sequence[UUID]:

@@ -75,6 +75,10 @@ class Sandbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def knows(self, payment_method: str, seconds: float) -> bool:
+        """Whether there is such a card."""
+        return payment_method in CARDS
+
     def charge(self, payment_id: UUID, amount: Money, payment_method: str, seconds: float) -> Outcome:
         """Behave as the card does. Repeated, it returns what came of the first time."""
         card = CARDS.get(payment_method)

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from libs.errors import DomainError, Invalid, Refused
+from libs.errors import DomainError, Refused
 from libs.money import Money
 from services.payments.billing.rules.invoice import Invoice
+from services.payments.billing.rules.payment_method import PaymentMethodInvalid
 from services.payments.collection.rules.provider import (
     ActionRequired,
     Canceled,
@@ -35,12 +36,6 @@ class PaymentDeclined(Refused):
     """The payment provider declined."""
 
     reason = "PAYMENT_DECLINED"
-
-
-class PaymentMethodInvalid(Invalid):
-    """The payment method is unknown to the provider."""
-
-    reason = "PAYMENT_METHOD_INVALID"
 
 
 class PaymentInProgress(Refused):

@@ -70,6 +70,9 @@ class Provider(Protocol):
 
     name: str
 
+    def knows(self, payment_method: str, seconds: float) -> bool:
+        """Whether a token is one that the provider gave to somebody."""
+
     def charge(self, payment_id: UUID, amount: Money, payment_method: str, seconds: float) -> Outcome:
         """Collect an amount, waiting no longer than `seconds`. Repeated, it returns what came of the first time."""
 
