@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bazarutod.demo import RISK
+from bazarutod.demo import risk
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
 
@@ -49,7 +49,7 @@ def moment(text: str) -> datetime:
 
 
 def test_quote_expires_when_its_time_has_passed(movable: Platform, customer: Buyer) -> None:
-    quote = customer.call("POST", "/v1/quotes", {"risk": RISK}, key=secrets.token_hex(16))
+    quote = customer.call("POST", "/v1/quotes", {"risk": risk()}, key=secrets.token_hex(16))
     path = f"/v1/quotes/{quote['quoteId']}"
     before = moment(quote["validUntilTime"]) - timedelta(minutes=1)
     clock(movable, "advance", "--until", before.isoformat())
@@ -58,6 +58,29 @@ def test_quote_expires_when_its_time_has_passed(movable: Platform, customer: Buy
     assert customer.call("GET", path)["state"] == "STATE_EXPIRED"
     refused = customer.call("POST", f"{path}:accept", {}, key=secrets.token_hex(16), accept=(400, 409))
     assert refused["error"]["details"][0]["reason"] == "QUOTE_EXPIRED"
+
+
+def test_cover_that_is_paid_for_begins_on_its_day(movable: Platform, customer: Buyer) -> None:
+    begins = (moment(clock(movable, "show")["now"]) + timedelta(days=10)).date()
+    day = {"year": begins.year, "month": begins.month, "day": begins.day}
+    quote = customer.call("POST", "/v1/quotes", {"risk": {**risk(), "startDate": day}}, key=secrets.token_hex(16))
+    customer.call("POST", f"/v1/quotes/{quote['quoteId']}:accept", {}, key=secrets.token_hex(16))
+    order = {"quoteId": quote["quoteId"], "paymentMethod": "pm_card_ok"}
+    path = f"/v1/policies/{customer.call('POST', '/v1/policies', order, key=secrets.token_hex(16))['policyId']}"
+    assert customer.wait(path, lambda policy: policy["state"] != "STATE_PENDING")["state"] == "STATE_SCHEDULED"
+    clock(movable, "advance", "--until", f"{begins}T00:30:00Z")
+    assert customer.call("GET", path)["state"] == "STATE_IN_FORCE"
+
+
+def test_payment_that_its_payer_never_confirms_is_given_up_when_its_hour_is_over(
+    movable: Platform, customer: Buyer
+) -> None:
+    payment = customer.pay(customer.invoice_of(customer.issue()), "pm_card_action")
+    path = f"/v1/payments/{payment['paymentId']}"
+    clock(movable, "advance", "50m")
+    assert customer.call("GET", path)["state"] == "STATE_REQUIRES_ACTION"
+    clock(movable, "advance", "20m")
+    assert customer.call("GET", path)["state"] == "STATE_CANCELED"
 
 
 def test_installments_are_billed_on_their_days(movable: Platform, customer: Buyer) -> None:

@@ -127,9 +127,9 @@ def motor_rating() -> tuple[Callable[..., Any], Callable[..., Any], Callable[...
 def payments_contracts() -> tuple[Any, ...]:
     """The contracts of payments; the metrics of that service exist afterwards, too."""
     import services.payments.main  # noqa: F401
-    from bazaruto.payments.v1 import audit_pb2, invoice_pb2, ledger_pb2, payment_pb2
+    from bazaruto.payments.v1 import audit_pb2, billing_pb2, invoice_pb2, ledger_pb2, payment_pb2
 
-    return invoice_pb2, payment_pb2, ledger_pb2, audit_pb2
+    return billing_pb2, invoice_pb2, payment_pb2, ledger_pb2, audit_pb2
 
 
 def unasked_policies(database: Database) -> tuple[object, Callable[..., None]]:
