@@ -233,7 +233,8 @@ def _ask(customer: Buyer, risk: dict[str, Any], **fields: Any) -> dict[str, Any]
 
 
 def _issue(customer: Buyer, risk: dict[str, Any], **fields: str) -> dict[str, Any]:
-    body = {"quoteId": _accept(customer, risk), **fields}
+    # The same house and the same travellers are insured again and again.
+    body = {"quoteId": _accept(customer, risk), "allowDuplicate": True, **fields}
     return customer.call("POST", "/v1/policies", body, key=secrets.token_hex(16))
 
 
