@@ -18,6 +18,8 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 # Examples name things that nobody has, and tokens that nobody was given; none of them is malformed.
 REFUSALS = {"RESOURCE_NOT_FOUND", "CREDENTIALS_INVALID", "REFRESH_TOKEN_INVALID", "EMAIL_TAKEN"}
+# Calls of one role, which an administrator does not have; their examples are checked against the contracts alone.
+NOT_FOR_ADMINS = {"QuoteService_DecideReferral", "QuoteService_RequestQuoteInformation"}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,8 @@ def test_every_example_of_the_reference_can_be_sent(http: httpx.Client) -> None:
                 continue
             answer = _send(http, method, path, operation)
             reason = "" if answer.is_success else _reason(answer)
+            if reason == "ACCESS_DENIED" and operation["operationId"] in NOT_FOR_ADMINS:
+                continue
             if answer.is_error and reason not in REFUSALS:
                 refused[operation["operationId"]] = f"{answer.status_code} {answer.text}"
     assert refused == {}
