@@ -127,7 +127,7 @@ def buy(buyer: Customer) -> dict[str, Any]:
     policy = buyer.wait(path, lambda resource: resource["state"] == "STATE_IN_FORCE")
     end = policy["term"]["endDate"]
     last_day = date(end["year"], end["month"], end["day"]) - timedelta(days=1)
-    insured = next(item["identifier"] for item in quote["objects"] if item["objectCode"] == "vehicle")
+    insured = next(item["identifier"] for item in policy["objects"] if item["objectCode"] == "vehicle")
     buyer.console.print(
         f"[bold green]✓ policy {policy['policyNumber']} is in force[/],"
         f" {insured} is covered until the end of {last_day}"

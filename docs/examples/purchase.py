@@ -87,6 +87,8 @@ def main() -> None:
     for seen in watch:
         print(f"policy {seen.policy_number}: {policy_pb2.Policy.State.Name(seen.state)}")
         if seen.state == policy_pb2.Policy.STATE_IN_FORCE:
+            insured = ", ".join(item.identifier for item in seen.objects if item.identifier)
+            print(f"{insured}: covered from {seen.cover_start_time.ToJsonString()}")
             break
     print(f"trace {trace_id}")
 

@@ -10,6 +10,8 @@ from uuid import UUID
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from bazaruto.payments.v1 import billing_pb2 as billing_pb
+from bazaruto.payments.v1 import billing_pb2_grpc as billing_rpc
 from bazaruto.payments.v1 import invoice_pb2 as payments_pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as payments_rpc
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
@@ -24,7 +26,8 @@ from libs.rpc import values
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Quote, QuoteNotAccepted
-from services.policies.lifecycle.rules.transaction import Transaction
+from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
 _STATES = {
     quotes_pb.Quote.STATE_DRAFT: "draft",
@@ -39,6 +42,10 @@ _STATES = {
 _KINDS = {
     quotes_pb.Quote.KIND_ENDORSEMENT: "endorsement",
     quotes_pb.Quote.KIND_RENEWAL: "renewal",
+}
+_TYPES = {
+    TransactionType.NEW_BUSINESS: billing_pb.POLICY_TRANSACTION_TYPE_NEW_BUSINESS,
+    TransactionType.NOT_TAKEN: billing_pb.POLICY_TRANSACTION_TYPE_NOT_TAKEN,
 }
 
 
@@ -80,13 +87,14 @@ class Quotes:
             raise QuoteNotAccepted(state=_STATES.get(quote.state, "unknown"))
         return quote_from_proto(quote)
 
-    def bind_quote(self, policy: Policy) -> None:
-        """Record that the policy was issued from its quote. Repeating it changes nothing."""
+    def bind_quote(self, policy: Policy, transaction_id: UUID) -> None:
+        """Record by which transaction the policy took its quote. Repeating it changes nothing."""
         self._quotes.BindQuote(
             quotes_pb.BindQuoteRequest(
                 quote_id=ids.encode("quo", policy.quote_id),
                 policy_id=ids.encode("pol", policy.id),
                 issue_time=values.time_to_proto(policy.issued_at),
+                transaction_id=ids.encode("ptx", transaction_id),
             )
         )
 
@@ -96,6 +104,43 @@ class Payments:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._invoices = payments_rpc.InvoiceServiceStub(channel)
+        self._billing = billing_rpc.BillingServiceStub(channel)
+
+    def apply_transaction(
+        self, policy: Policy, transaction: Transaction, installments: int, payment_method: str
+    ) -> None:
+        """Have what a transaction changes billed and booked. `policy` is as the transaction left it.
+
+        Repeating it changes nothing. `installments` are those of the plan of a term that it begins; the first of them
+        is collected with the token `payment_method`, unless that is empty.
+        """
+        term = policy.term_numbered(transaction.term_number) or policy.terms[0]
+        plan = billing_pb.Schedule(plan_code=policy.plan_code, installments=installments) if installments else None
+        self._billing.ApplyPolicyTransaction(
+            billing_pb.ApplyPolicyTransactionRequest(
+                policy_id=ids.encode("pol", policy.id),
+                transaction_id=ids.encode("ptx", transaction.id),
+                billing_sequence=transaction.billing_sequence or 0,
+                type=_TYPES[transaction.type],
+                term_number=term.number,
+                customer_id=ids.encode("cus", policy.user_id),
+                payer_id=ids.encode("cus", policy.payer_id),
+                partner_id=ids.encode("par", policy.partner_id) if policy.partner_id else "",
+                product_code=policy.product_code,
+                product_version=term.product_version,
+                time_zone=policy.time_zone,
+                term_start_date=values.date_to_proto(term.starts_on),
+                term_end_date=values.date_to_proto(term.ends_on),
+                effective_date=values.date_to_proto(transaction.effective_on),
+                issue_time=values.time_to_proto(transaction.issued_at),
+                lines=[values.charge_line_to_proto(line) for line in transaction.lines],
+                total=values.money_to_proto(premium_of(transaction.lines, term.currency).total),
+                schedule=plan,
+                timeline=_timeline_to_proto(term),
+                reason=transaction.reason,
+                payment_method=payment_method,
+            )
+        )
 
     def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
         """Have the policy billed by its installment plan. Repeating it changes nothing."""
@@ -114,6 +159,23 @@ class Payments:
                 time_zone=policy.time_zone,
             )
         )
+
+
+def _timeline_to_proto(term: Term) -> list[billing_pb.TimelineLine]:
+    """The net premium of a term by object, coverage and segment."""
+    return [
+        billing_pb.TimelineLine(
+            term_number=term.number,
+            object_id=object_id,
+            coverage_code=coverage_code,
+            start_date=values.date_to_proto(segment.starts_on),
+            end_date=values.date_to_proto(segment.ends_on),
+            full_term_amount=values.money_to_proto(amount),
+            term_days=term.days,
+        )
+        for segment in term.segments
+        for (object_id, coverage_code), amount in segment.full_term.items()
+    ]
 
 
 def quote_from_proto(quote: quotes_pb.Quote) -> Quote:

@@ -109,11 +109,15 @@ def test_the_purchase_of_the_readme_ends_with_a_policy_in_force(platform: Platfo
     assert bought.returncode == 0, bought.stdout + bought.stderr
     printed = re.search(r"pol_\w+ is in force; the trace: \.venv/bin/bazarutod trace ([0-9a-f]{32})", bought.stdout)
     assert printed
-    spans_of(platform, printed[1], {"job policies.open_billing", "bazaruto.payments.v1.InvoiceService/OpenBilling"})
+    spans_of(
+        platform,
+        printed[1],
+        {"job policies.apply_transaction", "bazaruto.payments.v1.BillingService/ApplyPolicyTransaction"},
+    )
     shown = bazarutod(
         "trace", printed[1], "--folder", str(platform.folder), environment={**os.environ, "COLUMNS": "200"}
     )
-    for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.open_billing", "SQL INSERT"):
+    for name in ("PolicyService/IssuePolicy", "QuoteService/GetQuote", "job policies.apply_transaction", "SQL INSERT"):
         assert name in shown.stdout
 
 

@@ -87,8 +87,8 @@ def test_one_trace_runs_through_every_process_and_log_of_a_purchase(platform: Pl
     }
     names = {
         "bazaruto.quotes.v1.QuoteService/GetQuote",
-        "job policies.open_billing",
-        "bazaruto.payments.v1.InvoiceService/OpenBilling",
+        "job policies.apply_transaction",
+        "bazaruto.payments.v1.BillingService/ApplyPolicyTransaction",
         "job payments.collect",
         "job payments.confirm_premium",
         "bazaruto.policies.v1.PolicyService/ActivatePolicy",

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 PREFIXES = {
     "user_id": "usr", "customer_id": "cus", "partner_id": "par", "quote_id": "quo", "policy_id": "pol",
-    "invoice_id": "inv", "payment_id": "pay", "billing_account_id": "bac",
+    "invoice_id": "inv", "payment_id": "pay", "billing_account_id": "bac", "transaction_id": "ptx",
 }  # fmt: skip
 METHODS = all_methods()
 INTERNAL = [method for method in METHODS if access_of(method).audience == options_pb2.AUDIENCE_INTERNAL]
@@ -101,12 +101,14 @@ def _bought(ana: Buyer) -> dict[str, str]:
     """Everything that a customer has who bought."""
     policy = ana.issue()
     invoice = ana.invoice_of(policy)
+    (issued,) = ana.call("GET", f"/v1/policies/{policy['policyId']}/transactions")["transactions"]
     return {
         "user_id": ana.user_id,
         "customer_id": ana.user_id.replace("usr_", "cus_"),
         "quote_id": ana.accepted_quote()["quoteId"],
         "policy_id": policy["policyId"],
         "billing_account_id": policy["policyId"].replace("pol_", "bac_"),
+        "transaction_id": issued["transactionId"],
         "invoice_id": invoice["invoiceId"],
         "payment_id": ana.pay(invoice)["paymentId"],
     }

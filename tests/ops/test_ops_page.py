@@ -62,7 +62,12 @@ def test_the_trace_of_a_purchase_appears_by_itself_through_all_its_processes(pag
     page.wait(f"{trace}?.textContent.includes('job payments.confirm_premium')")
     page.run(f"{trace}.open || {trace}.querySelector('summary').click()")
     text = page.text(f'[data-key="{buyer.trace_id}"]')
-    for name in ("POST /v1/policies", "PolicyService/IssuePolicy", "job policies.open_billing", "SQL INSERT policies"):
+    for name in (
+        "POST /v1/policies",
+        "PolicyService/IssuePolicy",
+        "job policies.apply_transaction",
+        "SQL INSERT policies",
+    ):
         assert name in text
     assert "POST /v1/policies" in page.text("#routes")
     picture(page, "ops-light.png")

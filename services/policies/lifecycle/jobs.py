@@ -15,10 +15,12 @@ from libs.rpc.errors import RemoteError
 from services.policies.clients import Payments, Quotes
 from services.policies.lifecycle.flows import dating
 from services.policies.lifecycle.kinds import (
+    APPLY_TRANSACTION,
     BIND_QUOTE,
     OPEN_BILLING,
     REAP_KEYS,
     WRITE_TIMELINES,
+    ApplyTransaction,
     BindQuote,
     OpenBilling,
 )
@@ -42,6 +44,25 @@ class Handlers:
         self._quotes = quotes
         self._payments = payments
 
+    def apply_transaction(self, job: ApplyTransaction) -> None:
+        """Have payments bill and book what a transaction changes, and forget the token for the first premium.
+
+        Out of order, it is refused and tried again: the one before it is on its way.
+        """
+        with self._database.reading(fresh=True) as session:
+            transaction = required(
+                transactions.find(session, job.policy_id, job.transaction_id), "transaction", job.transaction_id
+            )
+            policy = required(
+                policies.find_at_sequence(session, job.policy_id, transaction.sequence), "policy", job.policy_id
+            )
+            token = payment_methods.find(session, policy.id)
+        with giving_up.when_refused():
+            self._payments.apply_transaction(policy, transaction, job.installments, token)
+        if token:
+            with self._database.transaction() as session:
+                payment_methods.delete(session, policy.id)
+
     def open_billing(self, job: OpenBilling) -> None:
         """Have payments bill the policy, and forget the token for the first premium."""
         policy = self._find(job.policy_id)
@@ -55,8 +76,11 @@ class Handlers:
 
     def bind_quote(self, job: BindQuote) -> None:
         """Tell quotes that the policy was issued."""
+        policy = self._find(job.policy_id)
+        with self._database.reading() as session:
+            transaction_id = job.transaction_id or transactions.list_behind(session, policy.id, 0, 1)[0].id
         with giving_up.when_refused():
-            self._quotes.bind_quote(self._find(job.policy_id))
+            self._quotes.bind_quote(policy, transaction_id)
 
     def write_timelines(self) -> None:
         """Write the timelines of policies of before. One that cannot be written is passed over, and told of."""
@@ -86,6 +110,7 @@ class Handlers:
 def register(runner: JobRunner, database: Database, quotes: Quotes, payments: Payments) -> None:
     """Tell the runner what to do for each kind of job."""
     handlers = Handlers(database, quotes, payments)
+    runner.handle(APPLY_TRANSACTION, handlers.apply_transaction)
     runner.handle(OPEN_BILLING, handlers.open_billing)
     runner.handle(BIND_QUOTE, handlers.bind_quote)
     runner.every("* * * * *", WRITE_TIMELINES, handlers.write_timelines)

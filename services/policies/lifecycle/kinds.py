@@ -19,12 +19,27 @@ class OpenBilling:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyTransaction:
+    """The arguments of `APPLY_TRANSACTION`."""
+
+    policy_id: UUID
+    transaction_id: UUID
+    installments: int = 0
+    """Of the plan by which the term is paid that the transaction begins."""
+
+
+@dataclass(frozen=True, slots=True)
 class BindQuote:
     """The arguments of `BIND_QUOTE`."""
 
     policy_id: UUID
+    transaction_id: UUID | None = None
+    """The transaction that took the quote; None in jobs of the revision before, which meant the first one."""
 
 
+# One after the other for a policy, by a lock that no other kind uses: a job that waits for its time would block them.
+APPLY_TRANSACTION = JobKind("policies.apply_transaction", ApplyTransaction, "payments", priority=20, endless=True)
+# Of programs of before: their policies are billed as they were.
 OPEN_BILLING = JobKind("policies.open_billing", OpenBilling, "payments", endless=True)
 BIND_QUOTE = JobKind("policies.bind_quote", BindQuote, "processing", endless=True)
 WRITE_TIMELINES = JobKind("policies.write_timelines", Nothing, "processing")

@@ -169,7 +169,7 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
             session, ids.decode("pol", monthly["policyId"]), now.date() + timedelta(days=32), now
         )
     close_days(payments)
-    annual = _issue(ana, HOME)
+    annual = _issue(ana, HOME, beneficiaries=[{"name": "Teresa", "shareBasisPoints": 10000}])
     bill = ana.invoice_of(annual)
     declined = {"paymentMethod": "pm_card_declined"}
     ana.call("POST", f"/v1/invoices/{bill['invoiceId']}:pay", declined, key=secrets.token_hex(16), accept=(400, 409))
@@ -232,7 +232,7 @@ def _ask(customer: Buyer, risk: dict[str, Any], **fields: Any) -> dict[str, Any]
     return customer.call("POST", "/v1/quotes", {"risk": risk, **fields}, key=secrets.token_hex(16))
 
 
-def _issue(customer: Buyer, risk: dict[str, Any], **fields: str) -> dict[str, Any]:
+def _issue(customer: Buyer, risk: dict[str, Any], **fields: Any) -> dict[str, Any]:
     # The same house and the same travellers are insured again and again.
     body = {"quoteId": _accept(customer, risk), "allowDuplicate": True, **fields}
     return customer.call("POST", "/v1/policies", body, key=secrets.token_hex(16))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import psycopg
@@ -40,6 +41,7 @@ class FakeQuotes(Quotes):
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
         self.bound: list[str] = []
+        """The transactions that quotes were bound by."""
 
     def add(self, owner: Person, **changes: Any) -> str:
         """An accepted quote of somebody."""
@@ -85,8 +87,8 @@ class FakeQuotes(Quotes):
             raise ResourceNotFound(resource="quote")
         return quote
 
-    def bind_quote(self, policy: Policy) -> None:
-        """It is bound."""
+    def bind_quote(self, policy: Policy, transaction_id: UUID) -> None:
+        self.bound.append(ids.encode("ptx", transaction_id))
 
 
 class FakeUsers(Users):
@@ -106,7 +108,9 @@ class FakePayments(Payments):
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def open_billing(self, policy: Policy, transaction: Transaction, installments: int, payment_method: str) -> None:
+    def apply_transaction(
+        self, policy: Policy, transaction: Transaction, installments: int, payment_method: str
+    ) -> None:
         self.asked.append((ids.encode("pol", policy.id), payment_method))
         if len(self.asked) == 1:
             raise NeighbourUnavailable

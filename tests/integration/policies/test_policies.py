@@ -70,8 +70,8 @@ def test_programs_that_count_by_product_take_no_number_twice(house: House, peopl
 def test_issued_policy_and_its_jobs_are_stored_together(house: House, people: People) -> None:
     house.issue(people.customer(), payment_method="pm_card_ok")
     assert house.rows("SELECT task_name FROM procrastinate_jobs ORDER BY task_name") == [
+        ("policies.apply_transaction",),
         ("policies.bind_quote",),
-        ("policies.open_billing",),
     ]
 
 

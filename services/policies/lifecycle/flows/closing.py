@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.errors import ResourceNotFound, Unavailable
+from services.policies.lifecycle.flows import billing
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.term import EndKind
 from services.policies.lifecycle.store import objects, policies, timelines, transactions
@@ -43,6 +44,7 @@ def close_not_taken(session: Session, policy_id: UUID, invoice_id: str, actor: s
     timelines.add(session, policy_id, closing, term)
     objects.save(session, policy_id, closed.product_code, [])
     policies.save(session, closed)
+    billing.have_applied(session, policy_id, closing)
     audit.record(
         session,
         "policy_not_taken",

@@ -14,8 +14,8 @@ from libs.db import when_committed
 from libs.identity.scopes import Scope
 from libs.jobs import defer
 from services.policies.lifecycle import measures
-from services.policies.lifecycle.flows import naming
-from services.policies.lifecycle.kinds import BIND_QUOTE, OPEN_BILLING, BindQuote, OpenBilling
+from services.policies.lifecycle.flows import billing, naming
+from services.policies.lifecycle.kinds import BIND_QUOTE, BindQuote
 from services.policies.lifecycle.rules import policy, quote
 from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary, check_shares
 from services.policies.lifecycle.rules.charges import premium_of
@@ -82,8 +82,8 @@ def issue(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Polic
         naming.set_beneficiaries(session, contract, Beneficiaries(), wish.beneficiaries, wish.actor, now)
     if wish.payment_method:
         payment_methods.add(session, contract.id, wish.payment_method)
-    defer(session, BIND_QUOTE, BindQuote(contract.id))
-    defer(session, OPEN_BILLING, OpenBilling(contract.id, accepted.plans[wish.plan_code]))
+    defer(session, BIND_QUOTE, BindQuote(contract.id, transaction.id))
+    billing.have_applied(session, contract.id, transaction, accepted.plans[wish.plan_code])
     audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
     when_committed(session, lambda: measures.count_issued(contract))
     return contract
