@@ -1,0 +1,1 @@
+"""A request for every method that takes an idempotency key, by service."""

@@ -1,0 +1,100 @@
+"""Those who send the requests, and what they make first, so that a request can be answered with success."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bazarutod.demo import risk
+from libs.identity.authority import Authority
+from tests.support.buyer import Buyer
+from tests.support.people import People
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call over HTTP, and whose it is."""
+
+    token: str
+    method: str
+    path: str
+    body: dict[str, Any]
+
+
+Make = Callable[["Desk"], Request]
+"""Makes a request that was never sent, about something new, and all that it needs."""
+
+
+class Desk:
+    """A customer and the staff, on one platform."""
+
+    def __init__(self, buyer: Buyer, people: People) -> None:
+        self.buyer = buyer
+        self._admin = people.admin().authorization
+        self._underwriters = [
+            people.user("underwriter", authority=Authority(underwriting_level=9)).authorization for _ in range(2)
+        ]
+        self.underwriter_id = people.user("underwriter").user_id
+
+    def own(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
+        """A request of the customer."""
+        return Request(f"Bearer {self.buyer.token}", method, path, body)
+
+    def admin(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
+        """A request of an administrator."""
+        return Request(self._admin, method, path, body)
+
+    def underwriter(self, path: str, body: dict[str, Any], *, second: bool = False) -> Request:
+        """A request of an underwriter, or of a second one."""
+        return Request(self._underwriters[second], "POST", path, body)
+
+    def send(self, request: Request) -> dict[str, Any]:
+        """The answer to a request that comes before the one that is tried."""
+        sender = Buyer(self.buyer.http, request.token.removeprefix("Bearer "))
+        return sender.call(request.method, request.path, request.body, key=secrets.token_hex(16))
+
+    def quote(self, *, draft: bool = False, claims: int = 0) -> str:
+        """The identifier of a new quote of the customer; with three or four claims an underwriter has to decide."""
+        wanted = risk()
+        if claims:
+            wanted["answers"] |= {"claims_5_years": claims, "claim_free_years": 0}
+        return str(self.send(self.own("/v1/quotes", {"risk": wanted, "draft": draft}))["quoteId"])
+
+    def accepted(self) -> str:
+        """The identifier of a new quote that the customer accepted."""
+        return str(self.buyer.accepted_quote()["quoteId"])
+
+    def user(self) -> str:
+        """The identifier of a customer who has just signed up."""
+        newcomer = Buyer(self.buyer.http)
+        newcomer.sign_up()
+        return newcomer.user_id
+
+    def staff(self, role: str) -> str:
+        """The identifier of somebody who is no customer, and has that role."""
+        user_id = self.user()
+        self.send(self.admin(f"/v1/users/{user_id}:revokeRole", {"role": "ROLE_CUSTOMER"}))
+        self.send(self.admin(f"/v1/users/{user_id}:grantRole", {"role": role}))
+        return user_id
+
+    def customer(self) -> str:
+        """The identifier of a firm that an administrator entered."""
+        firm = {"kind": "KIND_ORGANISATION", "name": f"Firm {secrets.token_hex(4)}"}
+        return str(self.send(self.admin("/v1/customers", {"customer": firm}))["customer"]["customerId"])
+
+    def partner(self) -> str:
+        """The identifier of a new partner."""
+        return str(self.send(self.admin("/v1/partners", broker()))["partnerId"])
+
+    def member(self) -> tuple[str, str]:
+        """The identifiers of a new partner and of its one member."""
+        partner_id, user_id = self.partner(), self.staff("ROLE_AGENT")
+        self.send(self.admin(f"/v1/partners/{partner_id}:addMember", {"userId": user_id}))
+        return partner_id, user_id
+
+
+def broker() -> dict[str, Any]:
+    """A partner of a new name."""
+    return {"partner": {"kind": "KIND_BROKER", "name": f"Broker {secrets.token_hex(4)}", "email": "b@example.com"}}
