@@ -43,14 +43,13 @@ message CountPoliciesResponse {
   int32 count = 1;
 }
 
-// A contract of insurance as it stands now.
-"""
+// A contract of insurance as of a moment"""
 
 STORE = '''
 
 def count(session: Session, scope: Scope, product_code: str) -> int:
     """How many policies a scope has, of one product or of all."""
-    return len(list_of(session, scope, product_code, None, 1000))
+    return len(list_of(session, scope, Filter(product_code=product_code), None, 1000))
 '''
 
 SERVICER = """
@@ -70,7 +69,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     copy = tmp_path_factory.mktemp("tree")
     _copy_tree(copy)
     contract = copy / "protos/bazaruto/policies/v1/policy.proto"
-    _edit(contract, "}\n\n// A contract of insurance as it stands now.\n", CONTRACT)
+    _edit(contract, "}\n\n// A contract of insurance as of a moment", CONTRACT)
     _edit(copy / "services/policies/lifecycle/servicer.py", "\n    def ListPolicies(", SERVICER)
     store = copy / "services/policies/lifecycle/store/policies.py"
     store.write_text(store.read_text() + STORE)
