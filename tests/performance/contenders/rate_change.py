@@ -33,9 +33,9 @@ from tests.unit.quotes.sold import ANSWERS, OBJECTS, calculator, newest
 
 _DIFFERENT = 200  # quotes; the others are copies of them
 _COPY = """
-    INSERT INTO quotes SELECT (jsonb_populate_record(NULL::quotes, to_jsonb(quotes)
-        || jsonb_build_object('id', gen_random_uuid(), 'number', number || '-' || copy))).*
-    FROM quotes CROSS JOIN generate_series(1, %s) AS copy
+    INSERT INTO quotes SELECT copied.* FROM quotes CROSS JOIN generate_series(1, %s) AS copy
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::quotes,
+        to_jsonb(quotes) || jsonb_build_object('id', gen_random_uuid(), 'number', number || '-' || copy)) AS copied
 """
 
 
