@@ -51,3 +51,15 @@ class Policies:
                 paid_time=values.time_to_proto(paid_at),
             )
         )
+
+    def close_not_taken(self, policy_id: UUID, invoice_id: UUID, term_number: int) -> bool:
+        """Have a policy closed whose first premium was not paid in time; False when nothing was to be closed.
+
+        What follows for its billing comes back as a transaction of the policy. Repeating it changes nothing.
+        """
+        request = policies_pb.CloseNotTakenRequest(
+            policy_id=ids.encode("pol", policy_id),
+            invoice_id=ids.encode("inv", invoice_id),
+            term_number=term_number,
+        )
+        return self._policies.CloseNotTaken(request).result == policies_pb.CloseNotTakenResponse.RESULT_CLOSED

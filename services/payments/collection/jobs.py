@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import structlog
 
 from libs import clock
 from libs.db import Database
 from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
+from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
 from services.payments.billing.store import invoices, payment_methods
 from services.payments.clients import Policies
-from services.payments.collection.flows import collecting, voiding
-from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, VOID_UNPAID_INVOICES, ConfirmPremium, Settle
+from services.payments.collection.flows import collecting
+from services.payments.collection.kinds import CLOSE_UNPAID_POLICIES, CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import State
 from services.payments.collection.rules.provider import Provider
@@ -74,17 +77,25 @@ class Handlers:
         with giving_up.when_refused():
             self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at)
 
-    def void_unpaid_invoices(self) -> None:
-        """Withdraw the first invoices that were not paid in time, each in a transaction of its own."""
-        now = clock.now()
+    def close_unpaid_policies(self) -> None:
+        """Have policies closed whose first premium was not paid in time; their transactions then void the invoices.
+
+        One that policies refuses now, or cannot be asked for, is asked for again the next time.
+        """
+        now, after = clock.now(), UUID(int=0)
         while True:
             with self._database.reading() as session:
-                unpaid = payments.list_unpaid(session, now, _BATCH)
-            for invoice_id in unpaid:
-                with self._database.transaction() as session:
-                    voiding.void_unpaid_invoice(session, invoice_id, now)
+                unpaid = payments.list_unpaid(session, now, after, _BATCH)
+            for late in unpaid:
+                try:
+                    closed = self._policies.close_not_taken(late.policy_id, late.invoice_id, late.term_number)
+                except (RemoteError, NeighbourUnavailable) as error:
+                    log.warning("policy not closed", invoice_id=str(late.invoice_id), error=error.message)
+                else:
+                    log.info("policy not paid in time", invoice_id=str(late.invoice_id), closed=closed)
             if len(unpaid) < _BATCH:
                 return
+            after = unpaid[-1].invoice_id
 
 
 def register(runner: JobRunner, handlers: Handlers) -> None:
@@ -92,4 +103,4 @@ def register(runner: JobRunner, handlers: Handlers) -> None:
     runner.handle(COLLECT, handlers.collect)
     runner.handle(SETTLE, handlers.settle)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
-    runner.daily(VOID_UNPAID_INVOICES, handlers.void_unpaid_invoices)
+    runner.daily(CLOSE_UNPAID_POLICIES, handlers.close_unpaid_policies)

@@ -26,4 +26,4 @@ class ConfirmPremium:
 
 SETTLE = JobKind("payments.settle", Settle, "payments", endless=True)
 CONFIRM_PREMIUM = JobKind("payments.confirm_premium", ConfirmPremium, "payments", endless=True)
-VOID_UNPAID_INVOICES = JobKind("payments.void_unpaid_invoices", Nothing, "payments", daily="03:37")
+CLOSE_UNPAID_POLICIES = JobKind("payments.close_unpaid_policies", Nothing, "payments", daily="03:37")

@@ -11,7 +11,9 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,12 @@ from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
 from libs.jobs import operating
-from services.payments.billing.flows import invoicing
+from libs.money import total
+from services.payments.billing.flows import applying, invoicing
+from services.payments.billing.rules.transaction import Kind, Transaction
+from services.payments.billing.store import accounts, transactions
 from services.payments.collection.adapters.sandbox import Sandbox
-from services.payments.collection.flows import collecting, voiding
+from services.payments.collection.flows import collecting
 from services.payments.ledger.jobs import close_days
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
@@ -160,8 +165,7 @@ def _quote(platform: Platform, ana: Buyer, bruno: Buyer) -> None:
 def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     """Purchases whose first premium was collected, paid, declined, given up, not paid in time, or is on its way."""
     unpaid = bruno.invoice_of(_issue(bruno, TRAVEL))
-    with payments.transaction() as session:
-        voiding.void_unpaid_invoice(session, ids.decode("inv", unpaid["invoiceId"]), datetime.now(UTC))
+    _change(payments, unpaid["policyId"], Kind.NOT_TAKEN, Fraction(-1))
     monthly = ana.in_force(_issue(ana, RISK, planCode="monthly", paymentMethod="pm_card_ok"))
     with payments.transaction() as session:
         now = datetime.now(UTC)
@@ -175,12 +179,31 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     ana.call("POST", f"/v1/invoices/{bill['invoiceId']}:pay", declined, key=secrets.token_hex(16), accept=(400, 409))
     ana.pay(bill)
     ana.in_force(annual)
+    _change(payments, annual["policyId"], Kind.ENDORSEMENT, Fraction(-1, 10))
     bruno.invoice_of(_issue(bruno, TRAVEL, paymentMethod="pm_card_insufficient_funds"))
     waiting = bruno.invoice_of(_issue(bruno, TRAVEL))
     given_up = ids.decode("pay", bruno.pay(waiting, "pm_card_action")["paymentId"])
     collecting.settle(payments, Sandbox(payments), given_up, 0, datetime.now(UTC) + LATER)
     bruno.pay(waiting, "pm_card_action")
     assert ana.pay(ana.invoice_of(_issue(ana, TRAVEL)), "pm_card_timeout")["state"] == "STATE_PROCESSING"
+
+
+def _change(payments: Database, policy: str, kind: Kind, share: Fraction) -> None:
+    """Apply another transaction of a policy, whose lines are a share of those of the first one."""
+    policy_id, now = ids.decode("pol", policy), datetime.now(UTC)
+    with payments.transaction() as session:
+        account = accounts.find(session, policy_id)
+        assert account is not None
+        lines = [
+            replace(line, amount=line.amount.times(share))
+            for line in transactions.list_lines(session, policy_id, account.currency)
+        ]
+        change = Transaction(
+            ids.new(), policy_id, 2, kind, 1, account.customer_id, account.payer_id, None, "any", 1, account.time_zone,
+            now.date(), now.date() + timedelta(days=365), now.date(), now,
+            total((line.amount for line in lines), account.currency), tuple(lines),
+        )  # fmt: skip
+        applying.apply(session, change, b"", now, lambda result: b"")
 
 
 def _queue(connection: psycopg.Connection, name: str) -> None:

@@ -25,6 +25,7 @@ from bazaruto.payments.v1 import (
 from libs import ids
 from libs.config import Settings
 from libs.db import Database
+from libs.errors import DomainError
 from libs.jobs import JobKind, Nothing
 from libs.jobs.deferring import MOMENT, TRACE
 from libs.money import Money
@@ -72,9 +73,17 @@ class FakePolicies(Policies):
 
     def __init__(self) -> None:
         self.activated: list[tuple[UUID, UUID]] = []
+        self.closed: list[tuple[UUID, UUID]] = []
+        self.refuses: DomainError | None = None
 
     def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime) -> None:
         self.activated.append((policy_id, payment_id))
+
+    def close_not_taken(self, policy_id: UUID, invoice_id: UUID, term_number: int) -> bool:
+        if self.refuses:
+            raise self.refuses
+        self.closed.append((policy_id, invoice_id))
+        return True
 
 
 @dataclass

@@ -297,6 +297,10 @@ def test_policy_that_was_not_taken_leaves_nothing_owed(contract: Contract) -> No
     ]
     assert (planned(applied), minor(applied.credited), minor(applied.balance_due)) == ([], 0, 0)
     assert contract.balances() == {}
+    assert contract.house.rows("SELECT count(*) FROM audit_events WHERE action = 'invoice_voided'") == [(1,)]
+    with pytest.raises(grpc.RpcError) as refused:
+        contract.house.pay(contract.person, invoice.invoice_id)
+    assert reason_of(refused.value) == "INVOICE_NOT_PAYABLE"
 
 
 def test_cancellation_takes_the_last_installments_first(contract: Contract) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -16,6 +17,7 @@ from bazaruto.payments.v1 import invoice_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
+from libs.rpc.errors import NeighbourUnavailable
 from services.payments.collection.rules.provider import Charged
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
@@ -243,50 +245,42 @@ def test_first_premium_can_be_paid_until_the_end_of_the_first_day_of_cover(house
     assert len(house.provider.asked) == 1
 
 
-def test_first_invoice_that_was_not_paid_in_time_is_voided_and_leaves_the_books(house: House, people: People) -> None:
-    person = people.customer()
+def late_invoice(house: House, people: People, **changes: Any) -> tuple[UUID, UUID]:
+    """The policy and the first invoice of one that was to be paid by the end of yesterday."""
     yesterday = values.date_to_proto(datetime.now(UTC).date() - timedelta(days=1))
-    late = house.invoice_of(person, start_date=yesterday, installments=2)
-    house.invoice_of(person)
-    before = house.trial_balance()
-    for _ in range(2):
-        house.handlers.void_unpaid_invoices()
-        voided = house.get_invoice(person, late)
-        assert voided.state == pb.Invoice.STATE_VOID
-        assert voided.amount_due.units == 0
-    assert house.rows("SELECT status, count(*) FROM invoices GROUP BY status ORDER BY status") == [
-        ("open", 1),
-        ("void", 1),
-    ]
-    assert house.rows("SELECT action FROM audit_events WHERE action = 'invoice_voided'") == [("invoice_voided",)]
-    house.check_money()
-    sums = {line.account_code: values.money_from_proto(line.balance).minor for line in before.accounts}
-    left = {line.account_code: values.money_from_proto(line.balance).minor for line in house.trial_balance().accounts}
-    assert (sums["2000"], left["2000"]) == (2400_00, 1200_00)
-    assert (left["1100"], left["1105"]) == (1429_00, 0)
-    with pytest.raises(grpc.RpcError) as refused:
-        house.pay(person, late)
-    assert reason_of(refused.value) == "INVOICE_NOT_PAYABLE"
+    billing = house.open(people.customer(), start_date=yesterday, **changes)
+    return ids.decode("pol", billing.policy_id), ids.decode("inv", billing.installments[0].invoice_id)
 
 
-def test_payment_under_way_keeps_the_first_invoice_from_being_voided(house: House, people: People) -> None:
-    yesterday = datetime.now(UTC) - timedelta(days=1)
-    invoice_id = house.invoice_of(people.customer(), start_date=values.date_to_proto(yesterday.date()))
-    payment = house.begin(invoice_id, yesterday)
-    house.handlers.void_unpaid_invoices()
+def test_policy_that_was_not_paid_in_time_is_to_be_closed(house: House, people: People) -> None:
+    late = late_invoice(house, people)
+    house.invoice_of(people.customer())
+    house.policies.refuses = NeighbourUnavailable()
+    house.handlers.close_unpaid_policies()
+    house.policies.refuses = None
+    for asked in (1, 2):  # until its transaction has come back
+        house.handlers.close_unpaid_policies()
+        assert house.policies.closed == [late] * asked
+
+
+def test_policy_of_which_a_payment_is_under_way_is_not_closed(house: House, people: People) -> None:
+    _, invoice_id = late_invoice(house, people)
+    payment = house.begin(ids.encode("inv", invoice_id), datetime.now(UTC) - timedelta(days=1))
+    house.handlers.close_unpaid_policies()
     house.record(payment.id, Charged("reference", payment.amount), datetime.now(UTC))
-    house.handlers.void_unpaid_invoices()
+    house.handlers.close_unpaid_policies()
+    assert house.policies.closed == []
     assert house.rows("SELECT status FROM invoices") == [("paid",)]
 
 
 def test_payment_agreed_on_with_the_contract_may_come_late(house: House, people: People) -> None:
-    yesterday = values.date_to_proto(datetime.now(UTC).date() - timedelta(days=1))
-    house.open(people.customer(), start_date=yesterday, payment_method="pm_card_ok")
-    house.open(people.customer(), start_date=yesterday, payment_method="pm_card_declined")
-    house.handlers.void_unpaid_invoices()
+    late_invoice(house, people, payment_method="pm_card_ok")
+    declined = late_invoice(house, people, payment_method="pm_card_declined")
+    house.handlers.close_unpaid_policies()
+    assert house.policies.closed == []
     house.work()
-    house.handlers.void_unpaid_invoices()
-    assert house.rows("SELECT status FROM invoices ORDER BY id") == [("paid",), ("void",)]
+    house.handlers.close_unpaid_policies()
+    assert house.policies.closed == [declined]
 
 
 def test_billing_counts_days_where_the_policy_is(house: House, people: People) -> None:

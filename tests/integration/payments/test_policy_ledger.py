@@ -15,7 +15,6 @@ from libs import ids
 from libs.money import Money
 from libs.rpc import values
 from services.payments.billing.flows import invoicing
-from services.payments.billing.store import invoices
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
 from services.payments.ledger.rules.journal import Subject
@@ -124,13 +123,12 @@ def test_billing_and_the_ledger_agree_whatever_happens(house: House, people: Peo
 def test_policy_whose_price_left_the_books_has_nothing_in_either(house: House, people: People) -> None:
     contract = Contract(house, people.customer())
     contract.issue(4, issue_time=values.time_to_proto(datetime(2026, 1, 1, tzinfo=UTC)))
-    with house.database.transaction() as session:
-        policy_id = ids.decode("pol", contract.policy_id)
-        (invoice_id,) = (row[0] for row in house.rows("SELECT id FROM invoices"))
-        unpaid = invoices.lock(session, invoice_id)
-        assert unpaid is not None
-        assert unpaid.policy_id == policy_id
-        invoicing.withdraw(session, unpaid, datetime.now(UTC))
+    contract.apply(
+        "NOT_TAKEN",
+        line(Kind.KIND_PREMIUM, -1200_00, "own_damage"),
+        line(Kind.KIND_TAX, -204_00, "premium_tax"),
+        line(Kind.KIND_FEE, -25_00, "policy_fee"),
+    )
     assert set(prove(house, contract.policy_id).values()) == {(0, 0)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
@@ -11,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.calendar import day_of, start_of
-from libs.jobs import GiveUp, defer, required
+from libs.jobs import defer, required
 from libs.money import Money
-from libs.premium import ChargeLine
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Planned
 from services.payments.billing.rules.invoice import Invoice, State
-from services.payments.billing.store import accounts, invoices, payment_methods, schedules, settling, transactions
+from services.payments.billing.store import accounts, invoices, payment_methods, schedules, settling
 from services.payments.ledger.flows import booking
-from services.payments.ledger.rules import changing, posting
-from services.payments.ledger.rules.journal import Journal, Subject
+from services.payments.ledger.rules import posting
+from services.payments.ledger.rules.journal import Subject
 
 
 def add(session: Session, issued: Invoice, now: datetime) -> Invoice:
@@ -83,49 +81,27 @@ def forget_token(session: Session, account_id: UUID) -> None:
     payment_methods.delete_used(session, account_id)
 
 
-def withdraw(session: Session, unpaid: Invoice, now: datetime) -> None:
-    """Withdraw the first invoice of a policy, which is locked, and take the whole price out of the books."""
-    policy_id, day = unpaid.policy_id, day_of(now, unpaid.time_zone)
-    holder = required(accounts.find(session, policy_id), "billing account", policy_id)
-    first, _ = required(transactions.find_first(session, policy_id), "transaction of policy", policy_id)
-    lines = transactions.list_lines(session, policy_id, holder.currency)
-    accounts.save_withdrawn(session, policy_id, now)
-    if planned := {item.schedule_id for item in schedules.list_planned(session, policy_id)}:
-        schedules.save_superseded(session, planned)
-    void(session, unpaid, now)
-    forget_token(session, policy_id)
-    booking.book(session, _not_taken(ids.encode("ptx", first), subject_of(unpaid), day, lines), now)
-    audit.record(
-        session,
-        "invoice_voided",
-        ids.encode("inv", unpaid.id),
-        before={"state": unpaid.state},
-        after={"state": State.VOID},
-        policy_id=ids.encode("pol", policy_id),
-        user_id=ids.encode("usr", unpaid.user_id),
-    )
-
-
 def void(session: Session, unpaid: Invoice, now: datetime) -> None:
     """Withdraw an invoice of which nothing is settled: what it demands is no longer billed."""
     invoices.save(session, invoice.void(unpaid))
     source, day = ids.encode("inv", unpaid.id), day_of(now, unpaid.time_zone)
     journal = posting.INVOICE_VOIDED.journal(source, subject_of(unpaid), day, unpaid.amounts.total)
     booking.book(session, journal, now)
+    forget_token(session, unpaid.policy_id)
+    audit.record(
+        session,
+        "invoice_voided",
+        source,
+        before={"state": unpaid.state},
+        after={"state": State.VOID},
+        policy_id=ids.encode("pol", unpaid.policy_id),
+        user_id=ids.encode("usr", unpaid.user_id),
+    )
 
 
 def subject_of(issued: Invoice) -> Subject:
     """What the journals of an invoice are about. A billing account has the identifier of its policy."""
     return Subject(issued.policy_id, issued.policy_id, None, issued.partner_id)
-
-
-def _not_taken(source_id: str, subject: Subject, day: date, lines: Sequence[ChargeLine]) -> Journal:
-    """The journal that takes a whole price out of the books."""
-    taken_back = [replace(line, amount=-line.amount) for line in lines]
-    journal = changing.policy_changed(source_id, subject, day, taken_back)
-    if journal is None:
-        raise GiveUp(f"{source_id} has no price to take out of the books")
-    return replace(journal, rule=posting.POLICY_NOT_TAKEN.name)
 
 
 def _bill(holder: Account, planned: Planned, now: datetime) -> Invoice:

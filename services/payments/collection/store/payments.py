@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -96,27 +97,37 @@ def list_of(
     return [payment_from_row(row) for row in session.execute(query)]
 
 
-def list_unpaid(session: Session, now: datetime, limit: int) -> Sequence[UUID]:
-    """The first invoices of policies that were not paid in time, oldest first.
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """The first invoice of a term that was not paid in time."""
+
+    invoice_id: UUID
+    policy_id: UUID
+    term_number: int
+
+
+def list_unpaid(session: Session, now: datetime, after: UUID, limit: int) -> Sequence[Unpaid]:
+    """The first invoices of policies that were not paid in time, oldest first, behind the one whose id is `after`.
 
     Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract.
     """
     payments = sa.select(PaymentRow.id).where(PaymentRow.invoice_id == InvoiceRow.id)
     query = (
-        sa.select(InvoiceRow.id)
+        sa.select(InvoiceRow.id, InvoiceRow.policy_id, InvoiceRow.term_number)
         .join(AccountRow, AccountRow.id == InvoiceRow.policy_id)
         .where(
             # Written out, so that the index of just these is seen to fit.
             InvoiceRow.status == sa.literal(invoice.State.OPEN.value, literal_execute=True),
             InvoiceRow.installment_number == sa.literal(1, literal_execute=True),
             InvoiceRow.payable_until <= now,
+            InvoiceRow.id > after,
             ~payments.where(PaymentRow.status.in_(OPEN)).exists(),
             AccountRow.payment_method_id.is_(None) | payments.exists(),
         )
         .order_by(InvoiceRow.id)
         .limit(limit)
     )
-    return list(session.scalars(query))
+    return [Unpaid(*row) for row in session.execute(query)]
 
 
 def add(session: Session, payment: Payment) -> None:
