@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from services.quotes.catalogue.rules.product import Term
 from services.quotes.quoting.rules.quote import Quote
 from services.quotes.quoting.store import quotes
-from services.quotes.rating.rules.pricing import Risk, StartDateInvalid
+from services.quotes.rating.rules.pricing import Risk, StartDateInvalid, compile_tariff
 from tests.unit.quotes.samples import ANSWERS, NOW, calculate, make_quote, tariff
 
 
@@ -60,6 +61,17 @@ def test_start_date_in_the_past_or_too_far_ahead_is_refused(days: int) -> None:
     with pytest.raises(StartDateInvalid) as caught:
         tariff("motor").price(Risk(ANSWERS["motor"], (), start), NOW)
     assert caught.value.metadata == {"earliest": "2026-11-24", "latest": "2027-01-23"}
+
+
+@pytest.mark.parametrize("days_ahead", [0, 30, 180])
+def test_how_far_ahead_cover_may_begin_is_said_by_the_product(days_ahead: int) -> None:
+    product = tariff("motor").product
+    narrow = compile_tariff(replace(product, cover=replace(product.cover, latest_days=days_ahead)))
+    latest = date(2026, 11, 24) + timedelta(days=days_ahead)
+    assert narrow.first_day(latest, NOW) == latest
+    with pytest.raises(StartDateInvalid) as caught:
+        narrow.first_day(latest + timedelta(days=1), NOW)
+    assert caught.value.metadata == {"earliest": "2026-11-24", "latest": str(latest)}
 
 
 def test_a_stored_quote_can_be_rated_again_to_the_same_breakdown() -> None:
