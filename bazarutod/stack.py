@@ -48,7 +48,7 @@ CALLS: Final = {
     "gateway": SERVICES,
     "users": (),
     "quotes": ("users",),
-    "policies": ("users", "quotes"),
+    "policies": ("users", "quotes", "payments"),
     "payments": ("users",),
     "users-worker": (),
     "quotes-worker": (),

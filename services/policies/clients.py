@@ -14,6 +14,8 @@ from bazaruto.payments.v1 import billing_pb2 as billing_pb
 from bazaruto.payments.v1 import billing_pb2_grpc as billing_rpc
 from bazaruto.payments.v1 import invoice_pb2 as payments_pb
 from bazaruto.payments.v1 import invoice_pb2_grpc as payments_rpc
+from bazaruto.payments.v1 import payment_method_pb2 as methods_pb
+from bazaruto.payments.v1 import payment_method_pb2_grpc as methods_rpc
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
 from bazaruto.users.v1 import auth_pb2 as users_pb
@@ -105,14 +107,25 @@ class Payments:
     def __init__(self, channel: grpc.Channel) -> None:
         self._invoices = payments_rpc.InvoiceServiceStub(channel)
         self._billing = billing_rpc.BillingServiceStub(channel)
+        self._methods = methods_rpc.PaymentMethodServiceStub(channel)
+
+    def payer_of(self, method_id: str) -> UUID:
+        """The party that keeps a payment method. One that the caller may not use does not exist: payments decides."""
+        method = self._methods.GetPaymentMethod(methods_pb.GetPaymentMethodRequest(payment_method_id=method_id))
+        return ids.decode("cus", method.customer_id)
 
     def apply_transaction(
-        self, policy: Policy, transaction: Transaction, installments: int, payment_method: str
+        self,
+        policy: Policy,
+        transaction: Transaction,
+        installments: int,
+        payment_method: str,
+        method_id: UUID | None = None,
     ) -> None:
         """Have what a transaction changes billed and booked. `policy` is as the transaction left it.
 
         Repeating it changes nothing. `installments` are those of the plan of a term that it begins; the first of them
-        is collected with the token `payment_method`, unless that is empty.
+        is collected with the token `payment_method`, or with the payment method `method_id`, where there is one.
         """
         term = policy.term_numbered(transaction.term_number) or policy.terms[0]
         plan = billing_pb.Schedule(plan_code=policy.plan_code, installments=installments) if installments else None
@@ -139,6 +152,7 @@ class Payments:
                 timeline=_timeline_to_proto(term),
                 reason=transaction.reason,
                 payment_method=payment_method,
+                payment_method_id=ids.encode("pmt", method_id) if method_id else "",
             )
         )
 

@@ -29,8 +29,9 @@ def serve(settings: Settings) -> None:
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     users = Users(connect(settings.services["users"].target, tokens))
+    payments = Payments(connect(settings.services["payments"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
-    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes, users))
+    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes, users, payments))
     server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
 

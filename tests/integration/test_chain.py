@@ -23,7 +23,7 @@ from libs.identity.service_tokens import ServiceTokens
 from libs.rpc import idempotency
 from libs.rpc.client import connect
 from libs.rpc.server import Server
-from services.policies.clients import Quotes, Users
+from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle.servicer import PolicyServicer
 from tests.support.errors import reason_of, status_of, violations_of
 from tests.support.people import People
@@ -59,7 +59,8 @@ def url(make_database: Callable[[str], str]) -> str:
 def channel(start_server: Callable[..., grpc.Channel], url: str) -> grpc.Channel:
     def build(server: Server, database: Database, settings: Settings) -> None:
         nobody = connect("127.0.0.1:1", ServiceTokens(settings.auth, "policies"))  # nobody listens there
-        server.add(rpc_pb.add_PolicyServiceServicer_to_server, Broken(database, Quotes(nobody), Users(nobody)))
+        servicer = Broken(database, Quotes(nobody), Users(nobody), Payments(nobody))
+        server.add(rpc_pb.add_PolicyServiceServicer_to_server, servicer)
 
     return start_server("policies", url, build)
 

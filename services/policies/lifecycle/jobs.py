@@ -58,7 +58,7 @@ class Handlers:
             )
             token = payment_methods.find(session, policy.id)
         with giving_up.when_refused():
-            self._payments.apply_transaction(policy, transaction, job.installments, token)
+            self._payments.apply_transaction(policy, transaction, job.installments, token, job.method_id)
         if token:
             with self._database.transaction() as session:
                 payment_methods.delete(session, policy.id)

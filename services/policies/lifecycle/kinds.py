@@ -26,6 +26,8 @@ class ApplyTransaction:
     transaction_id: UUID
     installments: int = 0
     """Of the plan by which the term is paid that the transaction begins."""
+    method_id: UUID | None = None
+    """The payment method that the payer keeps, with which its first premium is collected."""
 
 
 @dataclass(frozen=True, slots=True)

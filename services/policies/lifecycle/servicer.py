@@ -14,10 +14,10 @@ from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.db import Database, violates
-from libs.errors import ResourceNotFound
+from libs.errors import FieldInvalid, ResourceNotFound
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page, sequence_number
-from services.policies.clients import Quotes, Users
+from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle.flows import activating, closing, issuing, naming
 from services.policies.lifecycle.flows.issuing import Wish
 from services.policies.lifecycle.messages import (
@@ -46,10 +46,11 @@ _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 class PolicyServicer(rpc_pb.PolicyServiceServicer):
     """Answers the calls of `PolicyService`."""
 
-    def __init__(self, database: Database, quotes: Quotes, users: Users) -> None:
+    def __init__(self, database: Database, quotes: Quotes, users: Users, payments: Payments) -> None:
         self._database = database
         self._quotes = quotes
         self._users = users
+        self._payments = payments
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
@@ -77,6 +78,9 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         payer_id = ids.decode("cus", request.payer_id, "payer_id") if request.payer_id else quote.user_id
         if payer_id != quote.user_id:
             self._users.check_customer(request.payer_id)
+        method = request.payment_method_id
+        if method and self._payments.payer_of(method) != payer_id:
+            raise FieldInvalid(violations={"payment_method_id": "is none of the payer's"})
         return Wish(
             request.plan_code or DEFAULT_PLAN,
             payer_id,
@@ -85,6 +89,7 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             request.payment_method,
             request.allow_duplicate,
             beneficiaries_from_proto(request.beneficiaries),
+            ids.decode("pmt", method) if method else None,
         )
 
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:

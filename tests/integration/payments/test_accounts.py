@@ -237,6 +237,38 @@ def test_one_payment_method_is_the_default(contract: Contract) -> None:
     ]
 
 
+def test_payment_method_is_shown_to_nobody_but_its_payer(contract: Contract, people: People) -> None:
+    added = add_method(contract)
+    request = methods_pb.GetPaymentMethodRequest(payment_method_id=added.payment_method_id)
+    assert contract.house.methods.GetPaymentMethod(request, metadata=contract.person.metadata()) == added
+    with pytest.raises(grpc.RpcError) as refused:
+        contract.house.methods.GetPaymentMethod(request, metadata=people.customer().metadata())
+    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+
+
+def test_first_premium_is_collected_with_a_method_that_the_payer_keeps(contract: Contract) -> None:
+    method = add_method(contract)
+    contract.issue(payment_method_id=method.payment_method_id)
+    contract.house.work()
+    assert contract.house.rows("SELECT status FROM invoices") == [("paid",)]
+    assert contract.house.rows("SELECT is_kept FROM payment_methods") == [(True,)]
+    account = account_of(contract)
+    assert (account.payment_method_id, account.autopay) == (method.payment_method_id, False)
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_method_that_the_payer_does_not_keep_leaves_the_first_invoice_open(
+    contract: Contract, people: People, is_removed: bool
+) -> None:
+    method = add_method(contract, person=contract.person if is_removed else people.customer())
+    if is_removed:
+        remove(contract, method.payment_method_id)
+    contract.issue(payment_method_id=method.payment_method_id)
+    contract.house.work()
+    assert contract.house.rows("SELECT status FROM invoices") == [("open",)]
+    assert account_of(contract).payment_method_id == ""
+
+
 def test_unknown_token_is_refused(contract: Contract) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         add_method(contract, "pm_card_of_nobody")

@@ -107,11 +107,24 @@ class FakePayments(Payments):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.payers: dict[str, UUID] = {}
+        """The parties that keep payment methods."""
+
+    def payer_of(self, method_id: str) -> UUID:
+        if method_id not in self.payers:
+            raise ResourceNotFound(resource="payment method")
+        return self.payers[method_id]
 
     def apply_transaction(
-        self, policy: Policy, transaction: Transaction, installments: int, payment_method: str
+        self,
+        policy: Policy,
+        transaction: Transaction,
+        installments: int,
+        payment_method: str,
+        method_id: UUID | None = None,
     ) -> None:
-        self.asked.append((ids.encode("pol", policy.id), payment_method))
+        named = ids.encode("pmt", method_id) if method_id else ""
+        self.asked.append((ids.encode("pol", policy.id), payment_method or named))
         if len(self.asked) == 1:
             raise NeighbourUnavailable
 
@@ -122,11 +135,13 @@ class House:
     def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
         self.quotes = FakeQuotes()
         self.users = FakeUsers()
+        self.payments = FakePayments()
         self.url = url
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
-            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, self.quotes, self.users))
+            servicer = PolicyServicer(database, self.quotes, self.users, self.payments)
+            server.add(rpc_pb.add_PolicyServiceServicer_to_server, servicer)
 
         self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
 

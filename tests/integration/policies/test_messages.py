@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -51,12 +52,17 @@ class BadLine(Payments):
         self._chance = chance
 
     def apply_transaction(
-        self, policy: Policy, transaction: Transaction, installments: int, payment_method: str
+        self,
+        policy: Policy,
+        transaction: Transaction,
+        installments: int,
+        payment_method: str,
+        method_id: UUID | None = None,
     ) -> None:
         if self._chance.random() < LOST:
             raise NeighbourUnavailable
         for _ in range(self._chance.choice((1, 1, 2))):
-            super().apply_transaction(policy, transaction, installments, payment_method)
+            super().apply_transaction(policy, transaction, installments, payment_method, method_id)
         if self._chance.random() < LOST:
             raise NeighbourUnavailable
 

@@ -96,6 +96,30 @@ def test_payment_token_is_in_no_job_and_no_log_and_forgotten_once_billed(
     assert token not in f"{written}{lines}{caplog.text}"
 
 
+def test_method_that_the_payer_keeps_is_named_to_payments(house: House, people: People) -> None:
+    person = people.customer()
+    method_id = ids.encode("pmt", ids.new())
+    assert person.id is not None
+    house.payments.payers[method_id] = person.id
+    policy_id = house.issue(person, payment_method_id=method_id).policy_id
+    house.worker(house.payments).run_due()
+    assert house.payments.asked == [(policy_id, method_id)]
+
+
+def test_method_that_is_not_the_payers_is_refused(house: House, people: People) -> None:
+    person, method_id, others = people.customer(), ids.encode("pmt", ids.new()), ids.encode("pmt", ids.new())
+    house.payments.payers[others] = ids.new()
+    for fields, reason in (
+        ({"payment_method_id": method_id}, "RESOURCE_NOT_FOUND"),
+        ({"payment_method_id": others}, "INVALID_FIELD"),
+        ({"payment_method_id": others, "payment_method": "pm_card_ok"}, "INVALID_FIELD"),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            house.issue(person, **fields)
+        assert reason_of(refused.value) == reason
+    assert house.rows("SELECT count(*) FROM policies") == [(0,)]
+
+
 def test_same_key_returns_the_first_policy(house: House, people: People) -> None:
     person, key = people.customer(), new_key()
     quote_id = house.quotes.add(person)

@@ -135,7 +135,7 @@ def payments_contracts() -> tuple[Any, ...]:
 def unasked_policies(database: Database) -> tuple[object, Callable[..., None]]:
     """The servicer of policies without anybody who looks at who calls, and what adds it to a server."""
     from bazaruto.policies.v1 import policy_pb2, policy_pb2_grpc
-    from services.policies.clients import Quotes, Users
+    from services.policies.clients import Payments, Quotes, Users
     from services.policies.lifecycle.servicer import PolicyServicer
 
     service = policy_pb2.DESCRIPTOR.services_by_name["PolicyService"]
@@ -152,5 +152,5 @@ def unasked_policies(database: Database) -> tuple[object, Callable[..., None]]:
 
     nobody = None  # a read asks no neighbour
     return Unasked(
-        database, cast(Quotes, nobody), cast(Users, nobody)
+        database, cast(Quotes, nobody), cast(Users, nobody), cast(Payments, nobody)
     ), policy_pb2_grpc.add_PolicyServiceServicer_to_server

@@ -39,9 +39,9 @@ def apply(session: Session, change: Transaction, fingerprint: bytes | None, now:
     Raises what the contract says. Without a fingerprint, it is the same as one with the same identifier and total.
     """
     transaction.check(change)
-    method_id = ids.new() if change.payment_method else None
+    method_id = ids.new() if change.payment_method else _kept_method(session, change)
     if change.sequence == 1 and accounts.add(session, account.open_account(change, now, method_id)):
-        if method_id:
+        if change.payment_method and method_id:
             payment_methods.add_once(session, method_id, change.payer_id, change.payment_method, now)
         transaction.check_timeline(change.timeline, change.lines)
         standing, unsettled = Standing(Money.zero(change.currency)), {}
@@ -68,6 +68,12 @@ def preview(session: Session, change: Transaction, now: datetime) -> Result:
     standing = _standing(session, holder, change, unsettled)
     outcome = applying.apply(standing, change, day_of(now, change.time_zone))
     return result_of(standing, unsettled, outcome, change, now, [ids.new() for _ in outcome.bills])
+
+
+def _kept_method(session: Session, change: Transaction) -> UUID | None:
+    """The payment method that is named, if the payer keeps it: what is owed is never refused for lack of one."""
+    method = payment_methods.find_for_use(session, change.payment_method_id) if change.payment_method_id else None
+    return method.id if method and method.user_id == change.payer_id else None
 
 
 def _standing(
@@ -122,7 +128,9 @@ def _save(
         invoicing.allocate_credit(session, settled, settlement.amount, now)
     if change.kind is Kind.NOT_TAKEN and not standing.is_withdrawn:
         accounts.save_withdrawn(session, change.policy_id, now)
-    if change.payment_method and billed and billed[0].amount_due.minor:
+    # Where the account has no such method any more, the job finds none, and the invoice stays open.
+    is_collected = change.payment_method or change.payment_method_id
+    if is_collected and billed and billed[0].amount_due.minor:
         defer(session, COLLECT, Collect(billed[0].id))
     when_committed(session, lambda: measures.count_returned(change))
     return reply

@@ -26,6 +26,7 @@ _TIMINGS = {
 def transaction_from_proto(request: pb.ApplyPolicyTransactionRequest) -> Transaction:
     """The transaction. `FieldInvalid` for days and identifiers that are none, `AmountInvalid` for such amounts."""
     customer_id, reverses = ids.decode("cus", request.customer_id, "customer_id"), request.reverses_transaction_id
+    method = request.payment_method_id
     return Transaction(
         id=ids.decode("ptx", request.transaction_id, "transaction_id"),
         policy_id=ids.decode("pol", request.policy_id),
@@ -49,6 +50,7 @@ def transaction_from_proto(request: pb.ApplyPolicyTransactionRequest) -> Transac
         reverses=ids.decode("ptx", reverses, "reverses_transaction_id") if reverses else None,
         reason=request.reason,
         payment_method=request.payment_method,
+        payment_method_id=ids.decode("pmt", method, "payment_method_id") if method else None,
     )
 
 
@@ -57,6 +59,7 @@ def fingerprint_of(request: pb.ApplyPolicyTransactionRequest) -> bytes:
     without_token = pb.ApplyPolicyTransactionRequest()
     without_token.CopyFrom(request)
     without_token.ClearField("payment_method")
+    without_token.ClearField("payment_method_id")  # a program of before may send it again, and leaves it out
     return hashlib.sha256(without_token.SerializeToString(deterministic=True)).digest()
 
 

@@ -97,6 +97,8 @@ class Transaction:
     reason: str = ""
     payment_method: str = ""
     """Token with which the first premium is collected; empty where the payer pays it."""
+    payment_method_id: UUID | None = None
+    """The payment method of the payer with which it is collected, where there is no token."""
 
     @property
     def currency(self) -> str:

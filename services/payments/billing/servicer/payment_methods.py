@@ -50,6 +50,12 @@ class PaymentMethodServicer(rpc_pb.PaymentMethodServiceServicer):
             idempotency.keep(session, reply)
         return reply
 
+    def GetPaymentMethod(self, request: pb.GetPaymentMethodRequest, context: grpc.ServicerContext) -> pb.PaymentMethod:
+        method_id = ids.decode("pmt", request.payment_method_id, "payment_method_id")
+        # A policy may be issued with one that was just added: a replica may not have it yet.
+        with self._database.reading(fresh=True) as session:
+            return method_to_proto(calls.visible(payment_methods.find(session, method_id), "payment method"))
+
     def ListPaymentMethods(
         self, request: pb.ListPaymentMethodsRequest, context: grpc.ServicerContext
     ) -> pb.ListPaymentMethodsResponse:

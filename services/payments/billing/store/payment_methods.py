@@ -57,6 +57,13 @@ def find(session: Session, method_id: UUID) -> PaymentMethod | None:
     return method_from_row(row) if row else None
 
 
+def find_for_use(session: Session, method_id: UUID) -> PaymentMethod | None:
+    """As `find`; the method is kept from being removed until the transaction ends."""
+    query = _KEPT.where(_methods.c.id == method_id).with_for_update(read=True, key_share=True)
+    row = session.execute(query).one_or_none()
+    return method_from_row(row) if row else None
+
+
 def lock_default(session: Session, customer_id: UUID) -> UUID | None:
     """The default of a party; others that change what it keeps wait until the transaction ends."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(customer_id.int % 2**63)))

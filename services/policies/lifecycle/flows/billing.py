@@ -11,10 +11,13 @@ from services.policies.lifecycle.kinds import APPLY_TRANSACTION, ApplyTransactio
 from services.policies.lifecycle.rules.transaction import Transaction
 
 
-def have_applied(session: Session, policy_id: UUID, transaction: Transaction, installments: int = 0) -> None:
+def have_applied(
+    session: Session, policy_id: UUID, transaction: Transaction, installments: int = 0, method_id: UUID | None = None
+) -> None:
     """Defer the job that has a transaction billed and booked, behind those of the same policy.
 
-    `installments` are those of the plan by which the term is paid that the transaction begins.
+    `installments` are those of the plan by which the term is paid that the transaction begins, `method_id` is what its
+    first premium is collected with.
     """
-    job = ApplyTransaction(policy_id, transaction.id, installments)
+    job = ApplyTransaction(policy_id, transaction.id, installments, method_id)
     defer(session, APPLY_TRANSACTION, job, lock=f"policy:{policy_id}")

@@ -40,6 +40,8 @@ class Wish:
     """The token with which the first premium is collected; empty where the payer pays it."""
     allows_duplicate: bool = False
     beneficiaries: tuple[Beneficiary, ...] = ()
+    method_id: UUID | None = None
+    """What the first premium is collected with instead of a token: a payment method that the payer keeps."""
 
 
 def preview(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Policy:
@@ -83,7 +85,7 @@ def issue(session: Session, accepted: Quote, wish: Wish, now: datetime) -> Polic
     if wish.payment_method:
         payment_methods.add(session, contract.id, wish.payment_method)
     defer(session, BIND_QUOTE, BindQuote(contract.id, transaction.id))
-    billing.have_applied(session, contract.id, transaction, accepted.plans[wish.plan_code])
+    billing.have_applied(session, contract.id, transaction, accepted.plans[wish.plan_code], wish.method_id)
     audit.record(session, "policy_issued", ids.encode("pol", contract.id), after=_audited(contract, now))
     when_committed(session, lambda: measures.count_issued(contract))
     return contract
