@@ -12,8 +12,8 @@ from gateway.contracts.fields import WELL_KNOWN, by_name
 def mask(kind: DescMessage, body: Any, bound: frozenset[str] = frozenset()) -> list[str]:
     """Paths of all fields in `body`, in the contract's names and order, less those that the path binds.
 
-    Messages are entered; lists, maps and types with a JSON form of their own are replaced as a whole, and a
-    null names the field that it clears.
+    Messages are entered; lists, maps, types with a JSON form of their own, and single values such as a date or
+    an amount are replaced as a whole, and a null names the field that it clears.
     """
     return [path for path in _paths(kind, body, "") if path not in bound]
 
@@ -25,8 +25,13 @@ def _paths(kind: DescMessage, body: Any, prefix: str) -> list[str]:
         field = fields[key]
         path = prefix + field.name
         inner = field.value.message if isinstance(field.value, DescFieldValueMessage) else None
-        if inner is not None and inner.type_name not in WELL_KNOWN and isinstance(value, dict) and value:
+        if inner is not None and not _is_one_value(inner) and isinstance(value, dict) and value:
             paths[field.number] = _paths(inner, value, f"{path}.")
         else:
             paths[field.number] = [path]
     return [path for number in sorted(paths) for path in paths[number]]
+
+
+def _is_one_value(kind: DescMessage) -> bool:
+    """Whether no part of the message means anything without the others: half a date is none."""
+    return kind.type_name in WELL_KNOWN or kind.type_name.startswith("google.type.")

@@ -27,6 +27,7 @@ import "google/protobuf/field_mask.proto";
 import "google/protobuf/struct.proto";
 import "google/protobuf/timestamp.proto";
 import "google/protobuf/wrappers.proto";
+import "google/type/date.proto";
 """
 
 PUBLIC = "option (bazaruto.options.v1.access) = {audience: AUDIENCE_PUBLIC};"
@@ -146,6 +147,7 @@ message Book {
   int64 sold = 21;
   bool rare = 22;
   repeated string tags = 23;
+  google.type.Date sale_date = 24;
 }
 
 // Who wrote it.

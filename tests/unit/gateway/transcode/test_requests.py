@@ -295,6 +295,11 @@ def test_an_empty_message_in_a_patch_is_named_itself() -> None:
     assert message("PATCH", "/v1/books/b1", body='{"author": {}}').update_mask.paths == ["author"]
 
 
+def test_a_date_in_a_patch_is_named_as_a_whole() -> None:
+    body = '{"saleDate": {"year": 2027, "month": 3, "day": 1}}'
+    assert message("PATCH", "/v1/books/b1", body=body).update_mask.paths == ["sale_date"]
+
+
 def test_an_explicit_mask_is_used_as_it_is() -> None:
     update = message("PATCH", "/v1/books/b1", "updateMask=title,author.full_name", '{"pages": 1}')
     assert update.update_mask.paths == ["title", "author.full_name"]
