@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 
 
 def day_of(moment: datetime, time_zone: str) -> date:
-    """The day that a moment is part of in a time zone."""
-    return moment.astimezone(ZoneInfo(time_zone)).date()
+    """The day that a moment is part of in a time zone. The calendar ends with its last day in UTC, and so begins."""
+    try:
+        return moment.astimezone(ZoneInfo(time_zone)).date()
+    except OverflowError:
+        return moment.date()
 
 
 def start_of(day: date, time_zone: str) -> datetime:

@@ -77,7 +77,7 @@ class FieldInvalid(Invalid):
     def __init__(self, message: str = "", *, violations: dict[str, str] | None = None) -> None:
         """`violations` maps the path of each wrong field, for example `risk.answers`, to what is wrong with it."""
         self.violations = violations or {}
-        summary = "; ".join(f"{path}: {text}" for path, text in self.violations.items())
+        summary = "; ".join(f"{path}: {text}" if path else text for path, text in self.violations.items())
         super().__init__(message or summary)
 
 

@@ -14,7 +14,7 @@ from libs.premium import ChargeLine
 from libs.rpc import values
 from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary
 from services.policies.lifecycle.rules.charges import premium_of
-from services.policies.lifecycle.rules.insured import identifier_key
+from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Item, Segment, Term
@@ -95,19 +95,17 @@ def cover_to_proto(policy: Policy, moment: datetime) -> pb.Cover:
 
 def filter_from_proto(request: pb.ListPoliciesRequest) -> dict[str, Any]:
     """Which policies are asked for, by the names of the fields of a `Filter`."""
-    days = {
-        "starts_from": values.optional(request, "start_from_date"),
-        "starts_before": values.optional(request, "start_before_date"),
-        "ends_from": values.optional(request, "end_from_date"),
-        "ends_before": values.optional(request, "end_before_date"),
-    }
     return {
         "product_code": request.product_code,
         "number": request.policy_number,
         "user_id": ids.decode("cus", request.customer_id, "customer_id") if request.customer_id else None,
         "partner_id": ids.decode("par", request.partner_id, "partner_id") if request.partner_id else None,
-        "identifier": identifier_key(request.object_identifier),
-    } | {name: values.date_from_proto(day, name) for name, day in days.items() if day is not None}
+        "identifier": key_to_find(request.object_identifier),
+        "starts_from": values.optional_date(request, "start_from_date"),
+        "starts_before": values.optional_date(request, "start_before_date"),
+        "ends_from": values.optional_date(request, "end_from_date"),
+        "ends_before": values.optional_date(request, "end_before_date"),
+    }
 
 
 def state_from_proto(request: pb.ListPoliciesRequest) -> State | None:

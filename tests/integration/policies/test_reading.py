@@ -14,7 +14,7 @@ from libs import clock, ids
 from libs.calendar import day_of, start_of
 from libs.rpc import values
 from tests.integration.policies.house import House
-from tests.support.errors import reason_of
+from tests.support.errors import reason_of, violations_of
 from tests.support.people import People, Person
 
 ZONE = "Africa/Maputo"
@@ -143,3 +143,14 @@ def test_policies_are_found_by_number_holder_partner_object_state_and_days(house
     assert found(house, ana) == {one, two}
     assert found(house, rui, policy_number=one) == set()
     assert found(house, people.agent(partner)) == {two}
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("object_identifier", "%"), ("start_from_date", date_pb2.Date(year=2026, month=2, day=30))]
+)
+def test_filter_that_holds_no_identifier_or_no_day_is_named(
+    house: House, people: People, field: str, wrong: Any
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        found(house, people.user("underwriter"), **{field: wrong})
+    assert list(violations_of(refused.value)) == [field]

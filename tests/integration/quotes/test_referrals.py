@@ -136,6 +136,7 @@ def test_nobody_decides_on_what_they_asked_for(house: House, people: People, per
         ({"loadings": [pb.Loading(coverage_code="theft", rate="0.1")]}, "INVALID_FIELD"),
         ({"loadings": [pb.Loading(rate="0.00")]}, "INVALID_FIELD"),
         ({"loadings": [pb.Loading(rate="1e3")]}, "INVALID_FIELD"),
+        ({"loadings": [pb.Loading(rate="9.9999")] * 20}, "INVALID_FIELD"),
         ({"if_match": '"other"'}, "CONCURRENT_CHANGE"),
     ],
 )

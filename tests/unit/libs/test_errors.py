@@ -33,6 +33,10 @@ def _load_everything() -> None:
                 importlib.import_module(module.name)
 
 
+def test_violation_of_a_whole_message_is_told_without_a_field() -> None:
+    assert str(FieldInvalid(violations={"": "a name or an email is required"})) == "a name or an email is required"
+
+
 def test_every_error_state_has_a_reason_of_the_contract() -> None:
     _load_everything()
     kinds = set(CODES)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from libs.errors import Refused
+from libs.errors import FieldInvalid, Refused
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Term
 
@@ -35,6 +35,14 @@ class Insured:
 def identifier_key(identifier: str) -> str:
     """What identifiers are compared by: `aa-00-BB` and `AA 00 BB` are one plate."""
     return "".join(character for character in identifier.casefold() if character.isalnum())
+
+
+def key_to_find(identifier: str) -> str:
+    """The key of an object to look for; empty for any. `FieldInvalid` where an identifier could be no object's."""
+    key = identifier_key(identifier)
+    if identifier and not key:
+        raise FieldInvalid(violations={"object_identifier": "has no letter and no digit"})
+    return key
 
 
 def insured_by(terms: Iterable[Term]) -> list[Insured]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import prod
 from uuid import UUID
 
 from libs.errors import AuthorityExceeded, FieldInvalid, FourEyes
@@ -18,6 +19,8 @@ from services.quotes.rating.rules.price import Price
 
 BY_UNDERWRITER = "underwriter"
 """The rule code of a reason that an underwriter declined for."""
+_MOST_LOADED = 100
+"""How many times as high loadings together may make a premium: far more than any takes, far less than a sum holds."""
 
 
 class Verdict(StrEnum):
@@ -90,6 +93,8 @@ def check_ruling(quote: Quote, ruling: Ruling, by: UUID, level: int) -> None:
     for number, loading in enumerate(ruling.loadings):
         if loading.coverage_code and loading.coverage_code not in covered:
             raise FieldInvalid(violations={f"loadings[{number}].coverage_code": "is not a coverage of the quote"})
+    if prod(1 + loading.rate for loading in ruling.loadings) > _MOST_LOADED:
+        raise FieldInvalid(violations={"loadings": f"make a premium more than {_MOST_LOADED} times as high"})
     if ruling.verdict is Verdict.DECLINE and not ruling.reason:
         raise FieldInvalid(violations={"reason": "is needed to decline"})
     if by in (quote.created_by, quote.revised_by):

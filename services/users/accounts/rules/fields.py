@@ -8,17 +8,22 @@ from collections.abc import Collection, Iterable
 from libs.errors import FieldInvalid
 
 _LONGEST_NAME = 200
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+_BREAKING = frozenset({"Cc", "Zl", "Zp"})
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Controls that show what is behind them in another order than it is written in."""
 _NAMED_PATHS = 5  # wrong ones that an answer names, and
 _NAMED_CHARACTERS = 40  # how much of each: an answer's metadata is small, what a caller sends is not
 
 
 def why_no_name(text: str) -> str:
     """Why a text is no name: one is kept as it is written, but it is one visible line. Empty for a name."""
-    if not text.strip():
+    categories = {unicodedata.category(character) for character in text}
+    if categories <= _INVISIBLE:
         return "is empty"
     if len(text) > _LONGEST_NAME:
         return f"has more than {_LONGEST_NAME} characters"
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if categories & _BREAKING or any(unicodedata.bidirectional(character) in _TURNING for character in text):
         return "contains control characters"
     return ""
 
