@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC
+from datetime import UTC, date
 from uuid import UUID
 
 import grpc
@@ -31,6 +31,7 @@ from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Quote, QuoteNo
 from services.policies.lifecycle.rules.term import Term
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
+_MOMENT = 1.0  # seconds that an answer is waited for which can be done without
 _STATES = {
     quotes_pb.Quote.STATE_DRAFT: "draft",
     quotes_pb.Quote.STATE_QUOTED: "quoted",
@@ -113,6 +114,15 @@ class Payments:
         """The party that keeps a payment method. One that the caller may not use does not exist: payments decides."""
         method = self._methods.GetPaymentMethod(methods_pb.GetPaymentMethodRequest(payment_method_id=method_id))
         return ids.decode("cus", method.customer_id)
+
+    def next_due_on(self, policy_id: UUID) -> date | None:
+        """The first day on which something falls due for a policy that is not paid; None where all is paid.
+
+        `RemoteError` where nothing is billed yet, `NeighbourUnavailable` when there is no answer within a moment.
+        """
+        request = billing_pb.GetNextDueDateRequest(policy_id=ids.encode("pol", policy_id))
+        answer = self._billing.GetNextDueDate(request, timeout=_MOMENT)
+        return values.optional_date(answer, "next_due_date")
 
     def apply_transaction(
         self,

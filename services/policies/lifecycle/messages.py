@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from bazaruto.policies.v1 import beneficiary_pb2
@@ -76,7 +76,7 @@ def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
     return message
 
 
-def cover_to_proto(policy: Policy, moment: datetime) -> pb.Cover:
+def cover_to_proto(policy: Policy, moment: datetime, paid_until: date | None) -> pb.Cover:
     """Whether it covers at a moment, and what."""
     term, segment, state = policy.term_at(moment), policy.segment_at(moment), policy.state(moment)
     ends_at = policy.cover_ends_at(term)
@@ -90,6 +90,7 @@ def cover_to_proto(policy: Policy, moment: datetime) -> pb.Cover:
         term_number=term.number,
         cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
         cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
+        paid_until_date=values.date_to_proto(paid_until) if paid_until else None,
     )
 
 

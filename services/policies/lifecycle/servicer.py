@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import date
 from uuid import UUID
 
 import grpc
@@ -16,6 +17,8 @@ from libs import clock, ids
 from libs.db import Database, violates
 from libs.errors import FieldInvalid, ResourceNotFound
 from libs.rpc import calls, idempotency, values
+from libs.rpc.errors import NeighbourUnavailable, RemoteError
+from libs.rpc.interceptors import DeadlineTooShort
 from libs.rpc.pages import Page, sequence_number
 from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle.flows import activating, closing, issuing, naming
@@ -160,7 +163,15 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
 
     def GetCover(self, request: pb.GetCoverRequest, context: grpc.ServicerContext) -> pb.Cover:
         moment = values.time_from_proto(request.at_time) if request.HasField("at_time") else clock.now()
-        return cover_to_proto(self._visible(ids.decode("pol", request.policy_id)), moment)
+        contract = self._visible(ids.decode("pol", request.policy_id))
+        return cover_to_proto(contract, moment, self._paid_until(contract))
+
+    def _paid_until(self, contract: Policy) -> date | None:
+        """The first day that is not paid for; None where payments does not say: cover is told all the same."""
+        try:
+            return contract.paid_until(self._payments.next_due_on(contract.id))
+        except (RemoteError, NeighbourUnavailable, DeadlineTooShort):
+            return None
 
     def SetBeneficiaries(
         self, request: beneficiary_pb2.SetBeneficiariesRequest, context: grpc.ServicerContext

@@ -256,6 +256,21 @@ def test_first_premium_is_collected_with_a_method_that_the_payer_keeps(contract:
     assert (account.payment_method_id, account.autopay) == (method.payment_method_id, False)
 
 
+def test_policies_is_told_when_the_next_part_of_a_premium_falls_due(contract: Contract, people: People) -> None:
+    metadata = people.service("policies").metadata()
+    request = pb.GetNextDueDateRequest(policy_id=contract.policy_id)
+    with pytest.raises(grpc.RpcError) as refused:
+        contract.house.billing.GetNextDueDate(request, metadata=metadata)
+    assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
+    applied = contract.issue(4)
+    first, second = applied.invoices[0].due_date, applied.planned[0].due_date
+    assert contract.house.billing.GetNextDueDate(request, metadata=metadata).next_due_date == first
+    contract.house.pay(contract.person, applied.invoices[0].invoice_id)
+    assert contract.house.billing.GetNextDueDate(request, metadata=metadata).next_due_date == second
+    contract.apply("CANCELLATION", line(Kind.KIND_PREMIUM, -1100_00, "own_damage"))
+    assert not contract.house.billing.GetNextDueDate(request, metadata=metadata).HasField("next_due_date")
+
+
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_method_that_the_payer_does_not_keep_leaves_the_first_invoice_open(
     contract: Contract, people: People, is_removed: bool

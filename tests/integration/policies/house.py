@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -109,11 +109,18 @@ class FakePayments(Payments):
         self.asked: list[tuple[str, str]] = []
         self.payers: dict[str, UUID] = {}
         """The parties that keep payment methods."""
+        self.due: dict[UUID, date | None] = {}
+        """When something falls due for policies, as far as it is known."""
 
     def payer_of(self, method_id: str) -> UUID:
         if method_id not in self.payers:
             raise ResourceNotFound(resource="payment method")
         return self.payers[method_id]
+
+    def next_due_on(self, policy_id: UUID) -> date | None:
+        if policy_id not in self.due:
+            raise NeighbourUnavailable
+        return self.due[policy_id]
 
     def apply_transaction(
         self,

@@ -70,6 +70,23 @@ def test_cover_is_told_for_any_moment_with_the_reason_why_there_is_none(
     assert cover(house, person, unpaid).reason == Reason.REASON_NOT_TAKEN
 
 
+def test_cover_tells_until_which_day_the_premium_is_paid(house: House, people: People) -> None:
+    person = people.customer()
+    policy = house.issue(person)
+    policy_id = ids.decode("pol", policy.policy_id)
+    starts_on, ends_on = (values.date_from_proto(bound, "") for bound in (policy.term.start_date, policy.term.end_date))
+    assert not cover(house, person, policy.policy_id).HasField("paid_until_date"), "payments does not say"
+    for due_on, paid_until in (
+        (starts_on - timedelta(days=3), starts_on),  # what falls due before cover begins pays for none of it
+        (starts_on + timedelta(days=31), starts_on + timedelta(days=31)),
+        (ends_on + timedelta(days=5), ends_on),
+        (None, ends_on),
+    ):
+        house.payments.due[policy_id] = due_on
+        told = cover(house, people.user("adjuster"), policy.policy_id)
+        assert values.date_from_proto(told.paid_until_date, "") == paid_until
+
+
 def test_cover_of_somebody_else_is_nobody_s_business(house: House, people: People) -> None:
     policy_id = house.issue(people.customer()).policy_id
     with pytest.raises(grpc.RpcError) as refused:

@@ -11,7 +11,7 @@ from bazaruto.payments.v1 import billing_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.calendar import day_of
 from libs.db import Database
-from libs.errors import FieldInvalid
+from libs.errors import FieldInvalid, ResourceNotFound
 from libs.money import Money
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
@@ -47,6 +47,16 @@ class BillingServicer(rpc_pb.BillingServiceServicer):
         check_lines(change.lines)
         with self._database.reading(fresh=True) as session:
             return result_to_proto(applying.preview(session, change, clock.now()))
+
+    def GetNextDueDate(
+        self, request: pb.GetNextDueDateRequest, context: grpc.ServicerContext
+    ) -> pb.GetNextDueDateResponse:
+        with self._database.reading() as session:
+            sums = accounts.find_sums(session, ids.decode("pol", request.policy_id), clock.now())
+        if sums is None:
+            raise ResourceNotFound(resource="billing account")
+        due_on = sums.next_due_on
+        return pb.GetNextDueDateResponse(next_due_date=values.date_to_proto(due_on) if due_on else None)
 
     def GetBillingAccount(
         self, request: pb.GetBillingAccountRequest, context: grpc.ServicerContext

@@ -68,6 +68,17 @@ class Policy:
         """The first moment without cover of one of its terms; None where there never is any."""
         return start_of(term.segments[-1].ends_on, self.time_zone) if term.segments else None
 
+    def paid_until(self, next_due_on: date | None) -> date | None:
+        """The first day that is not paid for; None where it covers no day.
+
+        `next_due_on` is the first day on which something falls due that is not paid; None where all is paid.
+        """
+        covered = [segment for term in self.terms for segment in term.segments]
+        if not covered:
+            return None
+        ends_on = covered[-1].ends_on
+        return max(min(next_due_on or ends_on, ends_on), covered[0].starts_on)
+
     def before_payment(self, known_at: datetime) -> Policy:
         """The policy without its first payment, where that was not known yet."""
         if self.activated_at is None or self.activated_at <= known_at:
