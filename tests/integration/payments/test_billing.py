@@ -12,8 +12,11 @@ from zoneinfo import ZoneInfo
 import grpc
 import psycopg
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
+from bazaruto.payments.v1 import billing_pb2
 from bazaruto.payments.v1 import invoice_pb2 as pb
+from bazaruto.payments.v1.payment_method_pb2 import AddPaymentMethodRequest
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
@@ -21,7 +24,7 @@ from libs.rpc.errors import NeighbourUnavailable
 from services.payments.collection.rules.provider import Charged
 from tests.integration.payments.house import House, premium
 from tests.support.errors import reason_of
-from tests.support.people import People
+from tests.support.people import People, new_key
 
 
 def test_opened_billing_has_its_installments_and_a_first_invoice(house: House, people: People) -> None:
@@ -281,6 +284,27 @@ def test_payment_agreed_on_with_the_contract_may_come_late(house: House, people:
     house.work()
     house.handlers.close_unpaid_policies()
     assert house.policies.closed == [declined]
+
+
+def test_method_that_the_payer_gives_later_does_not_keep_an_unpaid_policy_open(house: House, people: People) -> None:
+    person = people.customer()
+    yesterday = values.date_to_proto(datetime.now(UTC).date() - timedelta(days=1))
+    policy_id = house.open(person, start_date=yesterday).policy_id
+    added = house.methods.AddPaymentMethod(
+        AddPaymentMethodRequest(token="pm_card_ok", mandate_text="You may collect."),
+        metadata=person.metadata(idempotency_key=new_key()),
+    )
+    account = billing_pb2.BillingAccount(
+        billing_account_id=policy_id.replace("pol_", "bac_"), payment_method_id=added.payment_method_id
+    )
+    house.billing.UpdateBillingAccount(
+        billing_pb2.UpdateBillingAccountRequest(
+            billing_account=account, update_mask=FieldMask(paths=["payment_method_id"])
+        ),
+        metadata=person.metadata(),
+    )
+    house.handlers.close_unpaid_policies()
+    assert [closed for closed, _ in house.policies.closed] == [ids.decode("pol", policy_id)]
 
 
 def test_billing_counts_days_where_the_policy_is(house: House, people: People) -> None:

@@ -16,7 +16,7 @@ from libs.identity.scopes import Scope
 from libs.money import Money
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Invoice
-from services.payments.billing.store.rows import AccountRow, InvoiceRow
+from services.payments.billing.store.rows import AccountRow, InvoiceRow, PaymentMethodRow
 from services.payments.collection.rules.payment import OPEN, Payment, State
 
 
@@ -109,9 +109,13 @@ class Unpaid:
 def list_unpaid(session: Session, now: datetime, after: UUID, limit: int) -> Sequence[Unpaid]:
     """The first invoices of policies that were not paid in time, oldest first, behind the one whose id is `after`.
 
-    Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract.
+    Without those of which a payment is under way, or which wait for the payment that was agreed on with the contract:
+    by a token for it alone, or by a method that the account was opened with, and not given by its payer later.
     """
     payments = sa.select(PaymentRow.id).where(PaymentRow.invoice_id == InvoiceRow.id)
+    tokens = sa.select(PaymentMethodRow.id).where(
+        PaymentMethodRow.id == AccountRow.payment_method_id, ~PaymentMethodRow.is_kept
+    )
     query = (
         sa.select(InvoiceRow.id, InvoiceRow.policy_id, InvoiceRow.term_number)
         .join(AccountRow, AccountRow.id == InvoiceRow.policy_id)
@@ -122,7 +126,11 @@ def list_unpaid(session: Session, now: datetime, after: UUID, limit: int) -> Seq
             InvoiceRow.payable_until <= now,
             InvoiceRow.id > after,
             ~payments.where(PaymentRow.status.in_(OPEN)).exists(),
-            AccountRow.payment_method_id.is_(None) | payments.exists(),
+            sa.or_(
+                AccountRow.payment_method_id.is_(None),
+                (AccountRow.version > 1) & ~tokens.exists(),
+                payments.exists(),
+            ),
         )
         .order_by(InvoiceRow.id)
         .limit(limit)
