@@ -10,6 +10,7 @@ from uuid import UUID
 
 import uuid_utils
 from typeid import TypeID
+from typeid.codecs import base32
 from typeid.errors import TypeIDException
 
 from libs.errors import FieldInvalid
@@ -27,7 +28,7 @@ def first_of(moment: datetime) -> UUID:
 
 def encode(prefix: str, value: UUID) -> str:
     """The identifier that callers see."""
-    return str(TypeID.from_uuid(uuid_utils.UUID(bytes=value.bytes), prefix=prefix))
+    return f"{prefix}_{base32.encode(value.bytes)}"
 
 
 def decode(prefix: str, text: str, field: str = "") -> UUID:

@@ -126,9 +126,9 @@ class Money:
     def to_units(self) -> tuple[int, int]:
         """Whole units and billionths, for `google.type.Money`."""
         scale = 10 ** exponent(self.currency)
-        sign = -1 if self.minor < 0 else 1
         units, rest = divmod(abs(self.minor), scale)
-        return sign * units, sign * rest * (NANOS // scale)
+        nanos = rest * (NANOS // scale)
+        return (-units, -nanos) if self.minor < 0 else (units, nanos)
 
     def __add__(self, other: Money) -> Money:
         self._same_currency(other)

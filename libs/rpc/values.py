@@ -1,4 +1,9 @@
-"""Values as contracts carry them, and as the domain knows them."""
+"""Values as contracts carry them, and as the domain knows them.
+
+A message that is handed to the constructor of another one is written out and read again, once for each level that it
+lies deep. So there are two forms of what replies are made of: `…_to_proto` makes a message, `fill_…` writes into
+one that is part of another already.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +27,20 @@ _LINE_KINDS = {
     LineKind.RETENTION: charge_pb2.ChargeLine.KIND_RETENTION,
 }
 _LINE_KINDS_BY_PROTO = {proto: kind for kind, proto in _LINE_KINDS.items()}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def money_to_proto(money: Money) -> money_pb2.Money:
     """Whole units and billionths."""
-    units, nanos = money.to_units()
-    return money_pb2.Money(currency_code=money.currency, units=units, nanos=nanos)
+    message = money_pb2.Money()
+    fill_money(message, money)
+    return message
+
+
+def fill_money(message: money_pb2.Money, money: Money) -> None:
+    """Whole units and billionths."""
+    message.currency_code = money.currency
+    message.units, message.nanos = money.to_units()
 
 
 def money_from_proto(message: money_pb2.Money) -> Money:
@@ -37,13 +50,19 @@ def money_from_proto(message: money_pb2.Money) -> Money:
 
 def premium_to_proto(premium: Premium, lines: Iterable[ChargeLine] = ()) -> premium_pb2.Premium:
     """The parts of a price, with their total, and the lines that they are made of."""
-    return premium_pb2.Premium(
-        net=money_to_proto(premium.net),
-        tax=money_to_proto(premium.tax),
-        fees=money_to_proto(premium.fees),
-        total=money_to_proto(premium.total),
-        lines=[charge_line_to_proto(line) for line in lines],
-    )
+    message = premium_pb2.Premium()
+    fill_premium(message, premium, lines)
+    return message
+
+
+def fill_premium(message: premium_pb2.Premium, premium: Premium, lines: Iterable[ChargeLine] = ()) -> None:
+    """The parts of a price, with their total, and the lines that they are made of."""
+    fill_money(message.net, premium.net)
+    fill_money(message.tax, premium.tax)
+    fill_money(message.fees, premium.fees)
+    fill_money(message.total, premium.total)
+    for line in lines:
+        fill_charge_line(message.lines.add(), line)
 
 
 def premium_from_proto(message: premium_pb2.Premium) -> Premium:
@@ -53,17 +72,22 @@ def premium_from_proto(message: premium_pb2.Premium) -> Premium:
 
 def charge_line_to_proto(line: ChargeLine) -> charge_pb2.ChargeLine:
     """One amount of a price."""
-    return charge_pb2.ChargeLine(
-        kind=_LINE_KINDS[line.kind],
-        coverage_code=line.coverage_code,
-        charge_code=line.charge_code,
-        start_date=date_to_proto(line.starts_on),
-        end_date=date_to_proto(line.ends_on),
-        amount=money_to_proto(line.amount),
-        commissionable=line.commissionable,
-        object_id=line.object_id,
-        term_number=line.term_number,
-    )
+    message = charge_pb2.ChargeLine()
+    fill_charge_line(message, line)
+    return message
+
+
+def fill_charge_line(message: charge_pb2.ChargeLine, line: ChargeLine) -> None:
+    """One amount of a price."""
+    message.kind = _LINE_KINDS[line.kind]
+    message.coverage_code = line.coverage_code
+    message.charge_code = line.charge_code
+    fill_date(message.start_date, line.starts_on)
+    fill_date(message.end_date, line.ends_on)
+    fill_money(message.amount, line.amount)
+    message.commissionable = line.commissionable
+    message.object_id = line.object_id
+    message.term_number = line.term_number
 
 
 def charge_line_from_proto(message: charge_pb2.ChargeLine, field: str) -> ChargeLine:
@@ -83,13 +107,13 @@ def charge_line_from_proto(message: charge_pb2.ChargeLine, field: str) -> Charge
     )
 
 
-def coverage_to_proto(coverage: Coverage) -> premium_pb2.Coverage:
+def fill_coverage(message: premium_pb2.Coverage, coverage: Coverage) -> None:
     """A coverage; a limit or a deductible that it does not have stays unset."""
-    return premium_pb2.Coverage(
-        coverage_code=coverage.code,
-        limit=money_to_proto(coverage.limit) if coverage.limit else None,
-        deductible=money_to_proto(coverage.deductible) if coverage.deductible else None,
-    )
+    message.coverage_code = coverage.code
+    if coverage.limit:
+        fill_money(message.limit, coverage.limit)
+    if coverage.deductible:
+        fill_money(message.deductible, coverage.deductible)
 
 
 def coverage_from_proto(message: premium_pb2.Coverage) -> Coverage:
@@ -103,12 +127,17 @@ def coverage_from_proto(message: premium_pb2.Coverage) -> Coverage:
 
 def insured_object_to_proto(insured: InsuredObject) -> insured_object_pb2.InsuredObject:
     """One thing or person that is insured."""
-    return insured_object_pb2.InsuredObject(
-        object_id=insured.id,
-        object_code=insured.code,
-        identifier=insured.identifier,
-        fields=struct_to_proto(insured.fields),
-    )
+    message = insured_object_pb2.InsuredObject()
+    fill_insured_object(message, insured)
+    return message
+
+
+def fill_insured_object(message: insured_object_pb2.InsuredObject, insured: InsuredObject) -> None:
+    """One thing or person that is insured."""
+    message.object_id = insured.id
+    message.object_code = insured.code
+    message.identifier = insured.identifier
+    fill_struct(message.fields, insured.fields)
 
 
 def insured_object_from_proto(message: insured_object_pb2.InsuredObject) -> InsuredObject:
@@ -116,24 +145,24 @@ def insured_object_from_proto(message: insured_object_pb2.InsuredObject) -> Insu
     return InsuredObject(message.object_id, message.object_code, struct_from_proto(message.fields), message.identifier)
 
 
-def struct_to_proto(fields: Mapping[str, object]) -> struct_pb2.Struct:
+def fill_struct(message: struct_pb2.Struct, fields: Mapping[str, object]) -> None:
     """Values by name: truth values, numbers and text."""
-    return struct_pb2.Struct(fields={name: _value_to_proto(value) for name, value in fields.items()})
+    message.SetInParent()  # so that one without values is there, too
+    values = message.fields
+    for name, value in fields.items():
+        if isinstance(value, str):
+            values[name].string_value = value
+        elif isinstance(value, bool):
+            values[name].bool_value = value
+        elif isinstance(value, int | float):
+            values[name].number_value = value
+        else:
+            raise TypeError(f"{value!r} is neither text nor a number nor a truth value")
 
 
 def struct_from_proto(message: struct_pb2.Struct) -> dict[str, object]:
     """Values by name, as they were sent; whole numbers are whole."""
     return {name: _whole(value) for name, value in message.items()}
-
-
-def _value_to_proto(value: object) -> struct_pb2.Value:
-    if isinstance(value, str):
-        return struct_pb2.Value(string_value=value)
-    if isinstance(value, bool):
-        return struct_pb2.Value(bool_value=value)
-    if isinstance(value, int | float):
-        return struct_pb2.Value(number_value=value)
-    raise TypeError(f"{value!r} is neither text nor a number nor a truth value")
 
 
 def _whole(value: object) -> object:
@@ -146,6 +175,11 @@ def date_to_proto(day: date) -> date_pb2.Date:
     return date_pb2.Date(year=day.year, month=day.month, day=day.day)
 
 
+def fill_date(message: date_pb2.Date, day: date) -> None:
+    """Year, month and day."""
+    message.year, message.month, message.day = day.year, day.month, day.day
+
+
 def date_from_proto(message: date_pb2.Date, field: str) -> date:
     """`FieldInvalid`, naming `field`, when it is no day of the calendar."""
     try:
@@ -156,9 +190,8 @@ def date_from_proto(message: date_pb2.Date, field: str) -> date:
 
 def time_to_proto(moment: datetime) -> Timestamp:
     """A moment."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def time_from_proto(message: Timestamp) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 from bazaruto.policies.v1 import beneficiary_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
-from libs.money import Money, total
+from libs.money import total
 from libs.premium import ChargeLine
 from libs.rpc import values
 from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary
@@ -17,7 +17,7 @@ from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import State
-from services.policies.lifecycle.rules.term import Item, Segment, Term
+from services.policies.lifecycle.rules.term import Risk, Segment, Term
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
 _STATES = {state: pb.Policy.State.Value(f"STATE_{state.name}") for state in State}
@@ -44,7 +44,7 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
     segment = policy.segment_at(moment)
     state = policy.state(moment)
     ends_at = policy.cover_ends_at(term)
-    return pb.Policy(
+    message = pb.Policy(
         policy_id=ids.encode("pol", policy.id),
         policy_number=policy.number,
         user_id=ids.encode("usr", policy.created_by),
@@ -56,9 +56,6 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
         product_version=term.product_version,
         time_zone=policy.time_zone,
         state=_STATES[state],
-        term=term_to_proto(term),
-        coverages=[values.coverage_to_proto(coverage) for coverage in segment.risk.coverages] if segment else (),
-        objects=[values.insured_object_to_proto(item) for item in segment.risk.objects] if segment else (),
         plan_code=policy.plan_code,
         issue_time=values.time_to_proto(policy.issued_at),
         activate_time=values.time_to_proto(policy.activated_at) if policy.activated_at else None,
@@ -66,6 +63,10 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
         cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
         etag=f"{policy.version}-{state}",
     )
+    _fill_term(message.term, term)
+    if segment:
+        _fill_risk(message, segment.risk)
+    return message
 
 
 def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
@@ -80,18 +81,18 @@ def cover_to_proto(policy: Policy, moment: datetime, paid_until: date | None) ->
     """Whether it covers at a moment, and what."""
     term, segment, state = policy.term_at(moment), policy.segment_at(moment), policy.state(moment)
     ends_at = policy.cover_ends_at(term)
-    risk = segment.risk if segment and state is State.IN_FORCE else None
-    return pb.Cover(
+    message = pb.Cover(
         in_force=state is State.IN_FORCE,
         reason=_REASONS.get(state, pb.Cover.REASON_UNSPECIFIED),
         at_time=values.time_to_proto(moment),
-        coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages] if risk else (),
-        objects=[values.insured_object_to_proto(item) for item in risk.objects] if risk else (),
         term_number=term.number,
         cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
         cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
         paid_until_date=values.date_to_proto(paid_until) if paid_until else None,
     )
+    if segment and state is State.IN_FORCE:
+        _fill_risk(message, segment.risk)
+    return message
 
 
 def filter_from_proto(request: pb.ListPoliciesRequest) -> dict[str, Any]:
@@ -135,16 +136,15 @@ def beneficiaries_to_proto(named: Beneficiaries) -> beneficiary_pb2.Beneficiarie
     )
 
 
-def term_to_proto(term: Term) -> pb.Term:
+def _fill_term(message: pb.Term, term: Term) -> None:
     """A period for which the contract was agreed."""
     lines = term.lines()
-    return pb.Term(
-        term_number=term.number,
-        start_date=values.date_to_proto(term.starts_on),
-        end_date=values.date_to_proto(term.ends_on),
-        premium=values.premium_to_proto(premium_of(lines, term.currency), _shown(lines)),
-        segments=segments_to_proto(term),
-    )
+    message.term_number = term.number
+    values.fill_date(message.start_date, term.starts_on)
+    values.fill_date(message.end_date, term.ends_on)
+    values.fill_premium(message.premium, premium_of(lines, term.currency), _shown(lines))
+    for number, segment in enumerate(term.segments, 1):
+        _fill_segment(message.segments.add(), number, segment, term)
 
 
 def segments_to_proto(term: Term | None) -> list[pb.Segment]:
@@ -155,30 +155,33 @@ def segments_to_proto(term: Term | None) -> list[pb.Segment]:
 
 
 def _segment_to_proto(number: int, segment: Segment, term: Term) -> pb.Segment:
+    message = pb.Segment()
+    _fill_segment(message, number, segment, term)
+    return message
+
+
+def _fill_segment(message: pb.Segment, number: int, segment: Segment, term: Term) -> None:
     net = term.net_of(segment)
-    risk = segment.risk
-    return pb.Segment(
-        segment_number=number,
-        start_date=values.date_to_proto(segment.starts_on),
-        end_date=values.date_to_proto(segment.ends_on),
-        coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages],
-        net=values.money_to_proto(total(net.values(), term.currency)),
-        answers=values.struct_to_proto(risk.answers),
-        objects=[values.insured_object_to_proto(item) for item in risk.objects],
-        lines=[
-            _segment_line_to_proto(item, segment.full_term[item], amount) for item, amount in net.items() if item[1]
-        ],
-    )
+    message.segment_number = number
+    values.fill_date(message.start_date, segment.starts_on)
+    values.fill_date(message.end_date, segment.ends_on)
+    values.fill_money(message.net, total(net.values(), term.currency))
+    values.fill_struct(message.answers, segment.risk.answers)
+    _fill_risk(message, segment.risk)
+    for item, amount in net.items():
+        object_id, coverage_code = item
+        if coverage_code:
+            line = message.lines.add(coverage_code=coverage_code, object_id=object_id)
+            values.fill_money(line.full_term_amount, segment.full_term[item])
+            values.fill_money(line.amount, amount)
 
 
-def _segment_line_to_proto(item: Item, full_term: Money, amount: Money) -> pb.SegmentLine:
-    object_id, coverage_code = item
-    return pb.SegmentLine(
-        coverage_code=coverage_code,
-        object_id=object_id,
-        full_term_amount=values.money_to_proto(full_term),
-        amount=values.money_to_proto(amount),
-    )
+def _fill_risk(message: pb.Policy | pb.Segment | pb.Cover, risk: Risk) -> None:
+    """What is insured, without what was asked about it."""
+    for coverage in risk.coverages:
+        values.fill_coverage(message.coverages.add(), coverage)
+    for insured in risk.objects:
+        values.fill_insured_object(message.objects.add(), insured)
 
 
 def transaction_to_proto(transaction: Transaction, currency: str) -> pb.PolicyTransaction:

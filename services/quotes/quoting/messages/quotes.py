@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from google.protobuf import struct_pb2
-
-from bazaruto.common.v1 import premium_pb2
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
 from libs.money import Money
+from libs.premium import Coverage, InsuredObject
 from libs.rpc import values
 from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.filter import Filter
@@ -50,6 +48,8 @@ _KINDS = {
     "tax": pb.PriceStep.KIND_TAX,
     "fee": pb.PriceStep.KIND_FEE,
 }
+
+_Priced = pb.Quote | pb.QuoteSegment | pb.CalculateQuoteResponse
 
 
 def filter_from_proto(request: pb.ListQuotesRequest) -> Filter:
@@ -105,23 +105,21 @@ def calculation_to_proto(calculation: Calculation) -> pb.CalculateQuoteResponse:
     """A price that nobody keeps. A risk that is declined has none."""
     risk = calculation.risk
     price = risk.price if calculation.decision.outcome is not Outcome.DECLINED else None
-    return pb.CalculateQuoteResponse(
+    message = pb.CalculateQuoteResponse(
         product_version=risk.product.version,
         decision=_DECISIONS[calculation.decision.outcome],
         underwriting_reasons=[_reason_to_proto(reason) for reason in calculation.decision.reasons],
-        premium=_premium_to_proto(price, risk.starts_on, risk.ends_on),
-        steps=_steps_to_proto(price),
-        coverages=[values.coverage_to_proto(coverage) for coverage in risk.coverages],
-        objects=[values.insured_object_to_proto(insured) for insured in risk.objects],
     )
+    _fill_price(message, price, risk.starts_on, risk.ends_on)
+    _fill_steps(message, price)
+    _fill_risk(message, risk.coverages, risk.objects)
+    return message
 
 
 def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
     """The quote as it stands at a moment."""
-    answers = struct_pb2.Struct()
-    answers.update(quote.answers)
     price = quote.offered_price
-    return pb.Quote(
+    message = pb.Quote(
         quote_id=ids.encode("quo", quote.id),
         quote_number=quote.number,
         user_id=ids.encode("usr", quote.created_by),
@@ -130,10 +128,6 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         state=_STATES[quote.state(now)],
         start_date=values.date_to_proto(quote.starts_on) if quote.starts_on else None,
         end_date=values.date_to_proto(quote.ends_on) if quote.ends_on else None,
-        answers=answers,
-        coverages=[values.coverage_to_proto(coverage) for coverage in quote.coverages],
-        premium=_premium_to_proto(price, quote.starts_on, quote.ends_on),
-        steps=_steps_to_proto(price),
         underwriting_reasons=[_reason_to_proto(reason) for reason in quote.reasons],
         plan_codes=quote.plans.keys(),
         valid_until_time=values.time_to_proto(quote.valid_until),
@@ -147,7 +141,6 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         kind=QUOTE_KINDS[quote.kind],
         group_id=ids.encode("qgr", quote.group_id),
         revision=quote.revision,
-        objects=[values.insured_object_to_proto(insured) for insured in quote.objects],
         transaction_id=ids.encode("ptx", quote.transaction_id) if quote.transaction_id else "",
         partner_id=ids.encode("par", quote.partner_id) if quote.partner_id else "",
         indicative=quote.is_indicative,
@@ -159,8 +152,14 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         waiting_for_customer=quote.answer_due_at is not None,
         information_request=quote.question,
         information_due_time=values.time_to_proto(quote.answer_due_at) if quote.answer_due_at else None,
-        segments=[_segment_to_proto(segment, quote) for segment in quote.segments],
     )
+    values.fill_struct(message.answers, quote.answers)
+    _fill_price(message, price, quote.starts_on, quote.ends_on)
+    _fill_steps(message, price)
+    _fill_risk(message, quote.coverages, quote.objects)
+    for segment in quote.segments:
+        _fill_segment(message.segments.add(), segment, quote)
+    return message
 
 
 def etag_of(quote: Quote, now: datetime) -> str:
@@ -168,40 +167,39 @@ def etag_of(quote: Quote, now: datetime) -> str:
     return f"{quote.version}-{quote.state(now)}"
 
 
-def _segment_to_proto(segment: Segment, quote: Quote) -> pb.QuoteSegment:
-    answers = struct_pb2.Struct()
-    answers.update(segment.answers)
+def _fill_segment(message: pb.QuoteSegment, segment: Segment, quote: Quote) -> None:
+    values.fill_date(message.start_date, segment.starts_on)
+    values.fill_date(message.end_date, segment.ends_on)
+    values.fill_struct(message.answers, segment.answers)
     price = segment.price if quote.offered_price is not None else None
-    return pb.QuoteSegment(
-        start_date=values.date_to_proto(segment.starts_on),
-        end_date=values.date_to_proto(segment.ends_on),
-        answers=answers,
-        objects=[values.insured_object_to_proto(insured) for insured in segment.objects],
-        coverages=[values.coverage_to_proto(coverage) for coverage in segment.coverages],
-        premium=_premium_to_proto(price, segment.starts_on, segment.ends_on),
-    )
+    _fill_price(message, price, segment.starts_on, segment.ends_on)
+    _fill_risk(message, segment.coverages, segment.objects)
 
 
-def _premium_to_proto(price: Price | None, starts_on: date | None, ends_on: date | None) -> premium_pb2.Premium | None:
-    if price is None or starts_on is None or ends_on is None:
-        return None
-    return values.premium_to_proto(price.premium, price.charges(starts_on, ends_on))
+def _fill_risk(message: _Priced, coverages: Iterable[Coverage], objects: Iterable[InsuredObject]) -> None:
+    for coverage in coverages:
+        values.fill_coverage(message.coverages.add(), coverage)
+    for insured in objects:
+        values.fill_insured_object(message.objects.add(), insured)
 
 
-def _steps_to_proto(price: Price | None) -> list[pb.PriceStep]:
+def _fill_price(message: _Priced, price: Price | None, starts_on: date | None, ends_on: date | None) -> None:
+    if price is not None and starts_on is not None and ends_on is not None:
+        values.fill_premium(message.premium, price.premium, price.charges(starts_on, ends_on))
+
+
+def _fill_steps(message: pb.Quote | pb.CalculateQuoteResponse, price: Price | None) -> None:
     if price is None:
-        return []
-    return [
-        pb.PriceStep(
+        return
+    for step in price.steps:
+        shown = message.steps.add(
             name=step.name,
             kind=_KINDS[step.kind],
             coverage_code=step.coverage_code,
             factor=step.factor,
-            amount=values.money_to_proto(Money(step.amount, price.currency)),
             object_id=step.object_id,
         )
-        for step in price.steps
-    ]
+        values.fill_money(shown.amount, Money(step.amount, price.currency))
 
 
 def _reason_to_proto(reason: Reason) -> pb.UnderwritingReason:
