@@ -6,7 +6,7 @@ Which fields can lead to a map is worked out once, so that a reply is not search
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from protobuf import (
     DescField,
@@ -18,6 +18,8 @@ from protobuf import (
 )
 
 Sort = Callable[[Message], None]
+_VALUE: Final = "google.protobuf.Value"
+_WITH_MAPS: Final = frozenset({"struct_value", "list_value"})
 _Plan = list[tuple[DescField, str]]  # fields of a message that hold a map or lead to one, and the type in them
 
 
@@ -47,6 +49,8 @@ def sorter(message: DescMessage) -> Sort | None:
                 value = value.values()
             elif not isinstance(value, list):
                 value = (value,)
+            if inner == _VALUE:  # one of many, and hardly any holds a map: asking each for both its fields is dear
+                value = [part for part in value if part.kind is not None and part.kind.field in _WITH_MAPS]
             if inner in plans:
                 for part in value:
                     sort(part, inner)
