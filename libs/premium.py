@@ -108,3 +108,7 @@ class InsuredObject:
     """What was asked of it: booleans, whole numbers and text, also for dates, decimal numbers and amounts."""
     identifier: str = ""
     """The value by which it is told from others of its kind, for example its plate."""
+
+    def to_plain(self) -> list[object]:
+        """Its values in the order in which it is made of them, as JSON has them."""
+        return [self.id, self.code, dict(self.fields), self.identifier]

@@ -99,13 +99,13 @@ def run_in_batches(statement: str, doing: str) -> None:
     """
     from alembic import op
 
-    done, told = 0, time.monotonic()
+    done, reported_at = 0, time.monotonic()
     with op.get_context().autocommit_block():
         connection = op.get_bind()
         while count := connection.scalar(sa.text(statement)):
             done += count
-            if time.monotonic() > told + _TELL_EVERY:
-                told = time.monotonic()
+            if time.monotonic() > reported_at + _TELL_EVERY:
+                reported_at = time.monotonic()
                 log.info(doing, rows=done)
     log.info(doing, rows=done, done=True)
 

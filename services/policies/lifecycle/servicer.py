@@ -104,11 +104,11 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
         return policy_to_proto(calls.visible(known, "policy"), moment)
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
-        wanted, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)
-        page = Page.of(request, "policies", calls.caller().subject, wanted, state)
+        criteria, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)
+        page = Page.of(request, "policies", calls.caller().subject, criteria, state)
         fetch = page.fetch if state is None else _LOOKED_THROUGH
         with self._database.reading() as session:
-            rows = policies.list_of(session, calls.scope(), wanted, page.after_as(UUID), fetch)
+            rows = policies.list_of(session, calls.scope(), criteria, page.after_as(UUID), fetch)
         now = clock.now()
         if state is None:
             shown, token = page.cut(rows, key=lambda item: item.id)
@@ -121,12 +121,12 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
     def WatchPolicy(self, request: pb.WatchPolicyRequest, context: grpc.ServicerContext) -> Iterator[pb.Policy]:
         policy_id = ids.decode("pol", request.policy_id)
         call = calls.current()
-        seen: tuple[int, State] | None = None
+        last_shown: tuple[int, State] | None = None
         while context.is_active() and call.seconds_left > _ENDS_BEFORE:
             contract = self._visible(policy_id)
             now = clock.now()
-            if (contract.version, contract.state(now)) != seen:
-                seen = (contract.version, contract.state(now))
+            if (contract.version, contract.state(now)) != last_shown:
+                last_shown = (contract.version, contract.state(now))
                 yield policy_to_proto(contract, now)
             time.sleep(_LOOK_EVERY)
 

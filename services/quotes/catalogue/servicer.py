@@ -106,7 +106,7 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
     ) -> version_pb.ProductVersion:
         code, number = request.product_code, request.version
         starts_on = values.optional(request, "start_date")
-        asked = values.date_from_proto(starts_on, "start_date") if starts_on else None
+        first_day = values.date_from_proto(starts_on, "start_date") if starts_on else None
         with self._database.transaction() as session:
             idempotency.claim(session)
             others = sales.lock(session, code)
@@ -117,12 +117,12 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
             if draft.author_id == _user_id():
                 raise FourEyes(by=ids.encode("usr", draft.author_id))
             product, now = read(draft.document), clock.now()
-            begun = sale.begin(product, asked, product.today(now), others)
+            new_sale = sale.begin(product, first_day, product.today(now), others)
             self._check_golden_risks(product)
             if not request.validate_only:
-                publishing.publish_draft(session, draft, begun, calls.caller().subject, now)
-            version = replace(version, publisher=calls.caller().subject, published_at=now, sale=begun)
-            reply = version_to_proto(version, product.today(now), [*others, begun])
+                publishing.publish_draft(session, draft, new_sale, calls.caller().subject, now)
+            version = replace(version, publisher=calls.caller().subject, published_at=now, sale=new_sale)
+            reply = version_to_proto(version, product.today(now), [*others, new_sale])
             idempotency.keep(session, reply)
         if not request.validate_only:
             self._catalogue.look()
@@ -133,7 +133,7 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
     ) -> version_pb.ProductVersion:
         code, number = request.product_code, request.version
         ends_on = values.optional(request, "end_date")
-        asked = values.date_from_proto(ends_on, "end_date") if ends_on else None
+        end_date = values.date_from_proto(ends_on, "end_date") if ends_on else None
         with self._database.transaction() as session:
             idempotency.claim(session)
             of_product = {item.version: item for item in sales.lock(session, code)}
@@ -141,7 +141,7 @@ class ProductServicer(rpc_pb.ProductServiceServicer):
             if version.sale is None or (request.renew_with and request.renew_with not in of_product):
                 raise ResourceNotFound(resource="product_version")
             now = clock.now()
-            ended = sale.withdraw(version.sale, asked, version.today(now), request.renew_with or None)
+            ended = sale.withdraw(version.sale, end_date, version.today(now), request.renew_with or None)
             publishing.withdraw(session, code, version.sale, ended, calls.caller().subject, now)
             of_product[number] = ended
             reply = version_to_proto(replace(version, sale=ended), version.today(now), [*of_product.values()])

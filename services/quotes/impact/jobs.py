@@ -33,34 +33,38 @@ def analyze(database: Database, part: Part) -> None:
     part was saved finds that more is done than when it was deferred.
     """
     with database.reading(fresh=True) as session:
-        found = required(rate_changes.find(session, part.rate_change_id), "rate change", part.rate_change_id)
-        if found.done != part.done or found.last_id is None:
+        rate_change = required(rate_changes.find(session, part.rate_change_id), "rate change", part.rate_change_id)
+        if rate_change.done != part.done or rate_change.last_id is None:
             return
         product = required(
-            find_product(session, found.product_code, found.version), "product version of", part.rate_change_id
+            find_product(session, rate_change.product_code, rate_change.version),
+            "product version of",
+            part.rate_change_id,
         )
         quotes = portfolio.list_priced(
             session,
-            found.product_code,
-            only_bound=found.only_bound,
-            after=found.done_id,
-            last_id=found.last_id,
+            rate_change.product_code,
+            only_bound=rate_change.only_bound,
+            after=rate_change.done_id,
+            last_id=rate_change.last_id,
             limit=_AT_ONCE,
         )
-    rate_again(found.impact, compile_calculator(product), quotes)
+    rate_again(rate_change.impact, compile_calculator(product), quotes)
     is_last = len(quotes) < _AT_ONCE
-    come = replace(
-        found,
-        done=found.done + len(quotes),
-        done_id=quotes[-1].id if quotes else found.done_id,
+    advanced = replace(
+        rate_change,
+        done=rate_change.done + len(quotes),
+        done_id=quotes[-1].id if quotes else rate_change.done_id,
         finished_at=clock.now() if is_last else None,
     )
     with database.transaction() as session:
-        now_stored = rate_changes.lock(session, found.id)
-        if now_stored is None or now_stored.is_done or now_stored.done != found.done:
+        stored = rate_changes.lock(session, rate_change.id)
+        if stored is None or stored.is_done or stored.done != rate_change.done:
             return
-        rate_changes.save(session, come)
+        rate_changes.save(session, advanced)
         if not is_last:
-            defer(session, ANALYZE_RATE_CHANGE, Part(found.id, come.done))
+            defer(session, ANALYZE_RATE_CHANGE, Part(rate_change.id, advanced.done))
     if is_last:
-        log.info("rate change analyzed", product=found.product_code, version=found.version, quotes=come.done)
+        log.info(
+            "rate change analyzed", product=rate_change.product_code, version=rate_change.version, quotes=advanced.done
+        )

@@ -54,16 +54,16 @@ def keep_lines(database: Database, catalogue: Catalogue, calculators: Calculator
     A version of a product that cannot be read now leaves its quotes for the next time.
     """
     catalogue.look()
-    kept, after, more = 0, None, True
+    completed, after, more = 0, None, True
     while more:
         with database.transaction() as session:
             unlined = quotes.lock_without_lines(session, after, _AT_ONCE)
             for quote in (calculators.with_lines(catalogue, quote) for quote in unlined):
                 if quote.price is not None and quote.price.lines:
                     quotes.save_lines(session, quote)
-                    kept += 1
+                    completed += 1
         more = len(unlined) == _AT_ONCE
         after = unlined[-1].id if unlined else None
-    if kept:
-        log.info("lines of prices kept", count=kept)
-    return kept
+    if completed:
+        log.info("lines of prices kept", count=completed)
+    return completed

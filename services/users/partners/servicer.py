@@ -40,10 +40,10 @@ class PartnerServicer(rpc_pb.PartnerServiceServicer):
     def GetPartner(self, request: pb.GetPartnerRequest, context: grpc.ServicerContext) -> pb.Partner:
         partner_id = _partner_id(request.partner_id)
         with self._database.reading() as session:
-            found = partners.find(session, partner_id)
-        if found is None or not calls.scope().covers(None, found.id):
+            stored = partners.find(session, partner_id)
+        if stored is None or not calls.scope().covers(None, stored.id):
             raise ResourceNotFound(resource="partner")
-        return partner_to_proto(found)
+        return partner_to_proto(stored)
 
     def ListPartners(self, request: pb.ListPartnersRequest, context: grpc.ServicerContext) -> pb.ListPartnersResponse:
         page = Page.of(request, "partners", calls.caller().subject)
@@ -55,11 +55,11 @@ class PartnerServicer(rpc_pb.PartnerServiceServicer):
     def UpdatePartner(self, request: pb.UpdatePartnerRequest, context: grpc.ServicerContext) -> pb.Partner:
         partner.check_mask(request.update_mask.paths)
         partner_id, now = _partner_id(request.partner.partner_id, "partner.partner_id"), clock.now()
-        wanted = partner_from_proto(request.partner, partner_id, now)
+        new = partner_from_proto(request.partner, partner_id, now)
 
         def update(session: Session, before: Partner) -> Partner:
             calls.current().check_etag(before.etag)
-            after = partner.update(before, wanted, request.update_mask.paths, now)
+            after = partner.update(before, new, request.update_mask.paths, now)
             changing.save(session, "partner_updated", before, after)
             return after
 

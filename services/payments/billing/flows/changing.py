@@ -30,8 +30,8 @@ def save(session: Session, before: Account, after: Account, now: datetime) -> No
         session,
         "billing_account_updated",
         ids.encode("bac", after.id),
-        before=_shown(before),
-        after=_shown(after),
+        before=_audited(before),
+        after=_audited(after),
     )
 
 
@@ -48,7 +48,7 @@ def _redate(session: Session, changed: Account, now: datetime) -> None:
         schedules.add(session, changed.id, items[-1].transaction_id, Schedule(term_number, moved), ())
 
 
-def _shown(changed: Account) -> dict[str, object]:
+def _audited(changed: Account) -> dict[str, object]:
     """What the audit log keeps of how an account is paid."""
     return {
         "payer_id": ids.encode("cus", changed.payer_id),

@@ -23,7 +23,6 @@ def etag_of(account: Account) -> str:
 def account_to_proto(sums: AccountSums) -> pb.BillingAccount:
     """The account with what is owed on it."""
     account = sums.account
-
     return pb.BillingAccount(
         billing_account_id=ids.encode("bac", account.id),
         policy_id=ids.encode("pol", account.id),

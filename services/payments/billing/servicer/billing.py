@@ -77,8 +77,8 @@ class BillingServicer(rpc_pb.BillingServiceServicer):
                 session, calls.scope(), policy_id, customer_id, page.after_as(UUID), page.fetch, clock.now()
             )
         shown, token = page.cut(rows, key=lambda item: item.account.id)
-        found = [account_to_proto(item) for item in shown]
-        return pb.ListBillingAccountsResponse(billing_accounts=found, next_page_token=token)
+        messages = [account_to_proto(item) for item in shown]
+        return pb.ListBillingAccountsResponse(billing_accounts=messages, next_page_token=token)
 
     def UpdateBillingAccount(
         self, request: pb.UpdateBillingAccountRequest, context: grpc.ServicerContext

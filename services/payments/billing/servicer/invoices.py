@@ -59,6 +59,6 @@ def _find_billing(session: Session, policy_id: UUID) -> Billing | None:
     account = accounts.find(session, policy_id)
     if account is None:
         return None
-    _, plan_code = transactions.find_first(session, policy_id) or (None, "")
+    plan_code = transactions.find_plan_code(session, policy_id) or ""
     charged = Amounts.of_lines(transactions.list_lines(session, policy_id, account.currency), account.currency)
     return Billing(account, plan_code, charged.premium, tuple(schedules.list_all(session, policy_id)))

@@ -73,7 +73,7 @@ class PaymentMethodServicer(rpc_pb.PaymentMethodServiceServicer):
         with self._database.transaction() as session:
             idempotency.claim(session)
             calls.owned(payment_methods.find(session, method_id), "payment method")
-            if account_id := payment_methods.find_user(session, method_id):
+            if account_id := payment_methods.find_account(session, method_id):
                 raise MethodInUse(billing_account_id=ids.encode("bac", account_id))
             payment_methods.delete(session, method_id)
             audit.record(session, "payment_method_removed", ids.encode("pmt", method_id))

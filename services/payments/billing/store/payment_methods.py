@@ -79,7 +79,7 @@ def list_of(session: Session, scope: Scope, after: UUID | None, limit: int) -> S
     return [method_from_row(row) for row in session.execute(query)]
 
 
-def find_user(session: Session, method_id: UUID) -> UUID | None:
+def find_account(session: Session, method_id: UUID) -> UUID | None:
     """An account whose invoices are collected with a payment method."""
     query = sa.select(AccountRow.id).where(AccountRow.payment_method_id == method_id, AccountRow.autopay)
     return session.scalar(query.limit(1))

@@ -54,11 +54,10 @@ def list_lines(session: Session, account_id: UUID, currency: str) -> Sequence[Ch
     return [line_from_row(row, currency) for row in session.execute(query)]
 
 
-def find_first(session: Session, account_id: UUID) -> tuple[UUID, str] | None:
-    """The first transaction of an account, and its installment plan."""
-    query = sa.select(_applied.c.transaction_id, _applied.c.plan_code)
-    row = session.execute(query.where(_applied.c.account_id == account_id, _applied.c.sequence == 1)).one_or_none()
-    return (row.transaction_id, row.plan_code) if row else None
+def find_plan_code(session: Session, account_id: UUID) -> str | None:
+    """The installment plan of the first transaction of an account."""
+    query = sa.select(_applied.c.plan_code)
+    return session.scalar(query.where(_applied.c.account_id == account_id, _applied.c.sequence == 1))
 
 
 def add(session: Session, transaction: Transaction, now: datetime, fingerprint: bytes | None, reply: bytes) -> None:

@@ -52,11 +52,11 @@ def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFo
 
 def counting(stack: Sequence[Transaction]) -> list[Transaction]:
     """The transactions that no other one takes back, in order of issue."""
-    gone = set[UUID]()
+    reversed_ids = set[UUID]()
     for transaction in reversed(stack):
-        if transaction.reverses is not None and transaction.id not in gone:
-            gone.add(transaction.reverses)
-    return [transaction for transaction in stack if transaction.id not in gone]
+        if transaction.reverses is not None and transaction.id not in reversed_ids:
+            reversed_ids.add(transaction.reverses)
+    return [transaction for transaction in stack if transaction.id not in reversed_ids]
 
 
 def _fold_term(

@@ -153,10 +153,10 @@ class Filter:
     """… and before when."""
 
 
-def list_of(session: Session, scope: Scope, wanted: Filter, after: UUID | None, limit: int) -> Sequence[Policy]:
+def list_of(session: Session, scope: Scope, criteria: Filter, after: UUID | None, limit: int) -> Sequence[Policy]:
     """The policies of a scope, newest first, behind the one whose id is `after`."""
     ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id, partner=_policies.c.partner_id)
-    ids = ids.where(*_conditions(wanted)).order_by(_policies.c.id.desc()).limit(limit)
+    ids = ids.where(*_conditions(criteria)).order_by(_policies.c.id.desc()).limit(limit)
     if after is not None:
         ids = ids.where(_policies.c.id < after)
     query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), *_IN_ORDER)
@@ -164,23 +164,23 @@ def list_of(session: Session, scope: Scope, wanted: Filter, after: UUID | None, 
     return [policy_from_rows(session, list(group)) for _, group in groupby(rows, key=lambda row: row.id)]
 
 
-def _conditions(wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
-    if wanted.product_code:
-        yield _policies.c.product_code == wanted.product_code
-    if wanted.number:
-        yield _policies.c.number == wanted.number
-    if wanted.user_id is not None:
-        yield _policies.c.user_id == wanted.user_id
-    if wanted.partner_id is not None:
-        yield _policies.c.partner_id == wanted.partner_id
-    if wanted.identifier:
-        insured = sa.select(ObjectRow.policy_id).where(ObjectRow.identifier == wanted.identifier)
+def _conditions(criteria: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    if criteria.product_code:
+        yield _policies.c.product_code == criteria.product_code
+    if criteria.number:
+        yield _policies.c.number == criteria.number
+    if criteria.user_id is not None:
+        yield _policies.c.user_id == criteria.user_id
+    if criteria.partner_id is not None:
+        yield _policies.c.partner_id == criteria.partner_id
+    if criteria.identifier:
+        insured = sa.select(ObjectRow.policy_id).where(ObjectRow.identifier == criteria.identifier)
         yield _policies.c.id.in_(insured)
     days = [
-        *([TimelineRow.starts_on >= wanted.starts_from] if wanted.starts_from else []),
-        *([TimelineRow.starts_on < wanted.starts_before] if wanted.starts_before else []),
-        *([TimelineRow.ends_on >= wanted.ends_from] if wanted.ends_from else []),
-        *([TimelineRow.ends_on < wanted.ends_before] if wanted.ends_before else []),
+        *([TimelineRow.starts_on >= criteria.starts_from] if criteria.starts_from else []),
+        *([TimelineRow.starts_on < criteria.starts_before] if criteria.starts_before else []),
+        *([TimelineRow.ends_on >= criteria.ends_from] if criteria.ends_from else []),
+        *([TimelineRow.ends_on < criteria.ends_before] if criteria.ends_before else []),
     ]
     if days:
         yield sa.exists().where(TimelineRow.policy_id == _policies.c.id, *days)

@@ -77,7 +77,7 @@ def row_from_segment(segment: Segment) -> dict[str, Any]:
         "starts_on": segment.starts_on,
         "ends_on": segment.ends_on,
         "answers": dict(risk.answers),
-        "objects": [[item.id, item.code, dict(item.fields), item.identifier] for item in risk.objects],
+        "objects": [insured.to_plain() for insured in risk.objects],
         "coverages": [list(coverage.to_minor()) for coverage in risk.coverages],
         "lines": [[object_id, code, amount.minor] for (object_id, code), amount in segment.full_term.items()],
     }

@@ -65,12 +65,12 @@ def add(session: Session, policy_id: UUID, transaction: Transaction, currency: s
 
 def save_missing(session: Session, transaction: Transaction) -> None:
     """Save what a transaction of before does not say. The database refuses it for one that says it already."""
-    filled = {
+    missing = {
         "lines": [list(row_from_line(line)) for line in transaction.lines],
         "quote_id": transaction.quote_id,
         "billing_sequence": transaction.billing_sequence,
     }
-    session.execute(_SAVE_MISSING, {"key": transaction.id, **filled})
+    session.execute(_SAVE_MISSING, {"key": transaction.id, **missing})
 
 
 def row_from_transaction(transaction: Transaction, currency: str) -> dict[str, Any]:

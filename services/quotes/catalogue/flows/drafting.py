@@ -31,11 +31,11 @@ def draft(code: str, source: Source, author_id: UUID, now: datetime) -> Draft:
     return Draft(code, product.version, source.document, source.text, author_id, now)
 
 
-def keep(session: Session, made: Draft) -> None:
+def keep(session: Session, new: Draft) -> None:
     """Keep a draft. `VersionTaken` when the version exists, as a draft or published."""
-    published = products.find(session, made.code, made.version) is not None
-    if published or not drafts.add(session, made):
-        raise VersionTaken(f"version {made.version} of {made.code} exists already")
+    published = products.find(session, new.code, new.version) is not None
+    if published or not drafts.add(session, new):
+        raise VersionTaken(f"version {new.version} of {new.code} exists already")
 
 
 def find_product(session: Session, code: str, version: int) -> Product | None:

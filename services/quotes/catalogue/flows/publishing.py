@@ -46,13 +46,15 @@ def publish_draft(session: Session, draft: Draft, sale: Sale, publisher: str, no
     if not products.add(session, draft.code, draft.version, draft.document, now):
         raise VersionTaken(f"version {draft.version} of {draft.code} is published already")
     sales.add(session, draft.code, sale, publisher, now)
-    audit.record(session, "product_published", f"{draft.code}/{draft.version}", after=_told(sale))
+    audit.record(session, "product_published", f"{draft.code}/{draft.version}", after=_audited(sale))
 
 
 def withdraw(session: Session, code: str, before: Sale, ended: Sale, by: str, now: datetime) -> None:
     """Let the sale of a version end, and write down by whom."""
     sales.add(session, code, ended, by, now)
-    audit.record(session, "product_withdrawn", f"{code}/{ended.version}", before=_told(before), after=_told(ended))
+    audit.record(
+        session, "product_withdrawn", f"{code}/{ended.version}", before=_audited(before), after=_audited(ended)
+    )
 
 
 def read_file(path: Path) -> tuple[Product, Document]:
@@ -78,5 +80,6 @@ def _source(path: Path) -> Source:
         raise DefinitionError(error.faults, path.name) from error
 
 
-def _told(sale: Sale) -> dict[str, object]:
+def _audited(sale: Sale) -> dict[str, object]:
+    """What the audit log keeps of a sale."""
     return {"starts_on": sale.starts_on, "ends_on": sale.ends_on, "renew_with": sale.renew_with}

@@ -83,8 +83,8 @@ def _coverage_offer_to_proto(offer: CoverageOffer, currency: str) -> pb.Coverage
         coverage_code=offer.code,
         display_name=offer.display_name,
         mandatory=offer.mandatory,
-        limits=[_amount_to_proto(amount, currency) for amount in offer.limits],
-        deductibles=[_amount_to_proto(amount, currency) for amount in offer.deductibles],
+        limits=[amount_to_proto(amount, currency) for amount in offer.limits],
+        deductibles=[amount_to_proto(amount, currency) for amount in offer.deductibles],
         object_code=offer.covers,
     )
 
@@ -95,7 +95,7 @@ def _object_type_to_proto(kind: ObjectType, currency: str) -> pb.ObjectType:
         display_name=kind.display_name,
         minimum_count=kind.minimum,
         maximum_count=kind.maximum,
-        fields=[_question_to_proto(asked, currency) for asked in kind.fields],
+        fields=[_question_to_proto(question, currency) for question in kind.fields],
         identifier_code=kind.identifier,
     )
 
@@ -119,5 +119,6 @@ def _question_to_proto(question: Question, currency: str) -> pb.Question:
     return message
 
 
-def _amount_to_proto(amount: Decimal, currency: str) -> money_pb2.Money:
+def amount_to_proto(amount: Decimal, currency: str) -> money_pb2.Money:
+    """An amount of a product file in the currency of the product."""
     return values.money_to_proto(Money.parse(str(amount), currency))

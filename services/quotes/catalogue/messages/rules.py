@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from google.type import money_pb2
-
 from bazaruto.quotes.v1 import product_rules_pb2 as pb
-from libs.money import Money
 from libs.rpc import values
+from services.quotes.catalogue.messages.product import amount_to_proto
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.servicing import (
     Billing,
@@ -80,7 +78,7 @@ def _tax_to_proto(tax: Tax) -> pb.TaxRule:
 def _fee_to_proto(fee: Fee, currency: str) -> pb.FeeRule:
     return pb.FeeRule(
         fee_code=fee.code,
-        amount=_money(fee.amount, currency),
+        amount=amount_to_proto(fee.amount, currency),
         occasions=fee.when,
         spread=fee.installment == "spread",
         returned_when_flat=fee.returned == "flat",
@@ -159,19 +157,15 @@ def _claims_to_proto(claims: Claims, currency: str) -> pb.ClaimsRule:
                 deductible_off_limit=rule.deductible == "off_limit",
                 insurer_share=str(rule.insurer_share),
                 aggregate=rule.aggregate == "term",
-                initial_reserve=_money(rule.initial_reserve, currency),
+                initial_reserve=amount_to_proto(rule.initial_reserve, currency),
             )
             for code, rule in claims.coverages.items()
         ],
         underinsurance_clauses={code: str(rule.clause) for code, rule in claims.underinsurance.items()},
         report_within_days=claims.report_within_days or 0,
         appeal_days=claims.appeal_days,
-        second_above=_money(claims.approval.second_above, currency) if claims.approval else None,
+        second_above=amount_to_proto(claims.approval.second_above, currency) if claims.approval else None,
     )
-
-
-def _money(amount: Decimal, currency: str) -> money_pb2.Money:
-    return values.money_to_proto(Money.parse(str(amount), currency))
 
 
 def _text(number: Decimal | None) -> str:

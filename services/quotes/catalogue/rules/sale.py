@@ -46,8 +46,8 @@ class Sale:
 
 def sold_on(sales: Iterable[Sale], day: date) -> Sale | None:
     """The sale of a day; of two that began on the same day, that of the higher version."""
-    begun = [sale for sale in sales if sale.starts_on <= day and sale.has_days]
-    last = max(begun, key=lambda sale: (sale.starts_on, sale.version), default=None)
+    started = [sale for sale in sales if sale.starts_on <= day and sale.has_days]
+    last = max(started, key=lambda sale: (sale.starts_on, sale.version), default=None)
     return last if last is not None and (last.ends_on is None or day < last.ends_on) else None
 
 
@@ -56,14 +56,14 @@ def of_file(product: Product) -> Sale:
     return Sale(product.version, product.on_sale_from, product.on_sale_until)
 
 
-def begin(product: Product, asked: date | None, today: date, others: Sequence[Sale]) -> Sale:
+def begin(product: Product, start_date: date | None, today: date, others: Sequence[Sale]) -> Sale:
     """The sale of a version from the day that is asked for, or else from the first day of its file that is not over.
 
     `FieldInvalid` for a day that is over or on which the file no longer sells it, `SaleOverlap` beside other sales.
     """
-    if asked is not None and asked < today:
+    if start_date is not None and start_date < today:
         raise FieldInvalid(violations={"start_date": f"is over: today is {today}"})
-    starts_on = asked or max(product.on_sale_from, today)
+    starts_on = start_date or max(product.on_sale_from, today)
     sale = replace(of_file(product), starts_on=starts_on)
     if not sale.has_days:
         raise FieldInvalid(violations={"start_date": f"is not before {sale.ends_on}, when the file ends the sale"})
@@ -77,16 +77,16 @@ def begin(product: Product, asked: date | None, today: date, others: Sequence[Sa
     return sale
 
 
-def withdraw(sale: Sale, asked: date | None, today: date, renew_with: int | None) -> Sale:
+def withdraw(sale: Sale, end_date: date | None, today: date, renew_with: int | None) -> Sale:
     """The sale with its end on the day that is asked for, or today; one that ends earlier still does.
 
     `FieldInvalid` for a day that is over, and for a version that would follow itself.
     """
-    if asked is not None and asked < today:
+    if end_date is not None and end_date < today:
         raise FieldInvalid(violations={"end_date": f"is over: today is {today}"})
     if renew_with == sale.version:
         raise FieldInvalid(violations={"renew_with": "is the version that is withdrawn"})
-    ends_on = min(asked or today, sale.ends_on or date.max)
+    ends_on = min(end_date or today, sale.ends_on or date.max)
     return replace(sale, ends_on=ends_on, renew_with=renew_with or sale.renew_with)
 
 

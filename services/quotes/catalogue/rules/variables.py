@@ -76,10 +76,10 @@ def variables_of(product: Product) -> dict[str, Variable]:
     variables = {q.code: _asked(product, q, q.code, "") for q in product.questions if q.rating}
     types = {kind.code: kind for kind in product.objects}
     for kind in product.objects:
-        for asked in kind.fields:
-            code = f"{kind.code}.{asked.code}"
-            if asked.rating:
-                variables[code] = _asked(product, asked, code, "" if kind.is_single else kind.code)
+        for question in kind.fields:
+            code = f"{kind.code}.{question.code}"
+            if question.rating:
+                variables[code] = _asked(product, question, code, "" if kind.is_single else kind.code)
     for derived in product.derive:
         variable = _derived(derived, variables, types)
         if variable is not None:

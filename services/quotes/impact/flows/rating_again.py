@@ -25,4 +25,7 @@ def rate_again(impact: Impact, calculator: Calculator, quotes: Iterable[PricedQu
                 loaded = tariff.load(priced.price, loadings, quote.starts_on, quote.risk.occasion)
                 priced = replace(priced, price=loaded)
             after = Calculation(priced, decide(priced.facts), quote.approval)
-            impact.add(Before(quote.id, quote.number, *quote[4:-1]), after)
+            before = Before(
+                quote.id, quote.number, quote.currency, quote.total, quote.steps, quote.outcome, quote.rules
+            )
+            impact.add(before, after)

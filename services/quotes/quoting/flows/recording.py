@@ -16,8 +16,9 @@ REFERRED = "quote_referred"
 def record(session: Session, action: str, before: Quote, after: Quote, now: datetime, **details: str) -> None:
     """Add the entry of a change."""
     quote_id, owner = ids.encode("quo", after.id), ids.encode("usr", after.user_id)
-    seen_before, seen_after = _seen(before, now), _seen(after, now)
-    audit.record(session, action, quote_id, before=seen_before, after=seen_after, user_id=owner, **details)
+    audit.record(
+        session, action, quote_id, before=_audited(before, now), after=_audited(after, now), user_id=owner, **details
+    )
 
 
 def record_referral(session: Session, quote: Quote) -> None:
@@ -27,8 +28,8 @@ def record_referral(session: Session, quote: Quote) -> None:
     audit.record(session, REFERRED, ids.encode("quo", quote.id), user_id=owner, rules=rules)
 
 
-def _seen(quote: Quote, now: datetime) -> dict[str, object]:
+def _audited(quote: Quote, now: datetime) -> dict[str, object]:
     """State, revision and price, where it shows one."""
     price = quote.offered_price
-    seen: dict[str, object] = {"state": quote.state(now), "revision": quote.revision}
-    return {**seen, "total": Money(price.total, price.currency)} if price else seen
+    values: dict[str, object] = {"state": quote.state(now), "revision": quote.revision}
+    return {**values, "total": Money(price.total, price.currency)} if price else values

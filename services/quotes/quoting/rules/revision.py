@@ -117,7 +117,7 @@ def check_mask(paths: Sequence[str]) -> None:
             raise FieldInvalid(violations={f"quote.{path}": "cannot be changed"})
 
 
-def asked(quote: Quote) -> Risk:
+def risk_of(quote: Quote) -> Risk:
     """What the quote asks for, as it would be asked again."""
     return Risk(quote.answers, quote.coverages, quote.starts_on, quote.objects)
 

@@ -79,7 +79,7 @@ class QuoteServicer(ReferralCalls, PolicyCalls, rpc_pb.QuoteServiceServicer):
         def update(offer: Quote, now: datetime) -> Quote:
             calls.current().check_etag(etag_of(offer, now))
             revision.check_changeable(offer, now)
-            risk = changed_risk(revision.asked(offer), request.quote, paths)
+            risk = changed_risk(revision.risk_of(offer), request.quote, paths)
             if offer.recorded_state is State.DRAFT:
                 return revision.update_draft(offer, self._calculators.tariff(product), risk, now, by)
             calculation = self._calculators.calculate_again(product, offer, risk, now)
@@ -92,7 +92,7 @@ class QuoteServicer(ReferralCalls, PolicyCalls, rpc_pb.QuoteServiceServicer):
 
         def price(offer: Quote, now: datetime) -> Quote:
             revision.check_draft(offer, product, now)
-            calculation = self._calculators.calculate(product, revision.asked(offer), now)
+            calculation = self._calculators.calculate(product, revision.risk_of(offer), now)
             return revision.price(offer, calculation, now)
 
         return self._changed(request.quote_id, "quote_priced", price)
@@ -114,13 +114,13 @@ class QuoteServicer(ReferralCalls, PolicyCalls, rpc_pb.QuoteServiceServicer):
         return pb.ListQuotesResponse(quotes=[self._reply(item, now) for item in shown], next_page_token=token)
 
     def AcceptQuote(self, request: pb.AcceptQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        asked = self._owned(request.quote_id)
-        product = self._catalogue.version(asked.product_code, asked.product_version)
-        consent = _consent(request, asked)
+        target = self._owned(request.quote_id)
+        product = self._catalogue.version(target.product_code, target.product_version)
+        consent = _consent(request, target)
         with self._database.transaction() as session:
             idempotency.claim(session)
-            group = quotes.lock_group(session, asked.group_id)
-            offer = calls.owned(next((quote for quote in group if quote.id == asked.id), None), "quote")
+            group = quotes.lock_group(session, target.group_id)
+            offer = calls.owned(next((quote for quote in group if quote.id == target.id), None), "quote")
             offer = segments.find(session, offer)
             # Read after the lock was waited for: a validity that ended meanwhile has ended.
             now = clock.now()
@@ -173,7 +173,7 @@ class QuoteServicer(ReferralCalls, PolicyCalls, rpc_pb.QuoteServiceServicer):
             raise FieldInvalid(violations={"start_date": "cannot be another one of a quote for a policy"})
         if product is None:
             raise ProductNotAvailable(product=offer.product_code)
-        risk = replace(revision.asked(offer), starts_on=starts_on)
+        risk = replace(revision.risk_of(offer), starts_on=starts_on)
         dated = revision.redate(offer, self._calculators.calculate_again(product, offer, risk, now))
         acceptance.check_acceptable(dated, now)
         return dated

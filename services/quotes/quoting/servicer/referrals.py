@@ -91,13 +91,13 @@ class ReferralCalls(Changing):
             idempotency.claim(session)
             offer = self._locked(session, request.quote_id)
             now = clock.now()
-            asked = referral.ask(offer, request.question, due_at, now)
+            waiting = referral.ask(offer, request.question, due_at, now)
             entry = referrals.find(session, offer)
             question = Information(by, now, request.question, due_at)
             referrals.save(session, replace(entry, information=(*entry.information, question)))
-            quotes.save(session, asked)
-            recording.record(session, "quote_information_requested", offer, asked, now)
-            reply = self._reply(asked, now)
+            quotes.save(session, waiting)
+            recording.record(session, "quote_information_requested", offer, waiting, now)
+            reply = self._reply(waiting, now)
             idempotency.keep(session, reply)
         return reply
 
@@ -111,8 +111,8 @@ class ReferralCalls(Changing):
             answered = referral.answer(offer, now)
             entry = referrals.find(session, offer)
             *before, open_question = entry.information
-            told = replace(open_question, answered_by=by, answered_at=now, answer=request.answer)
-            referrals.save(session, replace(entry, information=(*before, told)))
+            closed_question = replace(open_question, answered_by=by, answered_at=now, answer=request.answer)
+            referrals.save(session, replace(entry, information=(*before, closed_question)))
             quotes.save(session, answered)
             recording.record(session, "quote_information_provided", offer, answered, now)
             reply = self._reply(answered, now)

@@ -87,7 +87,6 @@ _numbers = sa.Sequence("quote_numbers")
 _ALL = sa.select(*_quotes.c)
 _BY_ID = _ALL.where(_quotes.c.id == sa.bindparam("id"))
 _LOCKED = _BY_ID.with_for_update()
-_GROUP_OF = sa.select(sa.func.coalesce(_quotes.c.group_id, _quotes.c.id)).where(_quotes.c.id == sa.bindparam("id"))
 _GROUP = _ALL.where(sa.or_(_quotes.c.id == sa.bindparam("group"), _quotes.c.group_id == sa.bindparam("group")))
 _LOCKED_GROUP = _GROUP.order_by(_quotes.c.id).with_for_update()  # in one order, so that two calls do not deadlock
 _ADD = sa.insert(_quotes)
@@ -110,11 +109,6 @@ def lock(session: Session, quote_id: UUID) -> Quote | None:
 def lock_group(session: Session, group_id: UUID) -> list[Quote]:
     """The quotes of a group, kept from other changes until the transaction ends."""
     return [quote_from_row(row) for row in session.execute(_LOCKED_GROUP, {"group": group_id})]
-
-
-def find_group(session: Session, quote_id: UUID) -> UUID | None:
-    """The group of a quote; it never changes."""
-    return session.execute(_GROUP_OF, {"id": quote_id}).scalar_one_or_none()
 
 
 def list_of(
@@ -226,7 +220,7 @@ def _terms_from_quote(quote: Quote) -> dict[str, Any]:
         "ends_on": quote.ends_on,
         "answers": dict(quote.answers),
         "coverages": [list(coverage.to_minor()) for coverage in quote.coverages],
-        "objects": [[item.id, item.code, dict(item.fields), item.identifier] for item in quote.objects],
+        "objects": [insured.to_plain() for insured in quote.objects],
         "net": price.net if price else None,
         "tax": price.tax if price else None,
         "fees": price.fees if price else None,
@@ -308,9 +302,13 @@ def _lines(price: Price | None) -> list[list[Any]]:
     return [list(line) for line in price.lines] if price else []
 
 
+def lines_from_row(row: Any) -> tuple[Line, ...]:
+    """The lines of the price of a row; none of a program that knew none."""
+    return tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines or ())
+
+
 def _price_from_row(row: Any) -> Price | None:
     if row.net is None:
         return None
     steps = tuple(PriceStep(*step) for step in row.steps)
-    lines = tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines or ())
-    return Price(row.currency, row.net, row.tax, row.fees, steps, lines)
+    return Price(row.currency, row.net, row.tax, row.fees, steps, lines_from_row(row))

@@ -11,10 +11,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from libs.premium import Coverage, InsuredObject, LineKind
+from libs.premium import Coverage, InsuredObject
 from services.quotes.quoting.rules.quote import Kind, Quote, Segment
-from services.quotes.quoting.store.quotes import Row
-from services.quotes.rating.rules.price import Line, Price
+from services.quotes.quoting.store.quotes import Row, lines_from_row
+from services.quotes.rating.rules.price import Price
 
 
 class SegmentRow(Row):
@@ -70,7 +70,7 @@ def row_from_segment(quote: Quote, number: int, segment: Segment) -> dict[str, A
         "ends_on": segment.ends_on,
         "answers": dict(segment.answers),
         "coverages": [list(coverage.to_minor()) for coverage in segment.coverages],
-        "objects": [[item.id, item.code, dict(item.fields), item.identifier] for item in segment.objects],
+        "objects": [insured.to_plain() for insured in segment.objects],
         "is_changed": segment.is_changed,
         "net": segment.price.net,
         "tax": segment.price.tax,
@@ -81,7 +81,6 @@ def row_from_segment(quote: Quote, number: int, segment: Segment) -> dict[str, A
 
 def segment_from_row(currency: str, row: Any) -> Segment:
     """The segment of a row."""
-    lines = tuple(Line(LineKind(kind), *rest) for kind, *rest in row.lines)
     return Segment(
         starts_on=row.starts_on,
         ends_on=row.ends_on,
@@ -89,5 +88,5 @@ def segment_from_row(currency: str, row: Any) -> Segment:
         coverages=tuple(Coverage.of_minor(*value, currency=currency) for value in row.coverages),
         objects=tuple(InsuredObject(*value) for value in row.objects),
         is_changed=row.is_changed,
-        price=Price(currency, row.net, row.tax, row.fees, (), lines),
+        price=Price(currency, row.net, row.tax, row.fees, (), lines_from_row(row)),
     )

@@ -134,9 +134,9 @@ def _out_of_range(code: str, value: int, minimum: int, maximum: int) -> str:
 def _kind(product: Product, code: str, variables: Mapping[str, Variable], used: frozenset[str]) -> _Kind:
     kind = next(kind for kind in product.objects if kind.code == code)
     fields = [
-        (f"{code}.{asked.code}", asked.code, variables[f"{code}.{asked.code}"].value)
-        for asked in kind.fields
-        if f"{code}.{asked.code}" in used
+        (f"{code}.{question.code}", question.code, variables[f"{code}.{question.code}"].value)
+        for question in kind.fields
+        if f"{code}.{question.code}" in used
     ]
     ages = [
         _Age(derived.code, derived.years_since.partition(".")[2], derived.minimum, derived.maximum)

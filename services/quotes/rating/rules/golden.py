@@ -32,26 +32,26 @@ class Difference(NamedTuple):
 
 def check(product: Product) -> None:
     """`GoldenRiskChanged` names each golden risk whose price differs."""
-    found = differences(compile_tariff(product))
-    if found:
-        named = "; ".join(f"{risk} costs {actual}, not {expected}" for risk, expected, actual in found)
-        raise GoldenRiskChanged(named, **found[0]._asdict())
+    changed = differences(compile_tariff(product))
+    if changed:
+        named = "; ".join(f"{risk} costs {actual}, not {expected}" for risk, expected, actual in changed)
+        raise GoldenRiskChanged(named, **changed[0]._asdict())
 
 
 def differences(tariff: Tariff) -> Sequence[Difference]:
     """The golden risks whose price differs."""
     currency = tariff.product.currency
-    found = []
+    changed = []
     for golden in tariff.product.golden_risks:
         expected = Money.parse(str(golden.expected_total), currency)
         try:
             total = tariff.price_from(risk_of(golden, currency), golden.start_date).price.total
         except DomainError as error:
-            found.append(Difference(golden.name, str(expected), error.reason))
+            changed.append(Difference(golden.name, str(expected), error.reason))
             continue
         if total != expected.minor:
-            found.append(Difference(golden.name, str(expected), str(Money(total, currency))))
-    return found
+            changed.append(Difference(golden.name, str(expected), str(Money(total, currency))))
+    return changed
 
 
 def risk_of(golden: GoldenRisk, currency: str) -> Risk:

@@ -47,10 +47,10 @@ def compile_objects(product: Product) -> CheckObjects:
                 _refuse(name, "object_code", f"is a {code!r}, which the product does not insure")
             fields = _fields(name, insured.fields, kind.accepts)
             identifier = ""
-            if told_by := kind.type.identifier:
-                identifier = str(fields[told_by])
+            if field := kind.type.identifier:
+                identifier = str(fields[field])
                 if (code, identifier) in identifiers:
-                    _refuse(name, told_by, f"has the {told_by} of another one")
+                    _refuse(name, field, f"has the {field} of another one")
                 identifiers.add((code, identifier))
             counts[code] += 1
             checked.append(InsuredObject(name, code, fields, identifier))

@@ -57,7 +57,7 @@ class SigningKeys:
 
         Without it, for `settings.access_token_lifetime`.
         """
-        said = {
+        token_claims = {
             **claims.of_caller(user),
             "iss": settings.issuer,
             "aud": settings.audience,
@@ -66,7 +66,7 @@ class SigningKeys:
             "exp": expires_at or now + settings.access_token_lifetime,
             "jti": str(ids.new()),
         }
-        return jwt.encode(said, self.keys[self.newest], algorithm="EdDSA", headers={"kid": self.newest})
+        return jwt.encode(token_claims, self.keys[self.newest], algorithm="EdDSA", headers={"kid": self.newest})
 
     def json_web_keys(self) -> list[dict[str, str]]:
         """The public keys as JSON Web Keys, newest first."""

@@ -51,17 +51,15 @@ def enable(session: Session, user_id: UUID, now: datetime) -> User:
     return _saved(session, "user_enabled", before, user.enable(before, now))
 
 
-def set_authority(
-    session: Session, wanted: Authority, by: UUID | None, check: Callable[[Authority], None]
-) -> Authority:
+def set_authority(session: Session, new: Authority, by: UUID | None, check: Callable[[Authority], None]) -> Authority:
     """Say how far somebody may decide alone; `check` is shown what was before, and may refuse.
 
     `ResourceNotFound`, `RoleMissing`, `RoleConflict`, `FieldInvalid`.
     """
-    account = _lock(session, wanted.user_id)
+    account = _lock(session, new.user_id)
     before = authorities.find(session, account.id)
     check(before)
-    after = authority.set_by(by, account, before, wanted, clock.real_now())
+    after = authority.set_by(by, account, before, new, clock.real_now())
     _save_authority(session, before, after)
     ending.end_all(session, account.id)
     return after

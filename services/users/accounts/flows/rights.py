@@ -68,12 +68,12 @@ class Rights:
             parties=parties,
             partner=membership.partner_id if membership else None,
             sells=membership.sells if membership else frozenset(),
-            authority=_said(limits) if counts else NO_AUTHORITY,
+            authority=_for_token(limits) if counts else NO_AUTHORITY,
             session=user_session.id,
         )
         return caller, limits.valid_until if counts else None
 
 
-def _said(limits: Authority) -> TokenAuthority:
+def _for_token(limits: Authority) -> TokenAuthority:
     """The authority as a token carries it."""
     return TokenAuthority(limits.underwriting_level, limits.claim_limit, limits.refund_limit, limits.write_off_limit)

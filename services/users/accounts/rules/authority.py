@@ -15,7 +15,6 @@ from libs.errors import FieldInvalid, Refused
 from libs.money import AmountInvalid, Money
 from services.users.accounts.rules.user import Role, RoleConflict, User
 
-HIGHEST_LEVEL = 9
 ROLES_OF_LIMIT: Final[Mapping[str, frozenset[Role]]] = {
     "underwriting_level": frozenset({Role.UNDERWRITER, Role.ADMIN}),
     "claim_limit": frozenset({Role.ADJUSTER, Role.ADMIN}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from libs.errors import FieldInvalid
 
@@ -40,3 +40,9 @@ def check_mask(resource: str, paths: Iterable[str], changeable: Collection[str])
     if wrong:
         named = (path[:_NAMED_CHARACTERS] for path in wrong[:_NAMED_PATHS])
         raise FieldInvalid(violations={f"{resource}.{path}": "cannot be changed" for path in named})
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """What differs between two states of a record with the same fields: as it was, and as it is."""
+    names = [name for name in after if after[name] != before[name]]
+    return {name: before[name] for name in names}, {name: after[name] for name in names}

@@ -211,9 +211,7 @@ def audited(user: User) -> dict[str, object]:
 
 def audited_changes(before: User, after: User) -> tuple[dict[str, object], dict[str, object]]:
     """What the audit log keeps of a change: what differs, as it was and as it is."""
-    old, new = audited(before), audited(after)
-    names = [name for name in new if new[name] != old[name]]
-    return {name: old[name] for name in names}, {name: new[name] for name in names}
+    return fields.differing(audited(before), audited(after))
 
 
 def _check_full_name(text: str, field: str) -> None:

@@ -147,12 +147,12 @@ class UserServicer(rpc_pb.UserServiceServicer):
         self, request: authority_pb2.SetAuthorityRequest, context: grpc.ServicerContext
     ) -> authority_pb2.Authority:
         user_id = _user_id(request.authority.user_id, "authority.user_id")
-        wanted = authority_from_proto(request.authority, user_id)
+        new = authority_from_proto(request.authority, user_id)
         with self._database.transaction() as session:
             idempotency.claim(session)
             call = calls.current()
             limits = empowering.set_authority(
-                session, wanted, call.caller.user_id, lambda before: call.check_etag(before.etag)
+                session, new, call.caller.user_id, lambda before: call.check_etag(before.etag)
             )
             reply = authority_to_proto(limits)
             idempotency.keep(session, reply)

@@ -81,9 +81,9 @@ def check_mask(paths: Iterable[str]) -> None:
     fields.check_mask("partner", paths, CHANGEABLE)
 
 
-def update(partner: Partner, wanted: Partner, paths: Iterable[str], now: datetime) -> Partner:
-    """The partner with some of `CHANGEABLE` as `wanted` has them. The very same partner when nothing differs."""
-    changes: Mapping[str, Any] = {path: getattr(wanted, path) for path in paths}
+def update(partner: Partner, new: Partner, paths: Iterable[str], now: datetime) -> Partner:
+    """The partner with some of `CHANGEABLE` as `new` has them. The very same partner when nothing differs."""
+    changes: Mapping[str, Any] = {path: getattr(new, path) for path in paths}
     return _changed(partner, checked(replace(partner, **changes)), now)
 
 
@@ -124,9 +124,7 @@ def audited(partner: Partner) -> dict[str, object]:
 
 def audited_changes(before: Partner, after: Partner) -> tuple[dict[str, object], dict[str, object]]:
     """What the audit log keeps of a change: what differs, as it was and as it is."""
-    old, new = audited(before), audited(after)
-    names = [name for name in new if new[name] != old[name]]
-    return {name: old[name] for name in names}, {name: new[name] for name in names}
+    return fields.differing(audited(before), audited(after))
 
 
 def _changed(before: Partner, after: Partner, now: datetime) -> Partner:

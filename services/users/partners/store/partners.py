@@ -86,8 +86,8 @@ def row_from_partner(partner: Partner) -> dict[str, Any]:
 def partner_from_row(row: Any) -> Partner:
     """The partner of a row that has its products too."""
     columns = {column.name: getattr(row, column.name) for column in _partners.c}
-    kept = {"kind": Kind(row.kind), "state": State(row.state), "product_codes": frozenset(row.product_codes)}
-    return Partner(**columns | kept)
+    converted = {"kind": Kind(row.kind), "state": State(row.state), "product_codes": frozenset(row.product_codes)}
+    return Partner(**columns | converted)
 
 
 def _add_products(session: Session, partner: Partner) -> None:

@@ -138,9 +138,9 @@ def fields_of_mask(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def update(customer: Customer, wanted: Customer, paths: Iterable[str], now: datetime) -> Customer:
-    """The customer with some of `CHANGEABLE` as `wanted` has them. The very same customer when nothing differs."""
-    changes: Mapping[str, Any] = {path: getattr(wanted, path) for path in paths}
+def update(customer: Customer, new: Customer, paths: Iterable[str], now: datetime) -> Customer:
+    """The customer with some of `CHANGEABLE` as `new` has them. The very same customer when nothing differs."""
+    changes: Mapping[str, Any] = {path: getattr(new, path) for path in paths}
     after = checked(replace(customer, **changes), now.date())
     return customer if after == customer else replace(after, updated_at=now, version=customer.version + 1)
 

@@ -20,8 +20,8 @@ _QUANTIFIER = re.compile(r"[*+?]|\{([0-9]{1,3})(?:(,)([0-9]{1,3})?)?\}")
 
 def problems_of(product: Product) -> Problems:
     """What is wrong with questions, objects, derived values and checks."""
-    asked = [question.code for question in product.questions]
-    yield from codes("questions", asked)
+    question_codes = [question.code for question in product.questions]
+    yield from codes("questions", question_codes)
     yield from _questions(product, product.questions, "questions", "questions")
     for index, question in enumerate(product.questions):
         if not question.text:
@@ -29,7 +29,7 @@ def problems_of(product: Product) -> Problems:
     yield from codes("objects", [kind.code for kind in product.objects])
     for index, kind in enumerate(product.objects):
         yield from _object_type(product, kind, f"objects[{index}]")
-    yield from _derived(product, asked)
+    yield from _derived(product, question_codes)
     yield from codes("checks", [check.code for check in product.checks])
     for index, check in enumerate(product.checks):
         if not check.refuse:
@@ -101,25 +101,25 @@ def _pattern(pattern: str) -> str:
 def _object_type(product: Product, kind: ObjectType, key: str) -> Problems:
     if not 0 <= kind.minimum <= kind.maximum <= MOST_OBJECTS or kind.maximum == 0:
         yield key, f"needs a minimum and a maximum from 1 to {MOST_OBJECTS} that is not below it"
-    names = [asked.code for asked in kind.fields]
+    names = [question.code for question in kind.fields]
     if not names:
         yield f"{key}.fields", "must have an entry"
     yield from codes(f"{key}.fields", names)
     yield from _questions(product, kind.fields, f"{key}.fields", "fields")
     if kind.identifier and kind.identifier not in names:
         yield f"{key}.identifier", f"{kind.identifier!r} is not one of its fields"
-    for asked in kind.fields:
-        if asked.code == kind.identifier and asked.type not in ("text", "integer"):
+    for question in kind.fields:
+        if question.code == kind.identifier and question.type not in ("text", "integer"):
             yield f"{key}.identifier", "is a text or an integer"
 
 
-def _derived(product: Product, asked: Sequence[str]) -> Problems:
+def _derived(product: Product, question_codes: Sequence[str]) -> Problems:
     yield from codes("derive", [derived.code for derived in product.derive])
     variables = variables_of(product)
     kinds = {kind.code: kind for kind in product.objects}
     for index, derived in enumerate(product.derive):
         key = f"derive[{index}]"
-        if derived.code in asked or derived.code in CHOSEN:
+        if derived.code in question_codes or derived.code in CHOSEN:
             yield f"{key}.code", f"{derived.code!r} is a question, or kept"
         if not 0 <= derived.minimum <= derived.maximum:
             yield key, "needs a minimum of 0 or more and a maximum that is not below it"

@@ -9,7 +9,7 @@ from services.quotes.catalogue.rules.product import Product
 def problems_of(product: Product) -> Problems:
     """What is wrong with golden risks."""
     questions = {question.code for question in product.questions}
-    fields = {kind.code: {asked.code for asked in kind.fields} for kind in product.objects}
+    fields = {kind.code: {question.code for question in kind.fields} for kind in product.objects}
     offered = {offer.code for offer in product.coverages}
     names = [risk.name for risk in product.golden_risks]
     for index, risk in enumerate(product.golden_risks):

@@ -171,14 +171,14 @@ def _taxes(product: Product) -> Problems:
     if product.taxes and any(step.kind == "tax" for step in product.rating):
         yield "taxes", "stand there, or among the steps, not both"
     offered = {offer.code for offer in product.coverages}
-    begun: set[tuple[str, date | None]] = set()
+    first_days: set[tuple[str, date | None]] = set()
     for index, tax in enumerate(product.taxes):
         key = f"taxes[{index}]"
         if not CODE.fullmatch(tax.code):
             yield f"{key}.code", f"{tax.code!r} is not a code of lower-case letters, digits and underscores"
-        if (tax.code, tax.valid_from) in begun:
+        if (tax.code, tax.valid_from) in first_days:
             yield f"{key}.valid_from", f"{tax.code!r} has another rate from the same day"
-        begun.add((tax.code, tax.valid_from))
+        first_days.add((tax.code, tax.valid_from))
         if not 0 <= tax.rate < 1:
             yield f"{key}.rate", "must be from 0 to below 1"
         for code in tax.coverages:
