@@ -18,7 +18,7 @@ from libs.premium import Coverage, InsuredObject
 from services.quotes.quoting.rules.approval import Approval
 from services.quotes.quoting.rules.quote import Kind, State
 from services.quotes.quoting.rules.underwriting import Outcome
-from services.quotes.quoting.store.quotes import QuoteRow
+from services.quotes.quoting.store.rows import QuoteRow
 from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.pricing import Risk
 

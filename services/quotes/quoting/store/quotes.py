@@ -1,16 +1,15 @@
-"""Quotes in the database: tables, converters, and functions that take a session and never commit."""
+"""Quotes in the database: converters, and functions that take a session and never commit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
@@ -19,68 +18,9 @@ from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.filter import Filter
 from services.quotes.quoting.rules.quote import OPEN, Kind, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
+from services.quotes.quoting.store.rows import QuoteRow
 from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.price import Line, Price, PriceStep
-
-
-class Row(DeclarativeBase):
-    """The tables of this module."""
-
-    __table__: ClassVar[sa.Table]
-
-    type_annotation_map = {  # noqa: RUF012
-        datetime: sa.DateTime(timezone=True),
-        list[Any]: JSONB,
-        dict[str, Any]: JSONB,
-        int: sa.BigInteger,
-    }
-
-
-class QuoteRow(Row):
-    """One quote. What it asks and offers changes only with its revision; the database keeps what it said before."""
-
-    __tablename__ = "quotes"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    number: Mapped[str]
-    user_id: Mapped[UUID]
-    product_code: Mapped[str]
-    product_version: Mapped[int]
-    time_zone: Mapped[str]
-    state: Mapped[str]
-    starts_on: Mapped[date | None]
-    ends_on: Mapped[date | None]
-    answers: Mapped[dict[str, Any]]
-    coverages: Mapped[list[Any]]
-    currency: Mapped[str]
-    net: Mapped[int | None]
-    tax: Mapped[int | None]
-    fees: Mapped[int | None]
-    steps: Mapped[list[Any]]
-    lines: Mapped[list[Any] | None]
-    reasons: Mapped[list[Any]]
-    plans: Mapped[list[Any]]
-    valid_until: Mapped[datetime]
-    created_at: Mapped[datetime]
-    accepted_at: Mapped[datetime | None]
-    policy_id: Mapped[UUID | None]
-    bound_transaction_id: Mapped[UUID | None]
-    version: Mapped[int]
-    created_by: Mapped[UUID | None]
-    partner_id: Mapped[UUID | None]
-    objects: Mapped[list[Any] | None]
-    revision: Mapped[int]
-    group_id: Mapped[UUID | None]
-    kind: Mapped[str]
-    withdraw_reason: Mapped[str | None]
-    approved_rules: Mapped[list[Any] | None]
-    loadings: Mapped[list[Any] | None]
-    conditions: Mapped[list[Any] | None]
-    revised_by: Mapped[UUID | None]
-    question: Mapped[str | None]
-    answer_due_at: Mapped[datetime | None]
-    timeline_sequence: Mapped[int | None]
-
 
 _quotes = QuoteRow.__table__
 _numbers = sa.Sequence("quote_numbers")

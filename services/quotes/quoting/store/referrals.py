@@ -1,4 +1,4 @@
-"""Referrals in the database: table, converters, and functions that take a session and never commit."""
+"""Referrals in the database: converters, and functions that take a session and never commit."""
 
 from __future__ import annotations
 
@@ -9,29 +9,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from services.quotes.quoting.rules.quote import Quote
 from services.quotes.quoting.rules.referral import Information, Referral, Verdict
-from services.quotes.quoting.store.quotes import QuoteRow, Row, quote_from_row
-
-
-class ReferralRow(Row):
-    """One revision of a quote that was referred. A quote of a program that kept none has no row until it is touched."""
-
-    __tablename__ = "referrals"
-
-    quote_id: Mapped[UUID] = mapped_column(primary_key=True)
-    revision: Mapped[int] = mapped_column(primary_key=True)
-    opened_at: Mapped[datetime]
-    assignee: Mapped[UUID | None]
-    information: Mapped[list[Any]]
-    verdict: Mapped[str | None]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
-    reason: Mapped[str]
-    note: Mapped[str]
-
+from services.quotes.quoting.store.quotes import quote_from_row
+from services.quotes.quoting.store.rows import QuoteRow, ReferralRow
 
 _quotes, _referrals = QuoteRow.__table__, ReferralRow.__table__
 _opened_at = sa.func.coalesce(_referrals.c.opened_at, _quotes.c.created_at)

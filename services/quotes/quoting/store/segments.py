@@ -1,41 +1,19 @@
-"""Segments of quotes for policies in the database: table, and functions that take a session and never commit."""
+"""Segments of quotes for policies in the database: converters, and functions that take a session and never commit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from libs.premium import Coverage, InsuredObject
 from services.quotes.quoting.rules.quote import Kind, Quote, Segment
-from services.quotes.quoting.store.quotes import Row, lines_from_row
+from services.quotes.quoting.store.quotes import lines_from_row
+from services.quotes.quoting.store.rows import SegmentRow
 from services.quotes.rating.rules.price import Price
-
-
-class SegmentRow(Row):
-    """A stretch of a term, as a revision of a quote priced it; append-only. Steps are not kept: lines say the price."""
-
-    __tablename__ = "quote_segments"
-
-    quote_id: Mapped[UUID] = mapped_column(primary_key=True)
-    revision: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
-    starts_on: Mapped[date]
-    ends_on: Mapped[date]
-    answers: Mapped[dict[str, Any]]
-    coverages: Mapped[list[Any]]
-    objects: Mapped[list[Any]]
-    is_changed: Mapped[bool]
-    net: Mapped[int]
-    tax: Mapped[int]
-    fees: Mapped[int]
-    lines: Mapped[list[Any]]
-
 
 _segments = SegmentRow.__table__
 _ADD = sa.insert(_segments)
