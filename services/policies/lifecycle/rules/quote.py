@@ -93,7 +93,7 @@ def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
     if quote.policy_id:
         raise PolicyAlreadyIssued(policy_id=quote.policy_id)
     if now > quote.valid_until or quote.state == "expired":
-        raise QuoteExpired(valid_until_time=quote.valid_until.isoformat())
+        raise QuoteExpired(valid_until_time=quote.valid_until.isoformat(), state="expired")
     if quote.state != "accepted":
         raise QuoteNotAccepted(state=quote.state)
     today = day_of(now, quote.time_zone)
