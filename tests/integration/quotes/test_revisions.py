@@ -23,6 +23,13 @@ def draft(house: House, person: Person, **answers: Any) -> pb.Quote:
     return house.create(person, asked, draft=True)
 
 
+def with_object(code: str, fields: dict[str, Any]) -> pb.Risk:
+    """A car to be insured of which only these fields are known."""
+    asked = pb.Risk(product_code="motor")
+    asked.objects.add(object_code=code).fields.update(fields)
+    return asked
+
+
 def test_draft_takes_what_is_known_and_has_no_price(house: House, person: Person) -> None:
     made = draft(house, person, licence_years=12)
     assert made.state == pb.Quote.STATE_DRAFT
@@ -44,6 +51,32 @@ def test_draft_refuses_an_answer_that_is_wrong(
         draft(house, person, **answers)
     assert (reason_of(caught.value), metadata_of(caught.value)) == ("ANSWER_INVALID", {"question": question})
     assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("code", "fields", "field"),
+    [
+        ("vehicle", {"plate": ["AA-00-BB"]}, "plate"),
+        ("vehicle", {"plate": {"number": 1}}, "plate"),
+        ("vehicle", {"value": "1e4"}, "value"),
+        ("vehicle", {"colour": "red"}, "colour"),
+        ("boat", {}, "object_code"),
+    ],
+)
+def test_draft_refuses_an_object_that_is_wrong(
+    house: House, person: Person, code: str, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        house.create(person, with_object(code, fields), draft=True)
+    assert (reason_of(caught.value), metadata_of(caught.value)["field"]) == ("OBJECT_INVALID", field)
+    assert house.rows("SELECT count(*) FROM quotes") == [(0,)]
+
+
+def test_draft_takes_objects_of_which_little_is_known(house: House, person: Person) -> None:
+    made = house.create(person, with_object("vehicle", {"value": "18000.00", "plate": None}), draft=True)
+    assert [(item.object_code, dict(item.fields.items())) for item in made.objects] == [
+        ("vehicle", {"value": "18000.00"})
+    ]
 
 
 def test_draft_that_leaves_questions_open_is_not_priced(house: House, person: Person) -> None:

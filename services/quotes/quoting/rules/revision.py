@@ -12,7 +12,7 @@ from libs.errors import FieldInvalid, Refused
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting.rules.calculation import Calculation
 from services.quotes.quoting.rules.quote import DECIDED, Kind, Quote, QuoteStateInvalid, State, refuse
-from services.quotes.rating.rules import answers
+from services.quotes.rating.rules import answers, objects
 from services.quotes.rating.rules.pricing import Risk, Tariff
 
 CLONEABLE = frozenset({State.DECLINED, State.EXPIRED, State.WITHDRAWN})
@@ -85,7 +85,13 @@ def clone(quote: Quote, tariff: Tariff, now: datetime, origin: Origin) -> Quote:
     if starts_on is not None and starts_on < tariff.product.today(now):
         starts_on = None
     given = {code: answer for code, answer in quote.answers.items() if code in known}
-    return draft(tariff, Risk(given, quote.coverages, starts_on, quote.objects), now, origin)
+    asked = {(kind.code, field.code) for kind in tariff.product.objects for field in kind.fields}
+    insured = [
+        replace(item, fields={code: value for code, value in item.fields.items() if (item.code, code) in asked})
+        for item in quote.objects
+        if any(kind.code == item.code for kind in tariff.product.objects)
+    ]
+    return draft(tariff, Risk(given, quote.coverages, starts_on, insured), now, origin)
 
 
 def check_changeable(quote: Quote, now: datetime) -> None:
@@ -151,7 +157,7 @@ def _request(tariff: Tariff, risk: Risk, now: datetime) -> dict[str, Any]:
         "ends_on": None,
         "answers": answers.check_given(product, risk.answers),
         "coverages": tariff.choose(risk.coverages) if risk.coverages else (),
-        "objects": tuple(risk.objects),
+        "objects": objects.check_given(product, risk.objects),
         "price": None,
         "reasons": (),
         "plans": _plans(product),

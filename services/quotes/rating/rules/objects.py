@@ -31,20 +31,17 @@ def compile_objects(product: Product) -> CheckObjects:
     """
     if not product.objects:
         return _none
-    kinds = {kind.code: _Kind(kind, compile_accepts(kind.fields, product.currency)) for kind in product.objects}
+    kinds = _kinds(product)
 
     def check(given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
-        if len(given) > MOST_OBJECTS:
-            _refuse(given[0].code, "object_code", f"are more than the {MOST_OBJECTS} that a policy insures")
+        _check_number(given)
         named = _named(given)
         counts = dict.fromkeys(kinds, 0)
         identifiers = set()
         checked = []
         for name, insured in named:
             code = insured.code
-            kind = kinds.get(code)
-            if kind is None:
-                _refuse(name, "object_code", f"is a {code!r}, which the product does not insure")
+            kind = _kind_of(kinds, name, code)
             fields = _fields(name, insured.fields, kind.accepts)
             identifier = ""
             if field := kind.type.identifier:
@@ -61,6 +58,39 @@ def compile_objects(product: Product) -> CheckObjects:
         return tuple(checked)
 
     return check
+
+
+def check_given(product: Product, given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
+    """The objects of a draft, with those of their fields that have a value: more of both may come later.
+
+    `ObjectInvalid` names the first wrong one and its field.
+    """
+    kinds = _kinds(product)
+    _check_number(given)
+    checked = []
+    for name, insured in _named(given):
+        accepts = _kind_of(kinds, name, insured.code).accepts
+        known = {code: value for code, value in insured.fields.items() if value is not None}
+        asked = {code: accept for code, accept in accepts.items() if code in known}
+        fields = _fields(name, known, asked)
+        checked.append(InsuredObject(insured.id, insured.code, fields))
+    return tuple(checked)
+
+
+def _kinds(product: Product) -> dict[str, _Kind]:
+    return {kind.code: _Kind(kind, compile_accepts(kind.fields, product.currency)) for kind in product.objects}
+
+
+def _check_number(given: Sequence[InsuredObject]) -> None:
+    if len(given) > MOST_OBJECTS:
+        _refuse(given[0].code, "object_code", f"are more than the {MOST_OBJECTS} that a policy insures")
+
+
+def _kind_of(kinds: Mapping[str, _Kind], name: str, code: str) -> _Kind:
+    kind = kinds.get(code)
+    if kind is None:
+        _refuse(name, "object_code", f"is a {code!r}, which the product does not insure")
+    return kind
 
 
 def _none(given: Sequence[InsuredObject]) -> tuple[InsuredObject, ...]:
