@@ -20,7 +20,7 @@ from protovalidate import Validator
 from libs.errors import DomainError, FieldInvalid, TooLate
 from libs.identity.callers import AccessDenied, TokenInvalid
 from libs.identity.verification import TokenVerifier
-from libs.rpc import access, calls, errors, idempotency
+from libs.rpc import access, calls, errors, idempotency, wellformed
 from libs.rpc.calls import Call
 from libs.rpc.methods import Method
 from libs.rpc.page_tokens import PageTokens
@@ -233,9 +233,10 @@ def _access(method: Method, inner: Step) -> Step:
 
 
 def _validation(validator: Validator, inner: Step) -> Step:
-    """Check the rules that the contract puts on the request's fields."""
+    """Check that the request's fields hold what can be kept, and the rules that the contract puts on them."""
 
     def step(request: Any, call: Call) -> Any:
+        wellformed.check(request)
         violations = validator.collect_violations(request)
         if violations:
             raise FieldInvalid(violations={_path(v.proto.field): v.proto.message for v in violations})

@@ -1,0 +1,103 @@
+"""What a request may hold beside what its contract says: values that no JSON could have brought, which no database
+and no calendar keeps. The gateway refuses them in bodies; who calls by gRPC is told here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from libs.errors import FieldInvalid
+
+_DEPTH = 30  # levels of a Struct, as the gateway reads them
+_FIRST, _LAST = -62135596800, 253402300799  # seconds: the years 1 to 9999
+_BILLION = 1_000_000_000
+
+
+def check(request: Any) -> None:
+    """`FieldInvalid`, naming each field with a NUL, no moment, or a value that JSON does not have."""
+    found = dict(_faults(request, ""))
+    if found:
+        raise FieldInvalid(violations=found)
+
+
+def _faults(message: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, is_text, is_repeated, is_map in _fields(message.DESCRIPTOR):
+        path = prefix + name
+        if is_map:
+            for key, value in getattr(message, name).items():
+                yield from _of_value(key, path)
+                yield from _of_value(value, f"{path}[{key!r}]")
+        elif is_repeated:
+            for index, value in enumerate(getattr(message, name)):
+                yield from _of_value(value, f"{path}[{index}]")
+        elif is_text or message.HasField(name):
+            yield from _of_value(getattr(message, name), path)
+
+
+def _of_value(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        if "\0" in value:
+            yield path, "has a NUL character"
+    elif isinstance(value, Timestamp):
+        if not (_FIRST <= value.seconds <= _LAST and 0 <= value.nanos < _BILLION):
+            yield path, "is not a moment"
+    elif isinstance(value, Struct):
+        if why := _why_no_object(value, _DEPTH):
+            yield path, why
+    elif isinstance(value, Message):
+        yield from _faults(value, f"{path}.")
+
+
+def _why_no_object(struct: Any, levels: int) -> str:
+    for key, value in struct.fields.items():
+        if "\0" in key:
+            return "has a NUL character in a key"
+        if why := _why_no_value(value, levels - 1):
+            return why
+    return ""
+
+
+def _why_no_value(value: Any, levels: int) -> str:
+    kind = value.WhichOneof("kind")
+    if kind is None:
+        return "has a value of no kind"
+    if kind == "string_value":
+        return "has a NUL character" if "\0" in value.string_value else ""
+    if kind == "number_value":
+        return "" if math.isfinite(value.number_value) else "has a number that is none"
+    if kind in ("struct_value", "list_value") and not levels:
+        return f"nests deeper than {_DEPTH} levels"
+    if kind == "struct_value":
+        return _why_no_object(value.struct_value, levels)
+    if kind == "list_value":
+        return next((why for item in value.list_value.values if (why := _why_no_value(item, levels - 1))), "")
+    return ""
+
+
+class _Field(NamedTuple):
+    """A field that holds texts or messages."""
+
+    name: str
+    is_text: bool
+    is_repeated: bool
+    is_map: bool
+
+
+@cache
+def _fields(kind: Descriptor) -> tuple[_Field, ...]:
+    found = []
+    for field in kind.fields:
+        entry = field.message_type if field.message_type and field.message_type.GetOptions().map_entry else None
+        held = entry.fields_by_name["value"] if entry else field
+        is_text, is_message = held.type == FieldDescriptor.TYPE_STRING, held.type == FieldDescriptor.TYPE_MESSAGE
+        if is_text or is_message or entry:
+            found.append(_Field(field.name, is_text, field.is_repeated, entry is not None))
+    return tuple(found)
