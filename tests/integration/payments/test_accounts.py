@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -219,6 +220,25 @@ def test_invoices_are_collected_when_they_fall_due_if_the_payer_wants_it(contrac
 def remove(contract: Contract, method_id: str) -> None:
     request = methods_pb.RemovePaymentMethodRequest(payment_method_id=method_id)
     contract.house.methods.RemovePaymentMethod(request, metadata=contract.person.metadata(idempotency_key=new_key()))
+
+
+def test_payment_method_is_not_removed_while_an_account_takes_it(contract: Contract) -> None:
+    contract.issue(12)
+
+    def outcome(call: Callable[..., object], *arguments: str, **fields: Any) -> str:
+        try:
+            call(contract, *arguments, **fields)
+        except grpc.RpcError as error:
+            return reason_of(error)
+        return "done"
+
+    for _ in range(5):
+        method_id = add_method(contract).payment_method_id
+        chosen = {"autopay": True, "payment_method_id": method_id}
+        with ThreadPoolExecutor(2) as pool:
+            taken = pool.submit(outcome, update, *chosen, **chosen)
+            removed = pool.submit(outcome, remove, method_id)
+        assert (taken.result(), removed.result()) in {("done", "METHOD_IN_USE"), ("INVALID_FIELD", "done")}
 
 
 def test_one_payment_method_is_the_default(contract: Contract) -> None:

@@ -20,7 +20,7 @@ from services.payments.billing.store import accounts, payment_methods, schedules
 def save(session: Session, before: Account, after: Account, now: datetime) -> None:
     """Save a changed account. `FieldInvalid` for a payment method that is not its payer's."""
     if after.payment_method_id and after.payment_method_id != before.payment_method_id:
-        method = payment_methods.find(session, after.payment_method_id)
+        method = payment_methods.find_for_use(session, after.payment_method_id)
         if method is None or method.user_id != after.payer_id:
             raise FieldInvalid(violations={"billing_account.payment_method_id": "is none of the payer's"})
     accounts.save(session, after)

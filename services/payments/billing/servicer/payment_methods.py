@@ -72,7 +72,7 @@ class PaymentMethodServicer(rpc_pb.PaymentMethodServiceServicer):
         method_id = ids.decode("pmt", request.payment_method_id, "payment_method_id")
         with self._database.transaction() as session:
             idempotency.claim(session)
-            calls.owned(payment_methods.find(session, method_id), "payment method")
+            calls.owned(payment_methods.lock(session, method_id), "payment method")
             if account_id := payment_methods.find_account(session, method_id):
                 raise MethodInUse(billing_account_id=ids.encode("bac", account_id))
             payment_methods.delete(session, method_id)

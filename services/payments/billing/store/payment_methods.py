@@ -64,6 +64,12 @@ def find_for_use(session: Session, method_id: UUID) -> PaymentMethod | None:
     return method_from_row(row) if row else None
 
 
+def lock(session: Session, method_id: UUID) -> PaymentMethod | None:
+    """As `find`; those that are about to use the method wait until the transaction ends."""
+    row = session.execute(_KEPT.where(_methods.c.id == method_id).with_for_update()).one_or_none()
+    return method_from_row(row) if row else None
+
+
 def lock_default(session: Session, customer_id: UUID) -> UUID | None:
     """The default of a party; others that change what it keeps wait until the transaction ends."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(customer_id.int % 2**63)))
