@@ -17,7 +17,7 @@ from rich.markup import escape
 from bazarutod import provisioning
 from bazarutod.progress import progress
 from bazarutod.restart import Requests
-from bazarutod.running import STATE, FolderInUse, alone
+from bazarutod.running import RUN_FOLDER, STATE, FolderInUse, alone
 from bazarutod.settings import load_suite
 from bazarutod.stack import PROCESSES
 from bazarutod.supervisor import StartError, Supervisor
@@ -110,6 +110,7 @@ def _welcome(settings: Settings, folder: Path, seconds: float) -> str:
         f"  {name:<14}{service.target}   metrics http://{service.metrics}/metrics"
         for name, service in settings.services.items()
     )
+    at = "" if folder == RUN_FOLDER else f" --folder {folder}"
     return f"""
 [bold green]Bazaruto is ready[/] after {seconds:.1f} s.
 
@@ -119,8 +120,8 @@ def _welcome(settings: Settings, folder: Path, seconds: float) -> str:
 {services}
   logs          {folder}/logs
 
-Buy a policy:  .venv/bin/bazarutod demo      (or step by step with curl, as README.md shows)
-Restart:       .venv/bin/bazarutod restart   (one process after another; nobody is turned away)
-An admin:      .venv/bin/bazarutod create-admin you@example.com
+Buy a policy:  .venv/bin/bazarutod demo{at}      (or step by step with curl, as README.md shows)
+Restart:       .venv/bin/bazarutod restart{at}   (one process after another; nobody is turned away)
+An admin:      .venv/bin/bazarutod create-admin{at} you@example.com
 Ctrl-C stops everything.
 """
