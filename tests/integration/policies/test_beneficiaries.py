@@ -11,7 +11,7 @@ import pytest
 from bazaruto.policies.v1 import beneficiary_pb2 as pb
 from libs import clock, ids
 from tests.integration.policies.house import House
-from tests.support.errors import metadata_of, reason_of
+from tests.support.errors import metadata_of, reason_of, violations_of
 from tests.support.people import People, Person, new_key
 
 
@@ -58,6 +58,14 @@ def test_shares_that_do_not_make_the_whole_are_refused(house: House, people: Peo
             call()
         assert (reason_of(refused.value), metadata_of(refused.value)["sum"]) == ("SHARES_NOT_WHOLE", str(sum(shares)))
     assert house.rows("SELECT (SELECT count(*) FROM beneficiaries), (SELECT count(*) FROM policies)") == [(0, 1)]
+
+
+def test_beneficiary_has_a_name(house: House, people: People) -> None:
+    nobody = [*some(5000), pb.Beneficiary(name=" ", share_basis_points=5000)]
+    with pytest.raises(grpc.RpcError) as refused:
+        house.issue(people.customer(), beneficiaries=nobody)
+    assert violations_of(refused.value) == {"beneficiaries[1].name": "is empty"}
+    assert house.rows("SELECT count(*) FROM policies") == [(0,)]
 
 
 def test_database_refuses_shares_that_do_not_make_the_whole(house: House, people: People) -> None:

@@ -17,7 +17,7 @@ from services.policies.lifecycle import measures
 from services.policies.lifecycle.flows import billing, naming
 from services.policies.lifecycle.kinds import BIND_QUOTE, BindQuote
 from services.policies.lifecycle.rules import policy, quote
-from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary, check_shares
+from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary, check_members
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.insured import STANDING, DuplicateRisk, insured_by
 from services.policies.lifecycle.rules.policy import Policy
@@ -95,7 +95,7 @@ def _check(session: Session, accepted: Quote, wish: Wish, now: datetime) -> None
     if policy_id := policies.find_of_quote(session, accepted.id):
         raise PolicyAlreadyIssued(policy_id=ids.encode("pol", policy_id))
     quote.check_issuable(accepted, wish.plan_code, now)
-    check_shares(wish.beneficiaries)
+    check_members(wish.beneficiaries)
     if not wish.allows_duplicate:
         _check_insured_once(session, accepted, wish.scope, now)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from libs.errors import Invalid
+from libs.errors import FieldInvalid, Invalid
 from services.policies.lifecycle.rules.insured import STANDING
 from services.policies.lifecycle.rules.policy import Policy, PolicyStateInvalid
 
@@ -45,8 +45,14 @@ class Beneficiaries:
         return str(self.version)
 
 
-def check_shares(members: Sequence[Beneficiary]) -> None:
-    """`SharesNotWhole` where the shares of some do not make 100 %. Nobody at all needs no shares."""
+def check_members(members: Sequence[Beneficiary]) -> None:
+    """`FieldInvalid` for one without a name, `SharesNotWhole` where the shares of some do not make 100 %.
+
+    Nobody at all needs no shares.
+    """
+    for index, member in enumerate(members):
+        if not member.name.strip():
+            raise FieldInvalid(violations={f"beneficiaries[{index}].name": "is empty"})
     shares = sum(member.share for member in members)
     if members and shares != WHOLE:
         raise SharesNotWhole(sum=str(shares))
@@ -56,7 +62,7 @@ def set_anew(
     policy: Policy, current: Beneficiaries, members: Sequence[Beneficiary], actor: str, now: datetime
 ) -> Beneficiaries:
     """What holds from now on. `SharesNotWhole`, or `PolicyStateInvalid` once the contract has ended."""
-    check_shares(members)
+    check_members(members)
     state = policy.state(now)
     if state not in STANDING:
         raise PolicyStateInvalid(state=state)
