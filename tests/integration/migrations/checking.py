@@ -96,7 +96,8 @@ def restore(earlier: Path, url: str) -> Tables:
     state.load(url, earlier)
     with psycopg.connect(url) as connection:
         tables = state.tables(connection)
-    assert [name for name, table in tables.items() if not table.rows and name not in _NO_LONGER_FILLED] == []
+    empty = [name for name, table in tables.items() if not table.rows and name not in _NO_LONGER_FILLED]
+    assert not empty, empty
     return tables
 
 

@@ -96,7 +96,7 @@ def read_quotes(start: Start, url: str, people: People) -> None:
         assert (quote.quote_number, len(quote.steps), len(quote.coverages)) == (
             row["number"], steps, len(row["coverages"]),
         )  # fmt: skip
-        if row["state"] == "declined":
+        if row["state"] == "declined" or row["net"] is None:
             assert not quote.HasField("premium")
         else:
             assert _price(quote.premium) == (row["net"], row["tax"], row["fees"])
