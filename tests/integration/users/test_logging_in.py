@@ -59,7 +59,7 @@ def test_who_has_just_signed_up_can_log_in(house: House, monkeypatch: pytest.Mon
 def test_unknown_address_and_wrong_password_cannot_be_told_apart(house: House) -> None:
     user = house.register()
     answers = []
-    for email in (user.email, "nobody@example.com", "not an address", "a\0@b.c", "' OR 1=1 --"):
+    for email in (user.email, "nobody@example.com", "not an address", "' OR 1=1 --"):
         with pytest.raises(grpc.RpcError) as refused:
             house.log_in(email, "wrong-carrinha-47")
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -189,7 +189,7 @@ def test_of_parallel_refreshes_with_one_token_one_wins_and_the_session_ends(hous
     assert house.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(0,)]
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 256, "\0", "' OR 1=1 --", "🦩"])
+@pytest.mark.parametrize("token", ["x", "a" * 256, "' OR 1=1 --", "🦩"])
 def test_unknown_refresh_token_is_refused(house: House, token: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         house.refresh(token)
@@ -197,8 +197,9 @@ def test_unknown_refresh_token_is_refused(house: House, token: str) -> None:
     assert reason_of(refused.value) == "REFRESH_TOKEN_INVALID"
 
 
-def test_empty_refresh_token_is_an_invalid_field(house: House) -> None:
-    assert outcome(house.refresh, "") == "INVALID_FIELD"
+@pytest.mark.parametrize("token", ["", "\0"])
+def test_refresh_token_that_cannot_be_one_is_an_invalid_field(house: House, token: str) -> None:
+    assert outcome(house.refresh, token) == "INVALID_FIELD"
 
 
 def test_refreshing_does_not_prolong_a_session(house: House) -> None:
