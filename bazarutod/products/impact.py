@@ -48,11 +48,11 @@ def run(file: Path, settings: Settings, url: str, *, only_bound: bool, as_json: 
         sys.exit("the database of quotes does not answer")
     finally:
         database.close()
-    found = _told(impact, product)
+    report = _report(impact, product)
     if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
-        Console(highlight=False).print(tables.impact(found))
+        Console(highlight=False).print(tables.impact(report))
 
 
 def _rate(database: Database, product: Product, only_bound: bool) -> Impact:
@@ -88,7 +88,7 @@ def _progress(total: int) -> Iterator[Any]:
         yield lambda count: bar.advance(task, count)
 
 
-def _told(impact: Impact, product: Product) -> dict[str, Any]:
+def _report(impact: Impact, product: Product) -> dict[str, Any]:
     """What was found, in JSON: amounts are text in the currency that stands beside."""
 
     def amount(minor: int) -> str:

@@ -23,9 +23,9 @@ _BILLION = 1_000_000_000
 
 def check(request: Any) -> None:
     """`FieldInvalid`, naming each field with a NUL, no moment, or a value that JSON does not have."""
-    found = dict(_faults(request, ""))
-    if found:
-        raise FieldInvalid(violations=found)
+    violations = dict(_faults(request, ""))
+    if violations:
+        raise FieldInvalid(violations=violations)
 
 
 def _faults(message: Any, prefix: str) -> Iterator[tuple[str, str]]:
@@ -93,11 +93,11 @@ class _Field(NamedTuple):
 
 @cache
 def _fields(kind: Descriptor) -> tuple[_Field, ...]:
-    found = []
+    fields = []
     for field in kind.fields:
         entry = field.message_type if field.message_type and field.message_type.GetOptions().map_entry else None
         held = entry.fields_by_name["value"] if entry else field
         is_text, is_message = held.type == FieldDescriptor.TYPE_STRING, held.type == FieldDescriptor.TYPE_MESSAGE
         if is_text or is_message or entry:
-            found.append(_Field(field.name, is_text, field.is_repeated, entry is not None))
-    return tuple(found)
+            fields.append(_Field(field.name, is_text, field.is_repeated, entry is not None))
+    return tuple(fields)

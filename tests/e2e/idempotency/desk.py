@@ -57,10 +57,10 @@ class Desk:
 
     def quote(self, *, draft: bool = False, claims: int = 0) -> str:
         """The identifier of a new quote of the customer; with three or four claims an underwriter has to decide."""
-        wanted = risk()
+        car = risk()
         if claims:
-            wanted["answers"] |= {"claims_5_years": claims, "claim_free_years": 0}
-        return str(self.send(self.own("/v1/quotes", {"risk": wanted, "draft": draft}))["quoteId"])
+            car["answers"] |= {"claims_5_years": claims, "claim_free_years": 0}
+        return str(self.send(self.own("/v1/quotes", {"risk": car, "draft": draft}))["quoteId"])
 
     def accepted(self) -> str:
         """The identifier of a new quote that the customer accepted."""
