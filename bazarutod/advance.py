@@ -110,10 +110,10 @@ class Advance:
         """Move the clock, or go on with moving it, and print how far it came."""
         seconds = parsed_duration(patience).total_seconds()
         with self._alone():
-            target = self._target(span, until)
+            start = clock.now()
+            target = self._target(span, until, start)
             with connected(self._settings, SERVICES) as databases:
                 self._check_workers(databases)
-                start = clock.now()
                 before = {service: advancing.last_event(connection) for service, connection in databases.items()}
                 reason = ""
                 with _progress(start, target) as tell:
@@ -149,9 +149,9 @@ class Advance:
         with held(self._lock) as is_held:
             return "interrupted" if is_held else "running"
 
-    def _target(self, span: str, until: str) -> datetime:
+    def _target(self, span: str, until: str, now: datetime) -> datetime:
         """The moment to which the clock is to be moved."""
-        hand, now = Hand.read(self._file), clock.now()
+        hand = Hand.read(self._file)
         if span and until:
             raise typer.BadParameter("give either a span or --until")
         if until:
