@@ -107,7 +107,8 @@ def run_in_batches(statement: str, doing: str) -> None:
             if time.monotonic() > reported_at + _TELL_EVERY:
                 reported_at = time.monotonic()
                 log.info(doing, rows=done)
-    log.info(doing, rows=done, done=True)
+    if done:
+        log.info(doing, rows=done, done=True)
 
 
 _IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
