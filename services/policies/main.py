@@ -17,7 +17,7 @@ from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
-from services.policies.lifecycle.servicer import PolicyServicer
+from services.policies.lifecycle.servicer.policies import PolicyServicer
 
 NAME = "policies"
 

@@ -70,7 +70,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     _copy_tree(copy)
     contract = copy / "protos/bazaruto/policies/v1/policy.proto"
     _edit(contract, "}\n\n// A contract of insurance as of a moment", CONTRACT)
-    _edit(copy / "services/policies/lifecycle/servicer.py", "\n    def ListPolicies(", SERVICER)
+    _edit(copy / "services/policies/lifecycle/servicer/policies.py", "\n    def ListPolicies(", SERVICER)
     store = copy / "services/policies/lifecycle/store/policies.py"
     store.write_text(store.read_text() + STORE)
     subprocess.run([sys.executable, "protos/generate.py"], cwd=copy, check=True, timeout=120)

@@ -24,7 +24,7 @@ from libs.rpc import idempotency
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
-from services.policies.lifecycle.servicer import PolicyServicer
+from services.policies.lifecycle.servicer.policies import PolicyServicer
 from tests.support.errors import reason_of, status_of, violations_of
 from tests.support.people import People
 from tests.support.waiting import until

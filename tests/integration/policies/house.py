@@ -30,7 +30,7 @@ from services.policies.lifecycle import jobs
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.quote import Quote
 from services.policies.lifecycle.rules.transaction import Transaction
-from services.policies.lifecycle.servicer import PolicyServicer
+from services.policies.lifecycle.servicer.policies import PolicyServicer
 from tests.support.people import Person, new_key
 from tests.support.sections import section
 

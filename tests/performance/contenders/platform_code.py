@@ -136,7 +136,7 @@ def unasked_policies(database: Database) -> tuple[object, Callable[..., None]]:
     """The servicer of policies without anybody who looks at who calls, and what adds it to a server."""
     from bazaruto.policies.v1 import policy_pb2, policy_pb2_grpc
     from services.policies.clients import Payments, Quotes, Users
-    from services.policies.lifecycle.servicer import PolicyServicer
+    from services.policies.lifecycle.servicer.policies import PolicyServicer
 
     service = policy_pb2.DESCRIPTOR.services_by_name["PolicyService"]
     method = methods.of_service(service)[f"/{service.full_name}/GetPolicy"]

@@ -14,7 +14,7 @@ from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind
-from services.policies.lifecycle.messages import policy_to_proto
+from services.policies.lifecycle.messages.policies import policy_to_proto
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.term import Risk, Segment, Term
 

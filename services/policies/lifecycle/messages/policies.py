@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from bazaruto.policies.v1 import beneficiary_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
 from libs.money import total
 from libs.premium import ChargeLine
 from libs.rpc import values
-from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
@@ -113,27 +111,6 @@ def filter_from_proto(request: pb.ListPoliciesRequest) -> dict[str, Any]:
 def state_from_proto(request: pb.ListPoliciesRequest) -> State | None:
     """The state that is asked for; None for any."""
     return _STATES_BY_PROTO.get(request.state)
-
-
-def beneficiaries_from_proto(messages: Iterable[beneficiary_pb2.Beneficiary]) -> tuple[Beneficiary, ...]:
-    """Those who are to be paid."""
-    return tuple(Beneficiary(item.name, item.relationship, item.share_basis_points) for item in messages)
-
-
-def beneficiaries_to_proto(named: Beneficiaries) -> beneficiary_pb2.Beneficiaries:
-    """Those who are paid, as they were set at one time."""
-    return beneficiary_pb2.Beneficiaries(
-        beneficiaries=[
-            beneficiary_pb2.Beneficiary(
-                name=member.name, relationship=member.relationship, share_basis_points=member.share
-            )
-            for member in named.members
-        ],
-        version=named.version,
-        set_time=values.time_to_proto(named.set_at) if named.set_at else None,
-        actor=named.actor,
-        etag=named.etag,
-    )
 
 
 def _fill_term(message: pb.Term, term: Term) -> None:

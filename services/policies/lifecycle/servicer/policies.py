@@ -1,4 +1,4 @@
-"""The gRPC face of policies: parse, load, decide, save, reply."""
+"""The calls of `PolicyService`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from uuid import UUID
 import grpc
 import sqlalchemy as sa
 
-from bazaruto.policies.v1 import beneficiary_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
-from libs.db import Database, violates
+from libs.db import violates
 from libs.errors import FieldInvalid, ResourceNotFound
 from libs.rpc import calls, idempotency, values
 from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from libs.rpc.interceptors import DeadlineTooShort
 from libs.rpc.pages import Page, sequence_number
-from services.policies.clients import Payments, Quotes, Users
-from services.policies.lifecycle.flows import activating, closing, issuing, naming
+from services.policies.lifecycle.flows import issuing
 from services.policies.lifecycle.flows.issuing import Wish
-from services.policies.lifecycle.messages import (
-    beneficiaries_from_proto,
-    beneficiaries_to_proto,
+from services.policies.lifecycle.messages.beneficiaries import beneficiaries_from_proto
+from services.policies.lifecycle.messages.policies import (
     cover_to_proto,
     filter_from_proto,
     policy_to_proto,
@@ -34,11 +31,12 @@ from services.policies.lifecycle.messages import (
     state_from_proto,
     transaction_to_proto,
 )
-from services.policies.lifecycle.rules.beneficiary import Beneficiaries
 from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
-from services.policies.lifecycle.store import beneficiaries, policies, transactions
+from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
+from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
+from services.policies.lifecycle.store import policies, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
 _LOOKED_THROUGH = 500  # policies that are looked through for those in a state, for one page
@@ -46,14 +44,8 @@ _HISTORY = 100  # how often beneficiaries were set before, as far as it is shown
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 
-class PolicyServicer(rpc_pb.PolicyServiceServicer):
+class PolicyServicer(BeneficiaryCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer):
     """Answers the calls of `PolicyService`."""
-
-    def __init__(self, database: Database, quotes: Quotes, users: Users, payments: Payments) -> None:
-        self._database = database
-        self._quotes = quotes
-        self._users = users
-        self._payments = payments
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         quote = calls.owned(self._quotes.get_quote(request.quote_id), "quote")
@@ -172,52 +164,3 @@ class PolicyServicer(rpc_pb.PolicyServiceServicer):
             return contract.paid_until(self._payments.next_due_on(contract.id))
         except (RemoteError, NeighbourUnavailable, DeadlineTooShort):
             return None
-
-    def SetBeneficiaries(
-        self, request: beneficiary_pb2.SetBeneficiariesRequest, context: grpc.ServicerContext
-    ) -> beneficiary_pb2.Beneficiaries:
-        policy_id = ids.decode("pol", request.policy_id)
-        members = beneficiaries_from_proto(request.beneficiaries)
-        with self._database.transaction() as session:
-            idempotency.claim(session)
-            contract = calls.owned(policies.lock(session, policy_id), "policy")
-            current = beneficiaries.find(session, policy_id)
-            calls.current().check_etag(current.etag)
-            named = naming.set_beneficiaries(session, contract, current, members, calls.caller().subject, clock.now())
-            reply = beneficiaries_to_proto(named)
-            idempotency.keep(session, reply)
-            return reply
-
-    def ListBeneficiaries(
-        self, request: beneficiary_pb2.ListBeneficiariesRequest, context: grpc.ServicerContext
-    ) -> beneficiary_pb2.ListBeneficiariesResponse:
-        policy_id = ids.decode("pol", request.policy_id)
-        self._visible(policy_id)
-        with self._database.reading() as session:
-            current, *history = beneficiaries.list_sets(session, policy_id, _HISTORY + 1) or [Beneficiaries()]
-        return beneficiary_pb2.ListBeneficiariesResponse(
-            current=beneficiaries_to_proto(current), history=[beneficiaries_to_proto(named) for named in history]
-        )
-
-    def ActivatePolicy(self, request: pb.ActivatePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
-        policy_id, paid_at = ids.decode("pol", request.policy_id), values.time_from_proto(request.paid_time)
-        now = clock.now()
-        with self._database.transaction() as session:
-            contract = activating.activate(
-                session, policy_id, request.term_number or 1, request.payment_id, paid_at, calls.caller().subject, now
-            )
-        return policy_to_proto(contract, now)
-
-    def CloseNotTaken(
-        self, request: pb.CloseNotTakenRequest, context: grpc.ServicerContext
-    ) -> pb.CloseNotTakenResponse:
-        policy_id = ids.decode("pol", request.policy_id)
-        with self._database.transaction() as session:
-            is_closed = closing.close_not_taken(
-                session, policy_id, request.invoice_id, calls.caller().subject, clock.now()
-            )
-        result = pb.CloseNotTakenResponse.RESULT_CLOSED if is_closed else pb.CloseNotTakenResponse.RESULT_NOT_NEEDED
-        return pb.CloseNotTakenResponse(result=result)
-
-    def _visible(self, policy_id: UUID) -> Policy:
-        return calls.visible(policies.find_committed(self._database, policy_id), "policy")

@@ -1,0 +1,1 @@
+"""Policies as the contracts carry them, and as the domain knows them."""
