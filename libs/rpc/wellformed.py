@@ -1,5 +1,7 @@
-"""What a request may hold beside what its contract says: values that no JSON could have brought, which no database
-and no calendar keeps. The gateway refuses them in bodies; who calls by gRPC is told here.
+"""What a request may hold beside what the rules of its fields say.
+
+Values that no JSON could have brought, which no database and no calendar keeps: the gateway refuses them in bodies, and
+who calls by gRPC is told here. And texts that people write (option `text`), which others have to see as they are.
 """
 
 from __future__ import annotations
@@ -14,22 +16,25 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from bazaruto.options.v1 import options_pb2
 from libs.errors import FieldInvalid
+from libs.rpc import visible_text
 
 _DEPTH = 30  # levels of a Struct, as the gateway reads them
 _FIRST, _LAST = -62135596800, 253402300799  # seconds: the years 1 to 9999
 _BILLION = 1_000_000_000
+_NO_TEXT = options_pb2.TEXT_UNSPECIFIED
 
 
 def check(request: Any) -> None:
-    """`FieldInvalid`, naming each field with a NUL, no moment, or a value that JSON does not have."""
+    """`FieldInvalid`, naming each field with a NUL, no moment, a value that JSON does not have, or hidden text."""
     violations = dict(_faults(request, ""))
     if violations:
         raise FieldInvalid(violations=violations)
 
 
 def _faults(message: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    for name, is_text, is_repeated, is_map in _fields(message.DESCRIPTOR):
+    for name, is_text, is_repeated, is_map, text in _fields(message.DESCRIPTOR):
         path = prefix + name
         if is_map:
             for key, value in getattr(message, name).items():
@@ -37,15 +42,17 @@ def _faults(message: Any, prefix: str) -> Iterator[tuple[str, str]]:
                 yield from _of_value(value, f"{path}[{key!r}]")
         elif is_repeated:
             for index, value in enumerate(getattr(message, name)):
-                yield from _of_value(value, f"{path}[{index}]")
+                yield from _of_value(value, f"{path}[{index}]", text)
         elif is_text or message.HasField(name):
-            yield from _of_value(getattr(message, name), path)
+            yield from _of_value(getattr(message, name), path, text)
 
 
-def _of_value(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _of_value(value: Any, path: str, text: options_pb2.Text.ValueType = _NO_TEXT) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         if "\0" in value:
             yield path, "has a NUL character"
+        elif text and (why := visible_text.why_not(value, text)):
+            yield path, why
     elif isinstance(value, Timestamp):
         if not (_FIRST <= value.seconds <= _LAST and 0 <= value.nanos < _BILLION):
             yield path, "is not a moment"
@@ -83,12 +90,13 @@ def _why_no_value(value: Any, levels: int) -> str:
 
 
 class _Field(NamedTuple):
-    """A field that holds texts or messages."""
+    """A field that holds texts or messages; `text` is what a person may write there."""
 
     name: str
     is_text: bool
     is_repeated: bool
     is_map: bool
+    text: options_pb2.Text.ValueType
 
 
 @cache
@@ -99,5 +107,6 @@ def _fields(kind: Descriptor) -> tuple[_Field, ...]:
         held = entry.fields_by_name["value"] if entry else field
         is_text, is_message = held.type == FieldDescriptor.TYPE_STRING, held.type == FieldDescriptor.TYPE_MESSAGE
         if is_text or is_message or entry:
-            fields.append(_Field(field.name, is_text, field.is_repeated, entry is not None))
+            text = field.GetOptions().Extensions[options_pb2.text]
+            fields.append(_Field(field.name, is_text, field.is_repeated, entry is not None, text))
     return tuple(fields)

@@ -10,9 +10,10 @@ from typing import Any, cast
 import grpc
 import protovalidate
 import pytest
-from google.api import annotations_pb2, http_pb2
+from buf.validate import validate_pb2
+from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from bazaruto.common.v1 import error_reason_pb2
 from bazaruto.operations.v1 import health_pb2, operations_pb2
@@ -57,6 +58,12 @@ METHODS = [
     for method in service.methods
 ]
 ROLES = {name.removeprefix("ROLE_").lower() for name in user_pb2.User.Role.keys()} - {"unspecified"}  # noqa: SIM118
+TYPED_BY_NOBODY = {
+    *("page_token", "token", "refresh_token", "password", "payment_method", "email", "phone", "tax_id", "definition"),
+    *("actor", "resource", "action", "rule", "source_id", "policy_number", "quote_number", "time_zone", "rule_codes"),
+    *("plan_code", "product_code", "coverage_code", "charge_code", "object_id"),
+}
+"""Texts without a pattern that no person writes for others to read: ids, codes, secrets, what is looked up."""
 WAITS_FOR_THE_PROVIDER = {
     "bazaruto.payments.v1.PaymentService.PayInvoice",
     "bazaruto.payments.v1.PaymentService.ConfirmPayment",
@@ -255,3 +262,47 @@ def test_every_request_has_an_example_that_may_be_sent(request_type: Descriptor)
     request = message_factory.GetMessageClass(request_type)()
     json_format.Parse(options.Extensions[options_pb2.example], request)
     protovalidate.validate(request)
+
+
+def _asked(kind: Descriptor, known: set[str]) -> set[str]:
+    """The messages of a request, with those in it."""
+    if kind.full_name not in known and kind.full_name.startswith("bazaruto."):
+        known.add(kind.full_name)
+        for field in kind.fields:
+            if field.message_type and field_behavior_pb2.OUTPUT_ONLY not in _behaviour(field):
+                _asked(field.message_type, known)
+    return known
+
+
+def _behaviour(field: FieldDescriptor) -> list[Any]:
+    return list(field.GetOptions().Extensions[field_behavior_pb2.field_behavior])
+
+
+def _is_free(field: FieldDescriptor) -> bool:
+    """Whether a caller may write any text, up to a length, into a field."""
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    of_text = rules.repeated.items.string if field.is_repeated else rules.string
+    return bool(of_text.max_len) and not (of_text.pattern or of_text.WhichOneof("well_known") or getattr(of_text, "in"))
+
+
+def test_texts_that_people_write_are_declared_as_such() -> None:
+    internal = {
+        m.full_name
+        for m in METHODS
+        if m.GetOptions().Extensions[options_pb2.access].audience == options_pb2.AUDIENCE_INTERNAL
+    }
+    asked = set[str]()
+    for method in METHODS:
+        if method.full_name not in internal:
+            _asked(method.input_type, asked)
+    undeclared = [
+        field.full_name
+        for name in sorted(asked)
+        for field in descriptor_pool.Default().FindMessageTypeByName(name).fields
+        if field.type == FieldDescriptor.TYPE_STRING
+        and field_behavior_pb2.OUTPUT_ONLY not in _behaviour(field)
+        and not field.GetOptions().Extensions[options_pb2.text]
+        and field.name not in TYPED_BY_NOBODY
+        and _is_free(field)
+    ]
+    assert undeclared == [], "option text says whether it is a line or lines"

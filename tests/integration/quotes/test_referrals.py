@@ -125,7 +125,10 @@ def test_nobody_decides_on_what_they_asked_for(house: House, people: People, per
     house.update(both, changed.quote_id, answers={**ANSWERS["motor"], "use": "taxi", "annual_km": 20000})
     for quote_id in (own.quote_id, changed.quote_id):
         for decision in (APPROVE, DECLINE):
-            assert refusal(decide, house, both, quote_id, decision, reason="x") == ("FOUR_EYES", {"by": "caller"})
+            assert refusal(decide, house, both, quote_id, decision, reason="x") == (
+                "FOUR_EYES",
+                {"by": both.user_id},
+            )
         assert house.get(both, quote_id).state == pb.Quote.STATE_REFERRED
 
 
@@ -137,6 +140,9 @@ def test_nobody_decides_on_what_they_asked_for(house: House, people: People, per
         ({"loadings": [pb.Loading(rate="0.00")]}, "INVALID_FIELD"),
         ({"loadings": [pb.Loading(rate="1e3")]}, "INVALID_FIELD"),
         ({"loadings": [pb.Loading(rate="9.9999")] * 20}, "INVALID_FIELD"),
+        ({"decision": DECLINE, "reason": "x", "loadings": [pb.Loading(rate="0.1")]}, "INVALID_FIELD"),
+        ({"decision": DECLINE, "reason": "x", "conditions": ["A camera."]}, "INVALID_FIELD"),
+        ({"decision": DECLINE}, "INVALID_FIELD"),
         ({"if_match": '"other"'}, "CONCURRENT_CHANGE"),
     ],
 )

@@ -217,6 +217,17 @@ def test_linked_user_acts_for_the_customer(house: House, people: People) -> None
     assert outcome(link, house, ana, firm_id, ana.user_id) == "ACCESS_DENIED"
 
 
+def test_who_serves_customers_is_not_linked_to_one(house: House, people: People) -> None:
+    admin, ana = people.admin(), somebody(house, people)
+    firm_id = create(house, admin).customer.customer_id
+    for role in ("agent", "underwriter", "admin"):
+        house.sql("UPDATE users SET roles = %s WHERE id = %s", [role], ana.id)
+        with pytest.raises(grpc.RpcError) as refusal:
+            link(house, Person(admin.authorization, admin.id), firm_id, ana.user_id)
+        assert (reason_of(refusal.value), metadata_of(refusal.value)) == ("ROLE_CONFLICT", {"role": role})
+    assert house.sql("SELECT count(*) FROM customer_users") == [(0,)]
+
+
 def test_nobody_acts_for_more_customers_than_a_token_names(house: House, people: People) -> None:
     admin, ana = people.admin(), somebody(house, people)
     for _ in range(MOST_PARTIES):

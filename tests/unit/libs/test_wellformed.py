@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from bazaruto.policies.v1 import policy_pb2
 from bazaruto.quotes.v1 import quote_pb2
+from bazaruto.users.v1 import customer_pb2
 from libs.errors import FieldInvalid
 from libs.rpc import wellformed
 
@@ -66,3 +67,39 @@ def test_value_that_cannot_be_kept_is_refused(request_: Message, field: str) -> 
 )
 def test_value_that_can_be_kept_is_taken(request_: Message) -> None:
     wellformed.check(request_)
+
+
+NAMES = [
+    "Ana",
+    "José María",
+    "李小龍",
+    "نرگس\u200cخانم",
+    "क्\u200dष",
+    "<b>Ana</b>",
+    "O'Brien-Smith, Jr.",
+    "😀 & Sons",
+    "",
+]
+HIDDEN = [
+    "Ana\nSitoe", "Ana\t", "Ana\x1b[31m", "Ana\u2028", "Ana\u0085", "\u202eana", "A\u2066na", "An\u200ba", "Ana\ufeff",
+    "A\u00adna", "Ana\u200f", "A\U000e0041na", "   ", "\u3164", "\u2800\u3000", "\u200d",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_line_takes_what_people_are_called(name: str) -> None:
+    wellformed.check(customer_pb2.CreateCustomerRequest(customer=customer_pb2.Customer(name=name)))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_line_takes_nothing_that_others_do_not_see(name: str) -> None:
+    address = customer_pb2.Address(lines=["1", name])
+    with pytest.raises(FieldInvalid) as refusal:
+        wellformed.check(customer_pb2.CreateCustomerRequest(customer=customer_pb2.Customer(address=address)))
+    assert list(refusal.value.violations) == ["customer.address.lines[1]"]
+
+
+def test_note_takes_lines_and_nothing_hidden() -> None:
+    wellformed.check(quote_pb2.DecideReferralRequest(note="One.\r\n\tTwo."))
+    with pytest.raises(FieldInvalid):
+        wellformed.check(quote_pb2.DecideReferralRequest(note="One.\n\u202eTwo."))

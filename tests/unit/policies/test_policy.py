@@ -117,6 +117,12 @@ def test_unfit_quote_cannot_be_issued(changes: dict[str, Any], plan: str, state:
         offers.check_issuable(a_quote(**changes), plan, NOW)
 
 
+def test_quote_of_another_kind_is_refused_with_its_state() -> None:
+    with pytest.raises(offers.QuoteStateInvalid) as refusal:
+        offers.check_issuable(a_quote(kind="renewal"), "annual", NOW)
+    assert refusal.value.metadata == {"state": "accepted", "kind": "renewal"}
+
+
 @pytest.mark.parametrize("changes", [{"valid_until": NOW}, {"starts_on": NOW.date()}])
 def test_quote_is_good_until_its_last_moment_and_on_its_first_day(changes: dict[str, Any]) -> None:
     offers.check_issuable(a_quote(**changes), "annual", NOW)

@@ -173,7 +173,7 @@ def test_validity_includes_its_last_moment() -> None:
 def decide(quote: Quote, ruling: Ruling) -> Quote:
     """What an underwriter of every authority makes of a quote."""
     referral.check_referred(quote, NOW)
-    referral.check_ruling(quote, ruling, BY, 9)
+    referral.check_ruling(quote, ruling, 9)
     if ruling.verdict is Verdict.DECLINE:
         return referral.decline(quote, ruling)
     assert quote.price is not None

@@ -89,7 +89,7 @@ class Quote:
 def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
     """Raise the state that keeps a policy from being issued from the quote, if there is one."""
     if quote.kind != NEW_BUSINESS:
-        raise QuoteStateInvalid(state=quote.kind)
+        raise QuoteStateInvalid(state=quote.state, kind=quote.kind)
     if quote.policy_id:
         raise PolicyAlreadyIssued(policy_id=quote.policy_id)
     if now > quote.valid_until or quote.state == "expired":

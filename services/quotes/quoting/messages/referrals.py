@@ -19,14 +19,12 @@ _VERDICTS = {
 
 
 def ruling_from_proto(request: pb.DecideReferralRequest) -> Ruling:
-    """What an underwriter says; loadings and conditions of what is declined mean nothing."""
-    verdict = _VERDICTS[request.decision]
-    takes_risk = verdict is Verdict.APPROVE
+    """What an underwriter says."""
     return Ruling(
-        verdict=verdict,
+        verdict=_VERDICTS[request.decision],
         rules=tuple(request.rule_codes),
-        loadings=tuple(_loading(loading) for loading in request.loadings) if takes_risk else (),
-        conditions=tuple(request.conditions) if takes_risk else (),
+        loadings=tuple(_loading(loading) for loading in request.loadings),
+        conditions=tuple(request.conditions),
         reason=request.reason,
         note=request.note,
     )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from math import prod
 from uuid import UUID
 
-from libs.errors import AuthorityExceeded, FieldInvalid, FourEyes
+from libs.errors import AuthorityExceeded, FieldInvalid
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.quote import Quote, Segment, State, refuse
@@ -84,8 +84,8 @@ def check_referred(quote: Quote, now: datetime) -> None:
         refuse(quote, now)
 
 
-def check_ruling(quote: Quote, ruling: Ruling, by: UUID, level: int) -> None:
-    """Refuse a ruling that is incomplete, beyond the underwriter's `level`, or on what was their own request."""
+def check_ruling(quote: Quote, ruling: Ruling, level: int) -> None:
+    """Refuse a ruling that is incomplete, contradicts itself, or is beyond the underwriter's `level`."""
     open_rules = {reason.rule_code for reason in quote.open_reasons}
     if ruling.rules and set(ruling.rules) != open_rules:
         raise FieldInvalid(violations={"rule_codes": f"are not those that are open: {', '.join(sorted(open_rules))}"})
@@ -95,13 +95,16 @@ def check_ruling(quote: Quote, ruling: Ruling, by: UUID, level: int) -> None:
             raise FieldInvalid(violations={f"loadings[{number}].coverage_code": "is not a coverage of the quote"})
     if prod(1 + loading.rate for loading in ruling.loadings) > _MOST_LOADED:
         raise FieldInvalid(violations={"loadings": f"make a premium more than {_MOST_LOADED} times as high"})
-    if ruling.verdict is Verdict.DECLINE and not ruling.reason:
-        raise FieldInvalid(violations={"reason": "is needed to decline"})
-    if by in (quote.created_by, quote.revised_by):
-        raise FourEyes(by="caller")
+    if ruling.verdict is Verdict.DECLINE:
+        _check_decline(ruling)
     needed = level_of(quote)
     if ruling.verdict is Verdict.APPROVE and level < needed:
         raise AuthorityExceeded(needed=needed, held=level)
+
+
+def is_own(quote: Quote, user_id: UUID) -> bool:
+    """Whether a user asked for the quote as it is, so that somebody else has to decide on it."""
+    return user_id in (quote.created_by, quote.revised_by)
 
 
 def approve(
@@ -134,6 +137,19 @@ def decline(quote: Quote, ruling: Ruling) -> Quote:
         revision=quote.revision + 1,
         version=quote.version + 1,
     )
+
+
+def _check_decline(ruling: Ruling) -> None:
+    """`FieldInvalid`, naming each field that does not go with declining."""
+    wrong = {}
+    if not ruling.reason:
+        wrong["reason"] = "is needed to decline"
+    if ruling.loadings:
+        wrong["loadings"] = "are for an approval"
+    if ruling.conditions:
+        wrong["conditions"] = "are for an approval"
+    if wrong:
+        raise FieldInvalid(violations=wrong)
 
 
 def approval_of(quote: Quote, ruling: Ruling) -> Approval:

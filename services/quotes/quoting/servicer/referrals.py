@@ -10,6 +10,7 @@ import grpc
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import clock, ids
+from libs.errors import FourEyes
 from libs.rpc import calls, idempotency
 from libs.rpc.pages import Page
 from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
@@ -75,7 +76,9 @@ class ReferralCalls(Changing):
             now = clock.now()
             calls.current().check_etag(etag_of(offer, now))
             referral.check_referred(offer, now)
-            referral.check_ruling(offer, ruling, by, level)
+            if referral.is_own(offer, by):
+                raise FourEyes(by=ids.encode("usr", by))
+            referral.check_ruling(offer, ruling, level)
             decided = self._decided(product, offer, ruling, now)
             reply = self._reply(decided, now)
             if not request.validate_only:

@@ -160,6 +160,13 @@ def grant(user: User, role: Role, by: UUID | None, now: datetime) -> User:
     return replace(user, roles=roles, updated_at=now, version=user.version + 1)
 
 
+def check_acts_for_customers(user: User) -> None:
+    """`RoleConflict` for an account of an agent or of the insurer's staff: they serve customers, and act for none."""
+    for role in user.roles:
+        if role is not Role.CUSTOMER:
+            raise RoleConflict("who serves customers does not act for them", role=role.value)
+
+
 def revoke(user: User, role: Role, admins: Iterable[User], now: datetime) -> User:
     """The user without a role; the very same user who does not have it.
 
