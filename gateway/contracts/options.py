@@ -18,8 +18,8 @@ from libs.rpc import access, limits
 from libs.rpc.access import Access
 from libs.rpc.limits import MethodLimits
 
-NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT = 0, 1, 2, 3  # bazaruto.options.v1.Idempotency
-_IDEMPOTENCIES = (NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT)
+NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT, KEY_FORWARDED = 0, 1, 2, 3, 4  # bazaruto.options.v1.Idempotency
+_IDEMPOTENCIES = (NO_KEY, KEY_REQUIRED, KEY_OPTIONAL, NO_EFFECT, KEY_FORWARDED)
 _PACKAGE = "bazaruto.options.v1."
 ACCESS, PUBLISHES_KEYS = f"{_PACKAGE}access", f"{_PACKAGE}publishes_keys"
 _KNOWN = frozenset({"access", "idempotency", "deadline", "max_body_bytes", "if_match", "publishes_keys"})

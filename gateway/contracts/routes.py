@@ -48,7 +48,7 @@ class Route:
     @property
     def needs_key(self) -> bool:
         """Whether it cannot be called without an idempotency key."""
-        return self.options.idempotency == options.KEY_REQUIRED
+        return self.options.idempotency in (options.KEY_REQUIRED, options.KEY_FORWARDED)
 
     @property
     def may_have_key(self) -> bool:
@@ -58,7 +58,7 @@ class Route:
     @property
     def is_repeatable(self) -> bool:
         """Whether every call is safe to repeat: it changes nothing, or has a key."""
-        return self.http_method == "GET" or self.options.idempotency in (options.KEY_REQUIRED, options.NO_EFFECT)
+        return self.http_method == "GET" or self.needs_key or self.options.idempotency == options.NO_EFFECT
 
     @property
     def is_public(self) -> bool:

@@ -25,7 +25,7 @@ from libs.db import Database
 from libs.errors import ConcurrentChange, Conflict, DomainError, Invalid
 from libs.rpc import calls, errors
 from libs.rpc.calls import Call
-from libs.rpc.methods import Method
+from libs.rpc.methods import ContractError, Method
 
 KEPT = timedelta(hours=72)
 _REAPED = 1000  # keys that one transaction forgets
@@ -107,6 +107,8 @@ def step(method: Method, keys: Keys, inner: Callable[[Any, Call], Any]) -> Calla
             return inner(request, call)
         if not _KEY.fullmatch(call.idempotency_key):
             raise IdempotencyKeyRequired
+        if method.forwards_key:
+            return inner(request, call)
         call.fingerprint = _fingerprint(request, method)
         stored = keys.find(call)
         if stored is None:
@@ -147,6 +149,18 @@ def claim(session: Session) -> None:
     if stored.one_or_none() is None:
         raise _KeyTaken
     sa.event.listen(session, "before_commit", lambda _: _check_kept(call), once=True)
+
+
+def forwarded() -> tuple[tuple[str, str], ...]:
+    """The metadata of the call to the neighbour that keeps the caller's key. Nobody else makes the same key of it.
+
+    `ContractError` when the method does not declare that it forwards its key.
+    """
+    call = calls.current()
+    if not call.method.forwards_key:
+        raise ContractError(f"{call.method.full_name} does not declare that it forwards its idempotency key")
+    parts = "\n".join((call.caller.subject, call.method.full_name, call.idempotency_key))
+    return (("idempotency-key", hashlib.sha256(parts.encode()).hexdigest()),)
 
 
 def keep(session: Session, outcome: Message | DomainError) -> None:

@@ -53,12 +53,17 @@ class Method:
     @property
     def needs_key(self) -> bool:
         """Whether a call without an idempotency key is refused."""
-        return self.idempotency == options_pb2.IDEMPOTENCY_REQUIRED
+        return self.idempotency in (options_pb2.IDEMPOTENCY_REQUIRED, options_pb2.IDEMPOTENCY_FORWARDED)
 
     @property
     def takes_key(self) -> bool:
         """Whether an idempotency key has a meaning here."""
-        return self.idempotency in (options_pb2.IDEMPOTENCY_REQUIRED, options_pb2.IDEMPOTENCY_OPTIONAL)
+        return self.needs_key or self.idempotency == options_pb2.IDEMPOTENCY_OPTIONAL
+
+    @property
+    def forwards_key(self) -> bool:
+        """Whether a neighbour keeps the key, because it has the effect."""
+        return self.idempotency == options_pb2.IDEMPOTENCY_FORWARDED
 
 
 def of_service(service: ServiceDescriptor) -> dict[str, Method]:

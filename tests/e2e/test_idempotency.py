@@ -31,7 +31,9 @@ def desk(platform: Platform, buyer: Buyer) -> Desk:
 
 
 def methods_with_keys() -> set[str]:
-    """Every method whose contract lets a person send a key; what services call is tried with their services."""
+    """Every method whose contract lets a person send a key; what services call is tried with their services, and so is
+    what a neighbour keeps the key for.
+    """
     return {
         f"{method.containing_service.full_name}/{method.name}"
         for method in all_methods()

@@ -20,7 +20,11 @@ from bazaruto.options.v1 import options_pb2
 from libs.config import Settings
 from tests.support.errors import status_of
 
-_KEYED = (options_pb2.IDEMPOTENCY_REQUIRED, options_pb2.IDEMPOTENCY_OPTIONAL)
+_KEYED = (
+    options_pb2.IDEMPOTENCY_REQUIRED,
+    options_pb2.IDEMPOTENCY_OPTIONAL,
+    options_pb2.IDEMPOTENCY_FORWARDED,
+)
 _VARIABLE = re.compile(r"\{([^}=]+)[^}]*\}")
 _PATIENCE = 30.0  # seconds, on a busy machine
 

@@ -48,6 +48,11 @@ def test_all_routes_of_a_method_have_its_options() -> None:
     assert not sample.route("POST", "/v1/books")[0].options.limits.if_match
 
 
+def test_a_call_whose_key_a_neighbour_keeps_needs_it_and_may_be_repeated() -> None:
+    (route,) = table_of(POST, "idempotency) = IDEMPOTENCY_FORWARDED").routes
+    assert (route.needs_key, route.may_have_key, route.is_repeatable) == (True, False, True)
+
+
 def test_the_longest_deadline_and_the_largest_body_can_be_declared() -> None:
     (route,) = table_of(POST, "deadline) = {seconds: 30}", "max_body_bytes) = 1048576").routes
     assert (route.options.limits.seconds, route.options.limits.body_bytes) == (30.0, 1048576)
