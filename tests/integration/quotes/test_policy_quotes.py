@@ -18,6 +18,7 @@ from tests.integration.quotes.conftest import House, coverage
 from tests.integration.quotes.test_quote_states import bind
 from tests.integration.quotes.test_referrals import decide, refusal
 from tests.support.people import People, Person, new_key
+from tests.unit.quotes import sold
 from tests.unit.quotes.samples import ANSWERS, tariff
 
 START = date(2027, 1, 1)
@@ -50,7 +51,7 @@ def quote(house: House, who: Person, owner: Person, *segments: pb.PolicyQuoteSeg
         "product_code": "motor",
         "product_version": 1,
         "customer_id": owner.user_id.replace("usr", "cus"),
-        "segments": segments,
+        **({"segments": segments} if segments else {}),
     }
     request = pb.CreatePolicyQuoteRequest(**{**given, **fields})
     return house.quotes.CreatePolicyQuote(request, metadata=who.metadata(idempotency_key=key))
@@ -128,9 +129,41 @@ def test_price_of_a_next_term_is_good_until_the_term_begins(house: House, person
     assert made.valid_until_time.ToDatetime().date() >= START + timedelta(days=399)
 
 
+def next_term(product_code: str, version: int, answers: dict[str, Any], objects: Any = ()) -> dict[str, Any]:
+    """What a quote for the next term of a policy with a version is asked with."""
+    part = pb.PolicyQuoteSegment(
+        start_date=values.date_to_proto(START),
+        end_date=values.date_to_proto(START + timedelta(days=365)),
+        objects=[values.insured_object_to_proto(item) for item in objects],
+    )
+    part.answers.update(answers)
+    kind = {"kind": pb.Quote.KIND_RENEWAL, "with_successor": True}
+    return {"product_code": product_code, "product_version": version, "segments": [part], **kind}
+
+
+def test_next_term_takes_the_version_that_follows_and_its_fees(house: House, person: Person, policies: Person) -> None:
+    made = quote(house, policies, person, **next_term("motor", 2, sold.ANSWERS["motor"], sold.OBJECTS["motor"]))
+    assert (made.state, made.product_version) == (pb.Quote.STATE_QUOTED, 2)
+    assert (values.date_from_proto(made.end_date, "") - START).days == 365
+    assert made.premium.lines[-1].charge_code == "policy_fee"
+
+
+def test_next_term_is_a_draft_where_its_version_asks_more_than_is_known(
+    house: House, person: Person, policies: Person
+) -> None:
+    made = quote(house, policies, person, **next_term("motor", 1, ANSWERS["motor"]))
+    assert (made.state, made.kind) == (pb.Quote.STATE_DRAFT, pb.Quote.KIND_RENEWAL)
+    assert (made.product_version, made.HasField("premium")) == (2, False)
+    assert "driver_age" not in made.answers  # version 2 asks it no more
+    assert made.start_date == values.date_to_proto(START)
+    assert refusal(house.accept, person, made.quote_id)[0] == "QUOTE_STATE_INVALID"
+    assert house.get(person, made.quote_id) == made
+
+
 @pytest.mark.parametrize(
     ("segments", "fields", "reason"),
     [
+        ([segment(0, 365)], {"with_successor": True}, "INVALID_FIELD"),
         ([segment(0, 10), segment(9, 365)], {}, "INVALID_FIELD"),
         ([segment(10, 10)], {}, "INVALID_FIELD"),
         ([segment(0, 365, driver_age=5)], {}, "ANSWER_INVALID"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from libs.errors import FieldInvalid
 from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.rules import sale
-from services.quotes.catalogue.rules.sale import Sale, SaleOverlap, begin, sold_on, withdraw
+from services.quotes.catalogue.rules.sale import Sale, SaleOverlap, begin, sold_on, successor_of, withdraw
 from services.quotes.catalogue.rules.version import State, Version
 from tests.unit.quotes.samples import small
 
@@ -145,3 +145,22 @@ def test_version_says_how_far_it_has_come() -> None:
 
 def test_sale_of_a_file_has_its_days() -> None:
     assert sale.of_file(replace(SMALL, on_sale_until=date(2027, 1, 1))) == Sale(1, date(2026, 1, 1), date(2027, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("sales", "successor"),
+    [
+        ([Sale(1, date(2026, 1, 1))], 1),
+        ([Sale(1, date(2026, 1, 1)), Sale(2, date(2026, 4, 1))], 2),
+        ([Sale(1, date(2026, 1, 1)), Sale(2, date(2026, 6, 1))], 1),
+        ([Sale(1, date(2026, 1, 1), date(2026, 4, 1), renew_with=3), Sale(2, date(2026, 4, 1))], 3),
+        ([Sale(1, date(2026, 1, 1), date(2026, 9, 1), renew_with=3)], 1),  # it is still sold
+        ([Sale(1, date(2026, 1, 1), date(2026, 4, 1))], None),
+        ([Sale(1, TODAY, TODAY, renew_with=2), Sale(2, TODAY, TODAY, renew_with=4)], 4),
+        ([Sale(1, TODAY, TODAY, renew_with=2), Sale(2, TODAY, TODAY, renew_with=1)], None),
+    ],
+)
+def test_term_is_renewed_with_what_a_withdrawn_version_names_or_else_with_what_is_sold(
+    sales: list[Sale], successor: int | None
+) -> None:
+    assert successor_of(sales, 1, TODAY) == successor

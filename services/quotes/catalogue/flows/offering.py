@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import structlog
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from libs.errors import Exhausted, Unavailable
 from services.quotes.catalogue.adapters.reading import read
 from services.quotes.catalogue.rules.definition import DefinitionError
 from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
-from services.quotes.catalogue.rules.sale import Sale, sold_on
+from services.quotes.catalogue.rules.sale import Sale, sold_on, successor_of
 from services.quotes.catalogue.store import products, sales
 
 log = structlog.get_logger("quotes")
@@ -56,6 +56,15 @@ class Catalogue:
         if version not in self._products.get(code, {}):
             self._look()
         return self._products.get(code, {}).get(version)
+
+    def successor(self, product: Product, day: date) -> Product:
+        """The version that a policy of a version takes for a term from a day. `ProductNotAvailable` without one."""
+        self._look_again()
+        number = successor_of(self._sales.get(product.code, ()), product.version, day)
+        successor = self.version(product.code, number) if number is not None else None
+        if successor is None:
+            raise ProductNotAvailable(product=product.code)
+        return successor
 
     def all_on_sale(self, now: datetime) -> list[Product]:
         """Every product that is sold at a moment, by code."""

@@ -51,6 +51,27 @@ def sold_on(sales: Iterable[Sale], day: date) -> Sale | None:
     return last if last is not None and (last.ends_on is None or day < last.ends_on) else None
 
 
+def successor_of(sales: Sequence[Sale], version: int, day: date) -> int | None:
+    """The version that a term from a day is renewed with, of a policy that has `version`; None where there is none.
+
+    One that was withdrawn by then names it, and that one may have been withdrawn too; otherwise it is the one sold.
+    """
+    seen = {version}
+    while True:
+        sale = next((sale for sale in sales if sale.version == version), None)
+        is_over = sale is not None and sale.ends_on is not None and sale.ends_on <= day
+        if sale is None or sale.renew_with is None or not is_over:
+            break
+        version = sale.renew_with
+        if version in seen:
+            return None
+        seen.add(version)
+    if len(seen) > 1:
+        return version
+    sold = sold_on(sales, day)
+    return sold.version if sold else None
+
+
 def of_file(product: Product) -> Sale:
     """The sale that a product file asks for."""
     return Sale(product.version, product.on_sale_from, product.on_sale_until)

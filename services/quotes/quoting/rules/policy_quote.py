@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from libs.calendar import start_of
 from libs.errors import FieldInvalid
 from libs.premium import Coverage, InsuredObject
+from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.servicing import FeeOccasion
+from services.quotes.quoting.rules import revision
 from services.quotes.quoting.rules.calculation import Calculator
 from services.quotes.quoting.rules.quote import DECIDED, Kind, Quote, Segment
 from services.quotes.quoting.rules.revision import Origin
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
+from services.quotes.rating.rules import answers, objects
 from services.quotes.rating.rules.pricing import Risk
 
 OCCASIONS: dict[Kind, FeeOccasion] = {
@@ -59,6 +62,55 @@ def check_days(stretches: Sequence[Stretch]) -> None:
         until = stretch.ends_on
 
 
+def check_next_term(subject: Subject, stretches: Sequence[Stretch]) -> None:
+    """Refuse a successor of the version for anything but the whole of a next term."""
+    if subject.kind is not Kind.RENEWAL or len(stretches) != 1:
+        raise FieldInvalid(violations={"with_successor": "is for the one segment of a next term"})
+
+
+def next_term(calculator: Calculator, subject: Subject, stretch: Stretch, now: datetime, origin: Origin) -> Quote:
+    """Price the next term of a policy with the version that follows its own, which may ask less, or more.
+
+    Where it asks what is not answered, the quote is a draft.
+    """
+    product = calculator.tariff.product
+    stretch = _as_asked(product, stretch)
+    is_answered = not answers.missing(product, stretch.answers) and not objects.missing(product, stretch.objects)
+    if is_answered:
+        ends_on = product.term.end(stretch.starts_on, calculator.tariff.check_answers(stretch.answers))
+        return create(calculator, subject, [replace(stretch, ends_on=ends_on)], now, origin)
+    asked = Risk(stretch.answers, stretch.coverages, None, stretch.objects)
+    return replace(
+        revision.draft(calculator.tariff, asked, now, origin),
+        kind=subject.kind,
+        policy_id=subject.policy_id,
+        timeline_sequence=subject.timeline_sequence,
+        starts_on=stretch.starts_on,
+        valid_until=_valid_until(product, stretch.starts_on, now),
+    )
+
+
+def _as_asked(product: Product, stretch: Stretch) -> Stretch:
+    """What a version asks of some days, of all that is known of them."""
+    questions = {question.code for question in product.questions}
+    fields = {kind.code: {field.code for field in kind.fields} for kind in product.objects}
+    return replace(
+        stretch,
+        answers={code: answer for code, answer in stretch.answers.items() if code in questions},
+        objects=[
+            replace(item, fields={code: value for code, value in item.fields.items() if code in fields[item.code]})
+            for item in stretch.objects
+            if item.code in fields
+        ],
+    )
+
+
+def _valid_until(product: Product, first_day: date, now: datetime) -> datetime:
+    """Until when a next term can be had at its price: the days that the product says, and until it begins."""
+    begins_at = start_of(first_day, product.time_zone).astimezone(now.tzinfo)
+    return max(now + timedelta(days=product.validity_days), begins_at)
+
+
 def create(
     calculator: Calculator, subject: Subject, stretches: Sequence[Stretch], now: datetime, origin: Origin
 ) -> Quote:
@@ -91,7 +143,7 @@ def create(
     last = segments[-1]
     valid_until = now + timedelta(days=product.validity_days)
     if subject.kind is Kind.RENEWAL:
-        valid_until = max(valid_until, start_of(first_day, product.time_zone).astimezone(now.tzinfo))
+        valid_until = _valid_until(product, first_day, now)
     return Quote(
         id=origin.quote_id,
         number=origin.number,

@@ -28,6 +28,10 @@ class PolicyCalls(Changing):
             raise ProductNotAvailable(product=request.product_code)
         stretches = [stretch_from_proto(segment, f"segments[{i}]") for i, segment in enumerate(request.segments)]
         policy_quote.check_days(stretches)
+        subject = subject_from_proto(request)
+        if request.with_successor:
+            policy_quote.check_next_term(subject, stretches)
+            product = self._catalogue.successor(product, stretches[0].starts_on)
         holder = ids.decode("cus", request.customer_id)
         partner_id = ids.decode("par", request.partner_id) if request.partner_id else None
         created_by = calls.caller().user_id or holder
@@ -36,7 +40,10 @@ class PolicyCalls(Changing):
             idempotency.claim(session)
             of = origin(session, product, now, holder=holder, created_by=created_by, partner_id=partner_id)
             calculator = self._calculators.of(product)
-            offer = policy_quote.create(calculator, subject_from_proto(request), stretches, now, of)
+            if request.with_successor:
+                offer = policy_quote.next_term(calculator, subject, stretches[0], now, of)
+            else:
+                offer = policy_quote.create(calculator, subject, stretches, now, of)
             referring.add(session, offer)
             reply = self._reply(offer, now)
             idempotency.keep(session, reply)

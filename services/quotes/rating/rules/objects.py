@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -75,6 +76,22 @@ def check_given(product: Product, given: Sequence[InsuredObject]) -> tuple[Insur
         fields = _fields(name, known, asked)
         checked.append(InsuredObject(insured.id, insured.code, fields))
     return tuple(checked)
+
+
+def missing(product: Product, given: Sequence[InsuredObject]) -> tuple[str, ...]:
+    """What the product asks of insured objects and is not given: kinds of which there are too few, and fields."""
+    counts = Counter(insured.code for insured in given)
+    fields = {kind.code: [field.code for field in kind.fields] for kind in product.objects}
+    kinds = [kind.code for kind in product.objects if counts[kind.code] < kind.minimum]
+    return (
+        *kinds,
+        *(
+            f"{insured.id or insured.code}.{code}"
+            for insured in given
+            for code in fields.get(insured.code, ())
+            if insured.fields.get(code) is None
+        ),
+    )
 
 
 def _kinds(product: Product) -> dict[str, _Kind]:
