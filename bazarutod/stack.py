@@ -46,7 +46,7 @@ PROCESSES: Final = (
 # is held against the channels that the mains open.
 CALLS: Final = {
     "gateway": SERVICES,
-    "users": (),
+    "users": ("quotes",),
     "quotes": ("users",),
     "policies": ("users", "quotes", "payments"),
     "payments": ("users",),

@@ -41,7 +41,9 @@ def serve(settings: Settings) -> None:
     catalogue = Catalogue(database, calculators.prepare)
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
     server.add(products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue, golden.check))
-    server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
+    server.add(
+        rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators, users.is_underwriter)
+    )
     server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_QuoteAuditServiceServicer_to_server)
     server.run()

@@ -12,10 +12,12 @@ from bazaruto.users.v1 import audit_pb2_grpc, auth_pb2_grpc, customer_pb2_grpc, 
 from libs import clock, process
 from libs.config import Settings
 from libs.db import Database, migrations
+from libs.identity.service_tokens import ServiceTokens
 from libs.identity.verification import TokenVerifier
 from libs.jobs import JobRunner
 from libs.mail import Mailer
 from libs.redis import Link
+from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.users.accounts import jobs
 from services.users.accounts.adapters import caching
@@ -27,6 +29,7 @@ from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.flows.rights import Rights
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
+from services.users.clients import Quotes
 from services.users.partners.flows import selling
 from services.users.partners.servicer import PartnerServicer
 from services.users.people import jobs as people_jobs
@@ -43,6 +46,7 @@ def serve(settings: Settings) -> None:
     keys = SigningKeys.load(settings.auth.key_folder)
     field_keys = FieldKeys.load(settings.secrets.field_keys)
     own = settings.services[NAME]
+    quotes = Quotes(connect(settings.services["quotes"].target, ServiceTokens(settings.auth, NAME)))
     database = Database(own.db_url, settings.db, NAME, own.db_replica_url)
     hasher = Hasher()
     hasher.prepare()
@@ -57,7 +61,8 @@ def serve(settings: Settings) -> None:
     auth = AuthServicer(database, authenticator, rights, keys, settings.auth)
     server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
     server.add(customer_pb2_grpc.add_CustomerServiceServicer_to_server, CustomerServicer(database, field_keys))
-    server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
+    partners = PartnerServicer(database, quotes.has_product)
+    server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, partners)
     server.keep_audit_log(audit_pb2_grpc.add_UserAuditServiceServicer_to_server)
     server.run()
 

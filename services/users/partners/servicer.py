@@ -25,8 +25,10 @@ from services.users.partners.store import partners
 class PartnerServicer(rpc_pb.PartnerServiceServicer):
     """Answers the calls of `PartnerService`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, has_product: Callable[[str], bool]) -> None:
+        """`has_product` says of a code whether there is such a product; quotes knows it."""
         self._database = database
+        self._has_product = has_product
 
     def CreatePartner(self, request: pb.CreatePartnerRequest, context: grpc.ServicerContext) -> pb.Partner:
         new = partner.checked(partner_from_proto(request.partner, ids.new(), clock.now()))
@@ -103,12 +105,18 @@ class PartnerServicer(rpc_pb.PartnerServiceServicer):
         return self._change(_partner_id(request.partner_id), remove)
 
     def SetPartnerProducts(self, request: pb.SetPartnerProductsRequest, context: grpc.ServicerContext) -> pb.Partner:
+        partner_id = _partner_id(request.partner_id)
+        with self._database.reading() as session:
+            known = partners.find(session, partner_id)
+        # Asked before the transaction, and only of what is new to the partner: products do not go away.
+        partner.check_products(request.product_codes, known.product_codes if known else (), self._has_product)
+
         def set_products(session: Session, before: Partner) -> Partner:
             after = partner.set_products(before, request.product_codes, clock.now())
             changing.save(session, "partner_products_set", before, after)
             return after
 
-        return self._change(_partner_id(request.partner_id), set_products)
+        return self._change(partner_id, set_products)
 
     def _change(self, partner_id: UUID, change: Callable[[Session, Partner], Partner]) -> pb.Partner:
         """Change a partner in one transaction, with the caller's key."""

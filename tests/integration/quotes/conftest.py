@@ -61,6 +61,8 @@ class House:
     def __init__(self, start: Callable[..., grpc.Channel], url: str, database: Database) -> None:
         self.url = url
         self.database = database
+        self.underwriters = set[str]()
+        """Those whom users would call underwriters."""
         with database.transaction() as session:
             publishing.publish(session, clock.now())
 
@@ -70,7 +72,8 @@ class House:
             server.add(
                 products_rpc.add_ProductServiceServicer_to_server, ProductServicer(database, catalogue, golden.check)
             )
-            server.add(rpc_pb.add_QuoteServiceServicer_to_server, QuoteServicer(database, catalogue, calculators))
+            quotes = QuoteServicer(database, catalogue, calculators, lambda user_id: user_id in self.underwriters)
+            server.add(rpc_pb.add_QuoteServiceServicer_to_server, quotes)
             server.add(rate_changes_rpc.add_RateChangeServiceServicer_to_server, RateChangeServicer(database))
 
         self.calculators = Calculators()

@@ -34,6 +34,8 @@ from services.users.people.store import links
 from tests.support.people import People
 
 PASSWORD = "baobab-carrinha-47"
+PRODUCTS = frozenset({"home", "motor", "travel"})
+"""Those that there are, as far as partners are asked."""
 _numbers = itertools.count()
 
 
@@ -71,7 +73,8 @@ class House:
                 customer_pb2_grpc.add_CustomerServiceServicer_to_server,
                 CustomerServicer(database, FieldKeys.load(people.field_keys)),
             )
-            server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, PartnerServicer(database))
+            partners = PartnerServicer(database, PRODUCTS.__contains__)
+            server.add(partner_pb2_grpc.add_PartnerServiceServicer_to_server, partners)
             server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, auth)
 
         channel = start("users", url, build)

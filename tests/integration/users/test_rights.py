@@ -206,3 +206,19 @@ def test_rights_are_changed_by_admins_alone(house: House, people: People) -> Non
         with pytest.raises(grpc.RpcError) as refusal:
             house.grant(caller.authorization, user.user_id, User.ROLE_ADMIN)
         assert refusal.value.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+
+def test_services_ask_who_can_be_given_what_a_role_is_for(house: House, people: People, admin: str) -> None:
+    underwriter = house.staff(admin, User.ROLE_UNDERWRITER)
+
+    def has_role(user_id: str, role: pb.User.Role.ValueType, service: str = "quotes") -> bool:
+        request = pb.HasRoleRequest(user_id=user_id, role=role)
+        return house.users.HasRole(request, metadata=people.service(service).metadata()).has_role
+
+    assert has_role(underwriter.user_id, User.ROLE_UNDERWRITER)
+    assert not has_role(underwriter.user_id, User.ROLE_FINANCE)
+    assert not has_role("usr_01m86535y1eaws2ywvkrpm6m62", User.ROLE_UNDERWRITER)
+    request = pb.DisableUserRequest(user_id=underwriter.user_id)
+    house.users.DisableUser(request, metadata=(("authorization", admin),))
+    assert not has_role(underwriter.user_id, User.ROLE_UNDERWRITER)
+    assert outcome(has_role, underwriter.user_id, User.ROLE_UNDERWRITER, "payments") == "ACCESS_DENIED"

@@ -48,3 +48,17 @@ def test_members_are_agents_of_no_other_partner() -> None:
     with pytest.raises(RoleMissing) as refusal:
         partner.check_member(user.register("b@example.com", "Ben", "", "", NOW, user_id=ids.new()), None)
     assert refusal.value.metadata == {"role": "agent"}
+
+
+def test_only_products_that_exist_may_be_sold_and_only_new_ones_are_asked_about() -> None:
+    asked: list[str] = []
+
+    def is_product(code: str) -> bool:
+        asked.append(code)
+        return code == "travel"
+
+    partner.check_products(["home", "travel"], CODES, is_product)
+    with pytest.raises(FieldInvalid) as refusal:
+        partner.check_products(["motor", "boat", "travel", "kite"], CODES, is_product)
+    assert list(refusal.value.violations) == ["product_codes[1]", "product_codes[3]"]
+    assert asked == ["travel", "boat", "travel", "kite"]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from math import prod
 from uuid import UUID
 
-from libs.errors import AuthorityExceeded, FieldInvalid
+from libs.errors import AuthorityExceeded, FieldInvalid, Refused
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.quote import Quote, Segment, State, refuse
@@ -21,6 +21,12 @@ BY_UNDERWRITER = "underwriter"
 """The rule code of a reason that an underwriter declined for."""
 _MOST_LOADED = 100
 """How many times as high loadings together may make a premium: far more than any takes, far less than a sum holds."""
+
+
+class RoleMissing(Refused):
+    """The user is no underwriter, who could decide on a referral."""
+
+    reason = "ROLE_MISSING"
 
 
 class Verdict(StrEnum):

@@ -29,10 +29,14 @@ Change = Callable[[Quote, datetime], Quote]
 class Changing:
     """The ground of the calls of `QuoteService`."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, calculators: Calculators) -> None:
+    def __init__(
+        self, database: Database, catalogue: Catalogue, calculators: Calculators, is_underwriter: Callable[[str], bool]
+    ) -> None:
+        """`is_underwriter` says of a user's identifier whether they can decide on referrals; users knows it."""
         self._database = database
         self._catalogue = catalogue
         self._calculators = calculators
+        self._is_underwriter = is_underwriter
 
     def _changed(
         self, quote_id: str, action: str, change: Change, *, only_checks: bool = False, **details: str

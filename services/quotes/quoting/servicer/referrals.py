@@ -24,7 +24,7 @@ from services.quotes.quoting.messages.referrals import (
 )
 from services.quotes.quoting.rules import referral
 from services.quotes.quoting.rules.quote import Quote
-from services.quotes.quoting.rules.referral import Information, Ruling, Verdict
+from services.quotes.quoting.rules.referral import Information, RoleMissing, Ruling, Verdict
 from services.quotes.quoting.servicer.changing import Changing, caller_id
 from services.quotes.quoting.store import quotes, referrals
 
@@ -54,6 +54,8 @@ class ReferralCalls(Changing):
 
     def AssignReferral(self, request: pb.AssignReferralRequest, context: grpc.ServicerContext) -> pb.Referral:
         assignee = ids.decode("usr", request.user_id) if request.user_id else None
+        if assignee and not self._is_underwriter(request.user_id):
+            raise RoleMissing(role="underwriter")
         with self._database.transaction() as session:
             idempotency.claim(session)
             offer = self._locked(session, request.quote_id)

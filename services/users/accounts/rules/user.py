@@ -94,6 +94,10 @@ class User:
         """Whether the user can run the platform."""
         return self.state is State.ACTIVE and Role.ADMIN in self.roles
 
+    def can_act_as(self, role: Role) -> bool:
+        """Whether the user can log in and has a role."""
+        return self.state is State.ACTIVE and role in self.roles
+
     def check_active(self) -> None:
         """`UserDisabled` when the account cannot be used."""
         if self.state is not State.ACTIVE:

@@ -158,6 +158,12 @@ class UserServicer(rpc_pb.UserServiceServicer):
             idempotency.keep(session, reply)
         return reply
 
+    def HasRole(self, request: pb.HasRoleRequest, context: grpc.ServicerContext) -> pb.HasRoleResponse:
+        with self._database.reading() as session:
+            account = users.find(session, _user_id(request.user_id, "user_id"))
+        has_role = account is not None and account.can_act_as(role_from_proto(request.role))
+        return pb.HasRoleResponse(has_role=has_role)
+
     def _change(self, request: _NamesUser, change: Callable[[Session, UUID, datetime], User]) -> pb.User:
         """Change the rights of the user whom a request names."""
         user_id = _user_id(request.user_id, "user_id")

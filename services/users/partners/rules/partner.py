@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -100,6 +100,17 @@ def resume(partner: Partner, now: datetime) -> Partner:
 def set_products(partner: Partner, codes: Iterable[str], now: datetime) -> Partner:
     """The partner that may sell these products. The very same one that could."""
     return _changed(partner, replace(partner, product_codes=frozenset(codes)), now)
+
+
+def check_products(codes: Sequence[str], known: Collection[str], is_product: Callable[[str], bool]) -> None:
+    """`FieldInvalid`, naming each of the codes that is no product's. Those that are `known` are not asked about."""
+    wrong = {
+        f"product_codes[{index}]": "is the code of no product"
+        for index, code in enumerate(codes)
+        if code not in known and not is_product(code)
+    }
+    if wrong:
+        raise FieldInvalid(violations=wrong)
 
 
 def check_member(user: User, partner_id: UUID | None) -> None:
