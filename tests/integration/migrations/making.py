@@ -26,13 +26,15 @@ from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
 from libs.jobs import operating
-from libs.money import total
+from libs.money import Money, total
 from services.payments.billing.flows import applying, invoicing
 from services.payments.billing.rules.transaction import Kind, Transaction
 from services.payments.billing.store import accounts, transactions
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting
 from services.payments.ledger.jobs import close_days
+from services.policies.lifecycle.flows import recording
+from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
@@ -70,6 +72,8 @@ def make(platform: Platform) -> None:
             operating.pause(connection, "default")
         with _database(platform, "payments") as payments:
             _pay(payments, ana, bruno)
+        with _database(platform, "policies") as policies:
+            _fall_behind(policies, ana)
         kept = {"token": "pm_card_ok", "displayName": "blue Visa, 4242", "mandateText": "You may collect."}
         ana.call("POST", "/v1/paymentMethods", kept, key=secrets.token_hex(16))
         # What follows from the last purchases is left to be done, also with the token of a card.
@@ -188,6 +192,15 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     collecting.settle(payments, Sandbox(payments), given_up, 0, datetime.now(UTC) + LATER)
     bruno.pay(waiting, "pm_card_action")
     assert ana.pay(ana.invoice_of(_issue(ana, TRAVEL)), "pm_card_timeout")["state"] == "STATE_PROCESSING"
+
+
+def _fall_behind(policies: Database, ana: Buyer) -> None:
+    """A policy on which something was past due, as far as policies knows."""
+    policy_id = ids.decode("pol", ana.call("GET", "/v1/policies?state=STATE_IN_FORCE")["policies"][0]["policyId"])
+    now = datetime.now(UTC)
+    standing, none = Standing.SETTLED, Money(0, "EUR")
+    with policies.transaction() as session:
+        recording.record_delinquency(session, policy_id, Delinquency(ids.new(), 1, standing, none, None, None), now)
 
 
 def _change(payments: Database, policy: str, kind: Kind, share: Fraction) -> None:

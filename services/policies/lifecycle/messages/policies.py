@@ -12,6 +12,7 @@ from libs.money import total
 from libs.premium import ChargeLine
 from libs.rpc import values
 from services.policies.lifecycle.rules.charges import premium_of
+from services.policies.lifecycle.rules.delinquency import Delinquency
 from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import State
@@ -75,20 +76,26 @@ def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
     return message
 
 
-def cover_to_proto(policy: Policy, moment: datetime, paid_until: date | None) -> pb.Cover:
-    """Whether it covers at a moment, and what."""
+def cover_to_proto(
+    policy: Policy, moment: datetime, paid_until: date | None, delinquency: Delinquency | None = None
+) -> pb.Cover:
+    """Whether it covers at a moment, and what. Behind its grace, a policy that is past due may have lapsed."""
     term, segment, state = policy.term_at(moment), policy.segment_at(moment), policy.state(moment)
     ends_at = policy.cover_ends_at(term)
+    covers = state is State.IN_FORCE
+    is_unclear = covers and delinquency is not None and delinquency.leaves_unclear(moment, policy.time_zone)
     message = pb.Cover(
-        in_force=state is State.IN_FORCE,
-        reason=_REASONS.get(state, pb.Cover.REASON_UNSPECIFIED),
+        in_force=covers and not is_unclear,
+        reason=pb.Cover.REASON_UNCLEAR if is_unclear else _REASONS.get(state, pb.Cover.REASON_UNSPECIFIED),
         at_time=values.time_to_proto(moment),
         term_number=term.number,
         cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
         cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
         paid_until_date=values.date_to_proto(paid_until) if paid_until else None,
     )
-    if segment and state is State.IN_FORCE:
+    if delinquency is not None and delinquency.is_open and delinquency.grace_ends_on:
+        values.fill_date(message.grace_end_date, delinquency.grace_ends_on)
+    if segment and covers:
         _fill_risk(message, segment.risk)
     return message
 

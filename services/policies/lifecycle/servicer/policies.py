@@ -35,8 +35,9 @@ from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
+from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
-from services.policies.lifecycle.store import policies, transactions
+from services.policies.lifecycle.store import delinquencies, policies, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
 _LOOKED_THROUGH = 500  # policies that are looked through for those in a state, for one page
@@ -44,7 +45,7 @@ _HISTORY = 100  # how often beneficiaries were set before, as far as it is shown
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 
-class PolicyServicer(BeneficiaryCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer):
+class PolicyServicer(BeneficiaryCalls, DelinquencyCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer):
     """Answers the calls of `PolicyService`."""
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
@@ -156,7 +157,9 @@ class PolicyServicer(BeneficiaryCalls, NeighbourCalls, rpc_pb.PolicyServiceServi
     def GetCover(self, request: pb.GetCoverRequest, context: grpc.ServicerContext) -> pb.Cover:
         moment = values.time_from_proto(request.at_time) if request.HasField("at_time") else clock.now()
         contract = self._visible(ids.decode("pol", request.policy_id))
-        return cover_to_proto(contract, moment, self._paid_until(contract))
+        with self._database.reading() as session:
+            delinquency = delinquencies.find(session, contract.id)
+        return cover_to_proto(contract, moment, self._paid_until(contract), delinquency)
 
     def _paid_until(self, contract: Policy) -> date | None:
         """The first day that is not paid for; None where payments does not say: cover is told all the same."""

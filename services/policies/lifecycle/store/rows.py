@@ -156,6 +156,22 @@ class BeneficiaryRow(Row):
     share: Mapped[int]
 
 
+class DelinquencyRow(Row):
+    """What payments said last of a policy on which something is past due."""
+
+    __tablename__ = "delinquencies"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    delinquency_id: Mapped[UUID]
+    version: Mapped[int]
+    state: Mapped[str]
+    past_due: Mapped[int]
+    currency: Mapped[str]
+    since_on: Mapped[date | None]
+    grace_ends_on: Mapped[date | None]
+    recorded_at: Mapped[datetime]
+
+
 class TermRow(Row):
     """The term of a policy of before; append-only."""
 
