@@ -42,13 +42,14 @@ class Policies:
     def __init__(self, channel: grpc.Channel) -> None:
         self._policies = policies_rpc.PolicyServiceStub(channel)
 
-    def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime) -> None:
-        """Put a policy in force because its first premium is paid. Repeating it changes nothing."""
+    def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime, term_number: int) -> None:
+        """Let cover of a term begin because its first premium is paid. Repeating it changes nothing."""
         self._policies.ActivatePolicy(
             policies_pb.ActivatePolicyRequest(
                 policy_id=ids.encode("pol", policy_id),
                 payment_id=ids.encode("pay", payment_id),
                 paid_time=values.time_to_proto(paid_at),
+                term_number=term_number,
             )
         )
 

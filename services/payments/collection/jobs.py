@@ -75,7 +75,7 @@ class Handlers:
         if paid.completed_at is None:
             raise GiveUp(f"the payment {job.payment_id} has not come to its end")
         with giving_up.when_refused():
-            self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at)
+            self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at, first.term_number)
 
     def close_unpaid_policies(self) -> None:
         """Have policies closed whose first premium was not paid in time; their transactions then void the invoices.

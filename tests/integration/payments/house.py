@@ -73,11 +73,13 @@ class FakePolicies(Policies):
 
     def __init__(self) -> None:
         self.activated: list[tuple[UUID, UUID]] = []
+        self.terms: list[int] = []
         self.closed: list[tuple[UUID, UUID]] = []
         self.refuses: DomainError | None = None
 
-    def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime) -> None:
+    def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime, term_number: int) -> None:
         self.activated.append((policy_id, payment_id))
+        self.terms.append(term_number)
 
     def close_not_taken(self, policy_id: UUID, invoice_id: UUID, term_number: int) -> bool:
         if self.refuses:

@@ -126,7 +126,7 @@ def _save(
         if settled.id in unsettled:
             invoices.save(session, settled)
         invoicing.allocate_credit(session, settled, settlement.amount, now)
-    if change.kind is Kind.NOT_TAKEN and not standing.is_withdrawn:
+    if change.kind is Kind.NOT_TAKEN and change.term_number == 1 and not standing.is_withdrawn:
         accounts.save_withdrawn(session, change.policy_id, now)
     # Where the account has no such method any more, the job finds none, and the invoice stays open.
     is_collected = change.payment_method or change.payment_method_id

@@ -51,6 +51,11 @@ def transaction_from_proto(request: pb.ApplyPolicyTransactionRequest) -> Transac
         reason=request.reason,
         payment_method=request.payment_method,
         payment_method_id=ids.decode("pmt", method, "payment_method_id") if method else None,
+        first_payable_until=(
+            values.time_from_proto(request.first_payable_until_time)
+            if request.HasField("first_payable_until_time")
+            else None
+        ),
     )
 
 

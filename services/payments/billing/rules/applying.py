@@ -126,8 +126,12 @@ def _apply_to_term(
     begins = transaction.plan.count and not before and term_number == transaction.term_number
     if begins and change.total.minor > 0:
         parts = _begin(transaction, change, number, today)
+        # What lets cover begin is billed at once, so that it can be paid before the term begins.
+        is_awaited = transaction.first_payable_until is not None
         bills = [
-            Bill(term_number, part.number, part.due_on, part.amounts) for part in parts[:1] if _is_due(part, today)
+            Bill(term_number, part.number, part.due_on, part.amounts)
+            for part in parts[:1]
+            if is_awaited or _is_due(part, today)
         ]
         return replace(
             outcome,

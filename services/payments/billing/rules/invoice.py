@@ -59,7 +59,7 @@ class Invoice:
     issued_at: datetime
     time_zone: str
     payable_until: datetime | None = None
-    """From when on it cannot be paid; set for the first premium of a policy only, which puts it in force."""
+    """From when on it cannot be paid; set for a first premium only that lets cover of its term begin."""
     number: str = ""
     """What people call it; empty until it is stored."""
     settled: int = 0

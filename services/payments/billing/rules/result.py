@@ -61,8 +61,7 @@ def result_of(
 
 
 def bill_of(change: Transaction, bill: Bill, now: datetime, invoice_id: UUID) -> Invoice:
-    """The invoice of what is billed at once. The first premium of a policy can be paid in its time only."""
-    is_first = change.kind is Kind.NEW_BUSINESS and bill.number == 1
+    """The invoice of what is billed at once. A first premium that lets cover begin can be paid in its time only."""
     return Invoice(
         id=invoice_id,
         policy_id=change.policy_id,
@@ -74,8 +73,15 @@ def bill_of(change: Transaction, bill: Bill, now: datetime, invoice_id: UUID) ->
         amounts=bill.amounts,
         issued_at=now,
         time_zone=change.time_zone,
-        payable_until=invoice.payable_until(change.term_starts_on, change.time_zone) if is_first else None,
+        payable_until=_payable_until(change) if bill.number == 1 else None,
     )
+
+
+def _payable_until(change: Transaction) -> datetime | None:
+    """Until when the first premium of a term can be paid that lets its cover begin; None where cover does not wait."""
+    if change.kind is Kind.NEW_BUSINESS:
+        return invoice.payable_until(change.term_starts_on, change.time_zone)
+    return change.first_payable_until
 
 
 def open_invoice(unsettled: Invoice) -> OpenInvoice:

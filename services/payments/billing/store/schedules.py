@@ -84,10 +84,11 @@ def list_planned(session: Session, account_id: UUID) -> Sequence[Planned]:
 def list_due(session: Session, due_until: date, limit: int) -> Sequence[UUID]:
     """Accounts of which planned installments fall due until a day, earliest first.
 
-    Only those whose first premium is paid: nobody owes for a policy that is not in force.
+    Only those of terms whose first premium is paid: nobody owes for a term that has not begun to count.
     """
     unpaid = sa.select(InvoiceRow.id).where(
         InvoiceRow.policy_id == _schedules.c.account_id,
+        InvoiceRow.term_number == _schedules.c.term_number,
         InvoiceRow.payable_until.is_not(None),
         InvoiceRow.status != "paid",
     )
