@@ -79,7 +79,7 @@ VIOLATIONS = [
     ("messages convert and look nothing up", "services/policies/claims/messages.py", "import sqlalchemy"),
     ("kinds know jobs and nothing else", "services/policies/claims/kinds.py", "import libs.db"),
     ("measures count and do nothing else", "services/policies/claims/measures.py", "import libs.db"),
-    ("clients know contracts and no database", "services/policies/clients.py", "import sqlalchemy"),
+    ("clients know contracts and no database", "services/policies/clients/quotes.py", "import sqlalchemy"),
     (
         "servicers and jobs alone call neighbours",
         "services/policies/lifecycle/rules/policy.py",

@@ -13,7 +13,7 @@ from libs.jobs import JobRunner, required
 from libs.rpc import giving_up, idempotency
 from libs.rpc.errors import RemoteError
 from services.policies.clients import Payments, Quotes
-from services.policies.lifecycle.flows import dating
+from services.policies.lifecycle.flows import billing, dating
 from services.policies.lifecycle.kinds import (
     APPLY_TRANSACTION,
     BIND_QUOTE,
@@ -25,7 +25,7 @@ from services.policies.lifecycle.kinds import (
     OpenBilling,
 )
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.store import payment_methods, policies, transactions
+from services.policies.lifecycle.store import payment_methods, policies, timelines, transactions
 
 log = structlog.get_logger("policies")
 
@@ -56,9 +56,14 @@ class Handlers:
             policy = required(
                 policies.find_at_sequence(session, job.policy_id, transaction.sequence), "policy", job.policy_id
             )
+            written = timelines.find_written(session, transaction.id)
             token = payment_methods.find(session, policy.id)
+        terms = [term for term in policy.terms if term.number in written]
+        settlement = billing.settlement_of(job, policy.terms[0].currency)
         with giving_up.when_refused():
-            self._payments.apply_transaction(policy, transaction, job.installments, token, job.method_id)
+            self._payments.apply_transaction(
+                policy, transaction, terms, settlement, job.installments, token, job.method_id
+            )
         if token:
             with self._database.transaction() as session:
                 payment_methods.delete(session, policy.id)

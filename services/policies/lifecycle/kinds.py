@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from libs.jobs import JobKind, Nothing
@@ -28,6 +29,13 @@ class ApplyTransaction:
     """Of the plan by which the term is paid that the transaction begins."""
     method_id: UUID | None = None
     """The payment method that the payer keeps, with which its first premium is collected."""
+    charge: str = ""
+    """When what it adds within a term is billed; empty as usual."""
+    credit: str = ""
+    """What becomes of what it gives back; empty as usual."""
+    refund_not_before: date | None = None
+    arrears_seen: int | None = None
+    """What was past due when it was decided, in minor units."""
 
 
 @dataclass(frozen=True, slots=True)

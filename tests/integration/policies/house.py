@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +28,25 @@ from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
+from services.policies.lifecycle.rules.charges import Tax
 from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules.product import FeeRule, ProductRules, TaxRule
 from services.policies.lifecycle.rules.quote import Quote
+from services.policies.lifecycle.rules.settlement import AS_USUAL, Forecast, Settlement
+from services.policies.lifecycle.rules.term import Term
 from services.policies.lifecycle.rules.transaction import Transaction
 from services.policies.lifecycle.servicer.policies import PolicyServicer
 from tests.support.people import Person, new_key
 from tests.support.sections import section
+
+EUR = "EUR"
+RULES = ProductRules(
+    "motor",
+    1,
+    taxes=(TaxRule(Tax("premium_tax", Fraction(17, 100))),),
+    fees=(FeeRule("policy_fee", Money(2500, EUR)),),
+)
+"""What the product says of its policies; tests add to it."""
 
 
 class FakeQuotes(Quotes):
@@ -40,13 +54,15 @@ class FakeQuotes(Quotes):
 
     def __init__(self) -> None:
         self.quotes: dict[str, Quote] = {}
+        self.rules = dict.fromkeys((1, 2), RULES)
+        """What the versions of the product say of policies."""
         self.bound: list[str] = []
         """The transactions that quotes were bound by."""
 
     def add(self, owner: Person, **changes: Any) -> str:
         """An accepted quote of somebody."""
         assert owner.id is not None
-        eur = "EUR"
+        eur = EUR
         today = day_of(clock.now(), changes.get("time_zone", "Africa/Maputo"))
         plate = changes.pop("plate", f"AA-{secrets.token_hex(3).upper()}")
         starts_on = changes.pop("starts_on", today)
@@ -87,6 +103,9 @@ class FakeQuotes(Quotes):
             raise ResourceNotFound(resource="quote")
         return quote
 
+    def get_product_rules(self, product_code: str, version: int) -> ProductRules:
+        return self.rules[version]
+
     def bind_quote(self, policy: Policy, transaction_id: UUID) -> None:
         self.bound.append(ids.encode("ptx", transaction_id))
 
@@ -111,6 +130,8 @@ class FakePayments(Payments):
         """The parties that keep payment methods."""
         self.due: dict[UUID, date | None] = {}
         """When something falls due for policies, as far as it is known."""
+        self.forecast: Forecast | None = None
+        """What is expected to come of every transaction."""
 
     def payer_of(self, method_id: str) -> UUID:
         if method_id not in self.payers:
@@ -122,12 +143,19 @@ class FakePayments(Payments):
             raise NeighbourUnavailable
         return self.due[policy_id]
 
+    def preview_transaction(
+        self, policy: Policy, transaction: Transaction, *args: Any, **details: Any
+    ) -> Forecast | None:
+        return self.forecast
+
     def apply_transaction(
         self,
         policy: Policy,
         transaction: Transaction,
-        installments: int,
-        payment_method: str,
+        terms: Sequence[Term],
+        settlement: Settlement = AS_USUAL,
+        installments: int = 0,
+        payment_method: str = "",
         method_id: UUID | None = None,
     ) -> None:
         named = ids.encode("pmt", method_id) if method_id else ""

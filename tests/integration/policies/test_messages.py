@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import grpc
 import pytest
@@ -51,18 +50,11 @@ class BadLine(Payments):
         super().__init__(channel)
         self._chance = chance
 
-    def apply_transaction(
-        self,
-        policy: Policy,
-        transaction: Transaction,
-        installments: int,
-        payment_method: str,
-        method_id: UUID | None = None,
-    ) -> None:
+    def apply_transaction(self, policy: Policy, transaction: Transaction, *args: Any, **details: Any) -> None:
         if self._chance.random() < LOST:
             raise NeighbourUnavailable
         for _ in range(self._chance.choice((1, 1, 2))):
-            super().apply_transaction(policy, transaction, installments, payment_method, method_id)
+            super().apply_transaction(policy, transaction, *args, **details)
         if self._chance.random() < LOST:
             raise NeighbourUnavailable
 

@@ -104,7 +104,7 @@ def test_policy_with_a_change_is_shown_with_each_stretch_and_its_price() -> None
             ),
             segments=[
                 pb.Segment(
-                    segment_number=1,
+                    segment_number=1, term_number=1,
                     start_date=day(FIRST),
                     end_date=day(CHANGED),
                     coverages=[fire_shown],
@@ -118,7 +118,7 @@ def test_policy_with_a_change_is_shown_with_each_stretch_and_its_price() -> None
                     ],
                 ),
                 pb.Segment(
-                    segment_number=2,
+                    segment_number=2, term_number=1,
                     start_date=day(CHANGED),
                     end_date=day(LAST),
                     coverages=[fire_shown, cellar_shown],

@@ -178,4 +178,5 @@ def _repeated(
     planned = tuple((item.term_number, item.installment) for item in schedules.list_planned(session, change.policy_id))
     billed = tuple(invoices.find_of_policy(session, change.policy_id))
     due = sum((item.amount_due for item in billed), Money.zero(change.currency))
-    return to_reply(Result(billed, (), planned, Money.zero(change.currency), due, is_plan_reduced=False))
+    zero = Money.zero(change.currency)
+    return to_reply(Result(billed, (), planned, zero, due, is_plan_reduced=False, refund=zero))

@@ -77,6 +77,7 @@ def result_to_proto(result: Result) -> pb.AppliedTransaction:
         credited=values.money_to_proto(result.credited),
         balance_due=values.money_to_proto(result.balance_due),
         is_plan_reduced=result.is_plan_reduced,
+        refund=values.money_to_proto(result.refund) if result.refund.minor else None,
     )
 
 
@@ -87,6 +88,7 @@ def _plan_from_proto(schedule: pb.Schedule) -> Plan:
         down_payment=Fraction(schedule.down_payment_share or 0),
         spreads_fees=schedule.spreads_fees,
         charge_timing=_TIMINGS[schedule.charge_timing],
+        refunds_credit=schedule.credit_timing == pb.Schedule.CREDIT_TIMING_REFUND,
     )
 
 

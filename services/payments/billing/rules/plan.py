@@ -30,6 +30,8 @@ class Plan:
     """The share of the price, less fees, that falls due with the first installment; 0 for even installments."""
     spreads_fees: bool = False
     charge_timing: ChargeTiming = ChargeTiming.SPREAD
+    refunds_credit: bool = False
+    """Whether what is given back is paid out, as far as it is not needed for what is open."""
 
 
 NO_PLAN = Plan()

@@ -28,6 +28,8 @@ class Result:
     credited: Money
     balance_due: Money
     is_plan_reduced: bool
+    refund: Money
+    """The part of `credited` that is paid out."""
 
 
 def result_of(
@@ -57,7 +59,17 @@ def result_of(
         outcome.credited,
         total(due, change.currency),
         outcome.is_plan_reduced,
+        _refund(standing, outcome, change),
     )
+
+
+def _refund(standing: Standing, outcome: Outcome, change: Transaction) -> Money:
+    """What of the credit of a change is left when the open invoices are settled, where it is to be paid out."""
+    zero = Money.zero(change.currency)
+    if not change.plan.refunds_credit:
+        return zero
+    used = total((settlement.amount for settlement in outcome.settlements), change.currency)
+    return max(zero, min(outcome.credited, standing.credit + outcome.credited - used))
 
 
 def bill_of(change: Transaction, bill: Bill, now: datetime, invoice_id: UUID) -> Invoice:

@@ -9,17 +9,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs import audit, ids
-from libs.errors import ResourceNotFound, Unavailable
+from libs.errors import ResourceNotFound
 from services.policies.lifecycle.flows import billing
+from services.policies.lifecycle.flows.changing import TimelineNotWritten
 from services.policies.lifecycle.rules import policy
 from services.policies.lifecycle.rules.term import EndKind
 from services.policies.lifecycle.store import objects, policies, timelines, transactions
-
-
-class TimelineNotWritten(Unavailable):
-    """What the policy insures is still being written down; try again in a minute."""
-
-    reason = "DEPENDENCY_UNAVAILABLE"
 
 
 def close_not_taken(session: Session, policy_id: UUID, invoice_id: str, actor: str, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.delinquency import Delinquency
 from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.rules.state import State
+from services.policies.lifecycle.rules.state import Flag, State
 from services.policies.lifecycle.rules.term import Risk, Segment, Term
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
@@ -30,11 +30,9 @@ _REASONS = {
     State.CANCELLED: pb.Cover.REASON_CANCELLED,
     State.EXPIRED: pb.Cover.REASON_EXPIRED,
 }
-_TYPES = {
-    TransactionType.NEW_BUSINESS: pb.PolicyTransaction.TYPE_NEW_BUSINESS,
-    TransactionType.ACTIVATION: pb.PolicyTransaction.TYPE_ACTIVATION,
-    TransactionType.NOT_TAKEN: pb.PolicyTransaction.TYPE_NOT_TAKEN,
-}
+_FLAGS = {flag: pb.Policy.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
+_FLAGS_BY_PROTO = {proto: flag for flag, proto in _FLAGS.items()}
+_TYPES = {kind: pb.PolicyTransaction.Type.Value(f"TYPE_{kind.name}") for kind in TransactionType}
 
 
 def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
@@ -60,12 +58,18 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
         activate_time=values.time_to_proto(policy.activated_at) if policy.activated_at else None,
         cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
         cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
-        etag=f"{policy.version}-{state}",
+        etag=etag_of(policy, moment),
+        flags=[_FLAGS[flag] for flag in policy.flags(moment)],
     )
     _fill_term(message.term, term)
     if segment:
         _fill_risk(message, segment.risk)
     return message
+
+
+def etag_of(policy: Policy, moment: datetime) -> str:
+    """What changes with every change of the contract, and of its state."""
+    return f"{policy.version}-{policy.state(moment)}"
 
 
 def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
@@ -120,22 +124,27 @@ def state_from_proto(request: pb.ListPoliciesRequest) -> State | None:
     return _STATES_BY_PROTO.get(request.state)
 
 
+def flag_from_proto(request: pb.ListPoliciesRequest) -> Flag | None:
+    """The flag that is asked for; None for any."""
+    return _FLAGS_BY_PROTO.get(request.flag)
+
+
 def _fill_term(message: pb.Term, term: Term) -> None:
     """A period for which the contract was agreed."""
     lines = term.lines()
     message.term_number = term.number
     values.fill_date(message.start_date, term.starts_on)
     values.fill_date(message.end_date, term.ends_on)
-    values.fill_premium(message.premium, premium_of(lines, term.currency), _shown(lines))
+    values.fill_premium(message.premium, premium_of(lines, term.currency), shown(lines))
     for number, segment in enumerate(term.segments, 1):
         _fill_segment(message.segments.add(), number, segment, term)
 
 
-def segments_to_proto(term: Term | None) -> list[pb.Segment]:
-    """The stretches of a term; none where there is no term."""
-    if term is None:
-        return []
-    return [_segment_to_proto(number, segment, term) for number, segment in enumerate(term.segments, 1)]
+def segments_to_proto(terms: Iterable[Term]) -> list[pb.Segment]:
+    """The stretches of terms."""
+    return [
+        _segment_to_proto(number, segment, term) for term in terms for number, segment in enumerate(term.segments, 1)
+    ]
 
 
 def _segment_to_proto(number: int, segment: Segment, term: Term) -> pb.Segment:
@@ -147,6 +156,7 @@ def _segment_to_proto(number: int, segment: Segment, term: Term) -> pb.Segment:
 def _fill_segment(message: pb.Segment, number: int, segment: Segment, term: Term) -> None:
     net = term.net_of(segment)
     message.segment_number = number
+    message.term_number = term.number
     values.fill_date(message.start_date, segment.starts_on)
     values.fill_date(message.end_date, segment.ends_on)
     values.fill_money(message.net, total(net.values(), term.currency))
@@ -178,14 +188,15 @@ def transaction_to_proto(transaction: Transaction, currency: str) -> pb.PolicyTr
         effective_date=values.date_to_proto(transaction.effective_on),
         issue_time=values.time_to_proto(transaction.issued_at),
         premium_change=values.money_to_proto(change.net),
-        change=values.premium_to_proto(change, _shown(transaction.lines)) if transaction.lines else None,
+        change=values.premium_to_proto(change, shown(transaction.lines)) if transaction.lines else None,
         term_number=transaction.term_number,
         actor=transaction.actor,
         reason=transaction.reason,
         quote_id=ids.encode("quo", transaction.quote_id) if transaction.quote_id else "",
+        reverses_transaction_id=ids.encode("ptx", transaction.reverses) if transaction.reverses else "",
     )
 
 
-def _shown(lines: Sequence[ChargeLine]) -> list[ChargeLine]:
+def shown(lines: Sequence[ChargeLine]) -> list[ChargeLine]:
     """The lines that say what they are for. Those of before stand for sums, and say nothing."""
     return [line for line in lines if line.coverage_code or line.charge_code]

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from libs.money import Money, total
 from libs.premium import ChargeLine, LineKind, Premium
-from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.term import EndKind, Term
 from services.policies.lifecycle.rules.timeline import TermFold
 
 
@@ -30,28 +30,38 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A fixed amount a term, free of tax and commission. It is never prorated."""
+    """A fixed amount, free of tax and commission. It is never prorated."""
 
     code: str
     amount: Money
+    of_term: bool = True
+    """Whether it is charged once for the term."""
+    of_change: bool = False
+    """Whether it is charged for each change of what is insured."""
+    is_returned: bool = True
+    """Whether a flat cancellation returns it; a contract that was not taken always does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """The taxes and fees of a term. They are those of its product version for as long as it lasts."""
+    """The taxes and fees of a term, by their codes. They are those of its product version for as long as it lasts."""
 
     taxes: tuple[Tax, ...] = ()
     fees: tuple[Fee, ...] = ()
 
 
 def charged(folded: TermFold, tariff: Tariff) -> Term:
-    """The term with its charges: what is kept of it, and its taxes and fees. Where nothing was covered, none is due."""
+    """The term with its charges: what is kept of it, and its taxes and fees.
+
+    Where nothing was covered none is due, but for fees that a flat cancellation does not return.
+    """
     term = folded.term
-    if not term.segments:
-        return term
     at_once = ChargeLine(
         LineKind.FEE, Money.zero(term.currency), term.starts_on, term.starts_on, term_number=term.number
     )
+    fees = [replace(at_once, amount=due, charge_code=code) for code, due in _fees(folded, tariff).items()]
+    if not term.segments:
+        return replace(term, charges=tuple(fees))
     kept = [
         replace(at_once, kind=LineKind.RETENTION, amount=amount, coverage_code=coverage_code, object_id=object_id)
         for (object_id, coverage_code), amount in folded.retention.items()
@@ -61,8 +71,22 @@ def charged(folded: TermFold, tariff: Tariff) -> Term:
         replace(at_once, kind=LineKind.TAX, amount=_subject(net, tax, term.currency), charge_code=tax.code)
         for tax in tariff.taxes
     ]
-    fees = [replace(at_once, amount=fee.amount, charge_code=fee.code) for fee in tariff.fees]
     return replace(term, charges=(*kept, *taxes, *fees))
+
+
+def _fees(folded: TermFold, tariff: Tariff) -> dict[str, Money]:
+    """The fees that are due for a term and for the changes within it, by code."""
+    due: dict[str, Money] = {}
+    for fee in tariff.fees:
+        times = fee.of_term + fee.of_change * folded.changes
+        if times and (folded.term.segments or _is_kept(fee, folded.term)):
+            due[fee.code] = due.get(fee.code, Money.zero(folded.term.currency)) + fee.amount.times(Fraction(times))
+    return due
+
+
+def _is_kept(fee: Fee, term: Term) -> bool:
+    """Whether a fee stays due although nothing of the term was covered."""
+    return not fee.is_returned and term.ended is not None and term.ended.kind is not EndKind.NOT_TAKEN
 
 
 def _subject(net: Sequence[ChargeLine], tax: Tax, currency: str) -> Money:

@@ -16,9 +16,10 @@ from libs.money import Money
 from libs.premium import LineKind
 from services.policies.lifecycle.rules import charges
 from services.policies.lifecycle.rules.quote import Quote
-from services.policies.lifecycle.rules.state import State, state_at
+from services.policies.lifecycle.rules.returns import Method, Return
+from services.policies.lifecycle.rules.state import Flag, State, is_cancel_pending, state_at
 from services.policies.lifecycle.rules.term import Ended, EndKind, Item, Risk, Segment, Term
-from services.policies.lifecycle.rules.transaction import CoverStart, Opening, Transaction, TransactionType
+from services.policies.lifecycle.rules.transaction import CoverStart, Ending, Opening, Transaction, TransactionType
 
 DEFAULT_PLAN = "annual"
 
@@ -63,6 +64,15 @@ class Policy:
     def state(self, now: datetime) -> State:
         """How the policy stands at a moment."""
         return state_at(now, self.terms, self.time_zone, self.payable_on)
+
+    def flags(self, now: datetime) -> tuple[Flag, ...]:
+        """What else is known of the policy at a moment."""
+        holds = {Flag.CANCEL_PENDING: is_cancel_pending(day_of(now, self.time_zone), self.terms)}
+        return tuple(flag for flag in Flag if holds.get(flag))
+
+    def stands(self, now: datetime, state: State | None, flag: Flag | None) -> bool:
+        """Whether the policy is in a state and has a flag at a moment; None is any."""
+        return (state is None or self.state(now) is state) and (flag is None or flag in self.flags(now))
 
     def cover_ends_at(self, term: Term) -> datetime | None:
         """The first moment without cover of one of its terms; None where there never is any."""
@@ -227,6 +237,7 @@ def close_not_taken(
         TransactionType.NOT_TAKEN,
         term.starts_on,
         next_issue_time(last, now),
+        Ending(EndKind.NOT_TAKEN, Return(Method.FLAT)),
         lines=tuple(charges.difference(void.lines(), term.lines(), term.starts_on)),
         source_id=source,
         billing_sequence=billing_sequence,

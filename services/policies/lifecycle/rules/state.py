@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from libs.calendar import day_of
-from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.term import EndKind, Term
 
 
 class State(StrEnum):
@@ -21,6 +21,25 @@ class State(StrEnum):
     LAPSED = "lapsed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+class Flag(StrEnum):
+    """What is known of a policy beside its state."""
+
+    CANCEL_PENDING = "cancel_pending"  # cancelled from a day that is still to come
+    DELINQUENT = "delinquent"  # a premium is past due
+    RENEWAL_OFFERED = "renewal_offered"
+    RENEWED = "renewed"
+    DO_NOT_RENEW = "do_not_renew"
+    OPEN_CLAIM = "open_claim"
+    HOLD = "hold"  # lapse, dunning and the end of renewal are suspended
+
+
+def is_cancel_pending(today: date, terms: Sequence[Term]) -> bool:
+    """Whether cover of these terms ends by a cancellation on a day that is still to come."""
+    return any(
+        term.ended is not None and term.ended.kind is EndKind.CANCELLED and today < term.ended.on for term in terms
+    ) and bool(terms[0].segments)
 
 
 def state_at(now: datetime, terms: Sequence[Term], time_zone: str, payable_on: date) -> State:

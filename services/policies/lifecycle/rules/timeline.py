@@ -38,6 +38,8 @@ class TermFold:
     term: Term
     retention: Mapping[Item, Money]
     """What is kept of an ended term beyond what was earned."""
+    changes: int = 0
+    """How often what is insured was changed within the term: a fee for a change is charged so often."""
 
 
 def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFold]:
@@ -85,11 +87,12 @@ def _fold_term(
                 covered, ended = _joined(covered, (max(day, opening.starts_on), opening.ends_on)), None
             case _:
                 pass
+    changes = sum(opening.starts_on <= change.effective_on < opening.ends_on for change in deltas)
     if ended is None:
-        return TermFold(_within(whole, covered), {})
+        return TermFold(_within(whole, covered), {}, changes)
     last, how, before = ended
     retention = retained(_within(whole, before), last.on, how) if covered else {}
-    return TermFold(replace(_within(whole, covered), ended=last), retention)
+    return TermFold(replace(_within(whole, covered), ended=last), retention, changes)
 
 
 def _carried(opened: Transaction, standing: Sequence[Transaction]) -> list[Transaction]:

@@ -12,9 +12,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.money import Money
 from libs.premium import ChargeLine, Coverage, InsuredObject
 from services.policies.lifecycle.rules.returns import Return
-from services.policies.lifecycle.rules.term import EndKind, Risk
+from services.policies.lifecycle.rules.term import EndKind, Item, Risk
 
 
 class TransactionType(StrEnum):
@@ -91,6 +92,15 @@ Change = Opening | Delta | Ending | Reopening | CoverStart
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What the whole of a term would cost on a risk, as it was rated when a transaction was issued."""
+
+    term_number: int
+    risk: Risk
+    full_term: Mapping[Item, Money]
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One issued change of a contract."""
 
@@ -100,7 +110,7 @@ class Transaction:
     effective_on: date
     issued_at: datetime
     change: Change | None = None
-    """None for a reversal, and for a contract that was not taken."""
+    """None for a reversal."""
     reverses: UUID | None = None
     """The transaction that counts no longer."""
     lines: tuple[ChargeLine, ...] = ()
@@ -115,3 +125,6 @@ class Transaction:
     reason: str = ""
     actor: str = ""
     """Who issued it, as the audit log names them."""
+    prices: tuple[Price, ...] = ()
+    """Of a change that was rated: the price of every risk that its terms came to, on all of their days, also on those
+    that are not covered: what brings them back later needs no rating."""

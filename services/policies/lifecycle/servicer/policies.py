@@ -25,6 +25,7 @@ from services.policies.lifecycle.messages.beneficiaries import beneficiaries_fro
 from services.policies.lifecycle.messages.policies import (
     cover_to_proto,
     filter_from_proto,
+    flag_from_proto,
     policy_to_proto,
     preview_to_proto,
     segments_to_proto,
@@ -37,7 +38,7 @@ from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
 from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
-from services.policies.lifecycle.store import delinquencies, policies, transactions
+from services.policies.lifecycle.store import delinquencies, policies, timelines, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
 _LOOKED_THROUGH = 500  # policies that are looked through for those in a state, for one page
@@ -98,16 +99,17 @@ class PolicyServicer(BeneficiaryCalls, DelinquencyCalls, NeighbourCalls, rpc_pb.
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         criteria, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)
-        page = Page.of(request, "policies", calls.caller().subject, criteria, state)
-        fetch = page.fetch if state is None else _LOOKED_THROUGH
+        flag, is_any = flag_from_proto(request), not (request.state or request.flag)
+        page = Page.of(request, "policies", calls.caller().subject, criteria, (state, flag))
+        fetch = page.fetch if is_any else _LOOKED_THROUGH
         with self._database.reading() as session:
             rows = policies.list_of(session, calls.scope(), criteria, page.after_as(UUID), fetch)
         now = clock.now()
-        if state is None:
+        if is_any:
             shown, token = page.cut(rows, key=lambda item: item.id)
         else:
             shown, token = page.cut_matching(
-                rows, fetch, lambda item: item.state(now) is state, key=lambda item: item.id
+                rows, fetch, lambda item: item.stands(now, state, flag), key=lambda item: item.id
             )
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)
 
@@ -145,13 +147,16 @@ class PolicyServicer(BeneficiaryCalls, DelinquencyCalls, NeighbourCalls, rpc_pb.
             transaction = transactions.find(session, policy_id, transaction_id)
             if transaction is None:
                 raise ResourceNotFound(resource="transaction")
-            number = transaction.term_number
+            numbers = timelines.find_written(session, transaction_id) or [transaction.term_number]
             before = policies.find_at_sequence(session, policy_id, transaction.sequence - 1)
             after = policies.find_at_sequence(session, policy_id, transaction.sequence)
+        earlier, later = (
+            [term for term in version.terms if term.number in numbers] if version else [] for version in (before, after)
+        )
         return pb.TransactionResult(
             transaction=transaction_to_proto(transaction, contract.terms[0].currency),
-            before=segments_to_proto(before.term_numbered(number)) if before and contract.has_timeline else (),
-            after=segments_to_proto(after.term_numbered(number)) if after else (),
+            before=segments_to_proto(earlier if contract.has_timeline else ()),
+            after=segments_to_proto(later),
         )
 
     def GetCover(self, request: pb.GetCoverRequest, context: grpc.ServicerContext) -> pb.Cover:

@@ -19,12 +19,22 @@ from services.policies.lifecycle.store.rows import TimelineRow, TimelineSegmentR
 
 _ADD = sa.insert(TimelineRow.__table__)
 _ADD_SEGMENTS = sa.insert(TimelineSegmentRow.__table__)
+_TERMS_OF = (
+    sa.select(TimelineRow.term_number)
+    .where(TimelineRow.transaction_id == sa.bindparam("key"))
+    .order_by(TimelineRow.term_number)
+)
 _WRITTEN_BY = (
     sa.select(TimelineRow.segments_of)
     .where(TimelineRow.policy_id == sa.bindparam("policy_id"), TimelineRow.term_number == sa.bindparam("term_number"))
     .order_by(TimelineRow.sequence.desc())
     .limit(1)
 )
+
+
+def find_written(session: Session, transaction_id: UUID) -> Sequence[int]:
+    """The numbers of the terms that a transaction wrote."""
+    return session.scalars(_TERMS_OF, {"key": transaction_id}).all()
 
 
 def add(session: Session, policy_id: UUID, transaction: Transaction, term: Term) -> None:

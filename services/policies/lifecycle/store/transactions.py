@@ -14,6 +14,7 @@ from libs.money import Money
 from libs.premium import ChargeLine, LineKind
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
+from services.policies.lifecycle.store import changes
 from services.policies.lifecycle.store.rows import TransactionRow
 
 _transactions = TransactionRow.__table__
@@ -33,6 +34,18 @@ def list_behind(session: Session, policy_id: UUID, after: int, limit: int) -> Se
     """The stack of a policy, oldest first, behind the sequence `after`."""
     query = _OF_POLICY.where(_transactions.c.sequence > after).order_by(_transactions.c.sequence).limit(limit)
     return [transaction_from_row(row) for row in session.execute(query, {"policy_id": policy_id})]
+
+
+def list_stack(session: Session, policy_id: UUID) -> tuple[Transaction, ...]:
+    """The whole stack of a policy, oldest first, with what each transaction changed and the prices that it brought.
+
+    The policy has a timeline: what the first term was opened with, and when it was paid for, stands there alone.
+    """
+    rows = session.execute(_OF_POLICY.order_by(_transactions.c.sequence), {"policy_id": policy_id})
+    stack = [transaction_from_row(row) for row in rows]
+    missing = {item.id for item in stack if item.change is None and item.reverses is None}
+    written = changes.find_written(session, policy_id, missing)
+    return tuple(changes.with_written(item, written[item.id]) if item.id in written else item for item in stack)
 
 
 def find(session: Session, policy_id: UUID, transaction_id: UUID) -> Transaction | None:
@@ -74,7 +87,7 @@ def save_missing(session: Session, transaction: Transaction) -> None:
 
 
 def row_from_transaction(transaction: Transaction, currency: str) -> dict[str, Any]:
-    """What the row of a transaction says of it alone. What a term was opened with stands in its first segment."""
+    """What the row of a transaction says of it alone."""
     return {
         "id": transaction.id,
         "sequence": transaction.sequence,
@@ -85,7 +98,7 @@ def row_from_transaction(transaction: Transaction, currency: str) -> dict[str, A
         "currency": currency,
         "source_id": transaction.source_id,
         "term_number": transaction.term_number,
-        "change": None,
+        "change": changes.row_from_change(transaction),
         "reason": transaction.reason,
         "actor": transaction.actor,
         "reverses": transaction.reverses,
@@ -103,7 +116,8 @@ def transaction_from_row(row: Any) -> Transaction:
         TransactionType(row.type),
         row.effective_on,
         row.issued_at,
-        reverses=row.reverses,
+        changes.change_from_row(row),
+        row.reverses,
         lines=_lines(row),
         term_number=row.term_number,
         billing_sequence=row.billing_sequence,
@@ -111,6 +125,7 @@ def transaction_from_row(row: Any) -> Transaction:
         source_id=row.source_id,
         reason=row.reason,
         actor=row.actor,
+        prices=changes.prices_from_row(row),
     )
 
 

@@ -1,0 +1,46 @@
+"""The prices of risks that the transactions of a policy brought along, so that its stack can be folded at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from libs.money import Money
+from services.policies.lifecycle.rules.term import Item, Risk
+from services.policies.lifecycle.rules.timeline import Rate, counting
+from services.policies.lifecycle.rules.transaction import Opening, Transaction
+
+
+class RiskNotPriced(LookupError):
+    """A stack comes to a risk that none of its transactions has a price for."""
+
+
+def rate_of(stack: Sequence[Transaction]) -> Rate:
+    """What the whole of a term costs on a risk, by the newest transaction that counts and has a price for it.
+
+    The prices of a transaction that was taken back stand behind those of the others. `RiskNotPriced` where there is
+    none.
+    """
+    prices = {
+        (price.term_number, _key(price.risk)): price.full_term
+        for transaction in [*stack, *counting(stack)]
+        for price in transaction.prices
+    }
+
+    def rate(opening: Opening, risk: Risk) -> Mapping[Item, Money]:
+        try:
+            return prices[opening.term_number, _key(risk)]
+        except KeyError:
+            raise RiskNotPriced(f"term {opening.term_number} comes to a risk without a price") from None
+
+    return rate
+
+
+def _key(risk: Risk) -> str:
+    """What a risk is recognised by, in whatever order its answers, objects and coverages stand."""
+    objects = sorted((item.id, item.code, _plain(item.fields), item.identifier) for item in risk.objects)
+    coverages = sorted((item.code, item.to_minor()) for item in risk.coverages)
+    return repr((_plain(risk.answers), objects, coverages))
+
+
+def _plain(fields: Mapping[str, object]) -> list[tuple[str, str]]:
+    return sorted((name, repr(value)) for name, value in fields.items())
