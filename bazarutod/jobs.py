@@ -12,6 +12,7 @@ from bazarutod.stack import SERVICES
 
 if TYPE_CHECKING:
     from bazarutod.backlog import Backlog
+    from bazarutod.nights import Nights
 
 jobs = typer.Typer(help="Look at jobs, retry, cancel and delete them.", no_args_is_help=True)
 queues = typer.Typer(help="Look at queues and workers, pause and resume.", no_args_is_help=True)
@@ -40,12 +41,28 @@ def list_jobs(
 
 @jobs.command()
 def show(
-    job: Annotated[str, typer.Argument(help="The job, as users:42.")],
+    job: Annotated[str, typer.Argument(help="The job, as users:42; without one, how far the nightly runs are.")] = "",
+    service: Service = "",
     as_json: AsJson = False,
     folder: RunFolder = RUN_FOLDER,
 ) -> None:
-    """Show one job with its arguments and everything that happened to it."""
-    _backlog(folder, "", as_json).show(job)
+    """Show one job with its arguments and everything that happened to it, or how far the nightly runs are."""
+    if job:
+        _backlog(folder, "", as_json).show(job)
+    else:
+        _nights(folder, service, as_json).show()
+
+
+@jobs.command()
+def parked(
+    run: Annotated[str, typer.Option(help="One kind of run, as payments.earn_period; all of them by default.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many of each service.")] = 50,
+    service: Service = "",
+    as_json: AsJson = False,
+    folder: RunFolder = RUN_FOLDER,
+) -> None:
+    """List what nightly runs could not do, and why. Each later run tries it again."""
+    _nights(folder, service, as_json).list_parked(run, limit)
 
 
 @jobs.command()
@@ -53,12 +70,18 @@ def retry(
     ids: Ids = None,
     queue: Queue = "",
     all_: All = False,
+    parked: Annotated[str, typer.Option(help="Try again at once what this kind of nightly run has parked.")] = "",
     service: Service = "",
     as_json: AsJson = False,
     folder: RunFolder = RUN_FOLDER,
 ) -> None:
     """Put jobs that failed back into their queue, with all their tries. By id, also those that were cancelled."""
-    _backlog(folder, service, as_json).change("retry", ids or [], queue, everything=all_)
+    if not parked:
+        _backlog(folder, service, as_json).change("retry", ids or [], queue, everything=all_)
+    elif ids or queue or all_:
+        raise typer.BadParameter("give either --parked, or which jobs are meant")
+    else:
+        _nights(folder, service, as_json).retry(parked)
 
 
 @jobs.command()
@@ -138,3 +161,13 @@ def _backlog(folder: Path, service: str, as_json: bool) -> Backlog:
         raise typer.BadParameter(f"there is no service {service!r}; the services are {', '.join(SERVICES)}")
     use_running(folder)
     return Backlog(load(), (service,) if service else SERVICES, as_json)
+
+
+def _nights(folder: Path, service: str, as_json: bool) -> Nights:
+    from bazarutod.nights import Nights
+    from libs.config import load
+
+    if service and service not in SERVICES:
+        raise typer.BadParameter(f"there is no service {service!r}; the services are {', '.join(SERVICES)}")
+    use_running(folder)
+    return Nights(load(), (service,) if service else SERVICES, as_json)

@@ -90,6 +90,31 @@ def queues(seen: Row) -> Group:
     return Group(table, workers)
 
 
+def runs(rows: Sequence[Row]) -> Table | str:
+    """One line for each nightly run."""
+    if not rows:
+        return "No nightly runs yet."
+    table = _table("run", "for", "state", "done", "parked", "of about", "rate", "started")
+    for row in rows:
+        state = "[green]ended[/]" if row["ended_at"] else "[cyan]under way[/]"
+        parked = f"[red]{row['parked']}[/]" if row["parked"] else "0"
+        numbers = (str(row["done"]), parked, str(row["expected"]), f"{row['rate']:.0f}/s")
+        table.add_row(escape(row["run"]), escape(row["for"]), state, *numbers, f"{_moment(row['started_at'])}")
+    return table
+
+
+def parked(rows: Sequence[Row]) -> Table | str:
+    """One line for each item that a nightly run could not do."""
+    if not rows:
+        return "Nothing is parked."
+    table = _table("run", "item", "tries", "since", "reason")
+    for row in rows:
+        table.add_row(
+            escape(row["run"]), row["item"], str(row["tries"]), _moment(row["parked_at"]), escape(row["reason"])
+        )
+    return table
+
+
 def clock_of_the_domain(shown: Row) -> Group:
     """What time it is, and what waits for a later one."""
     ahead = timedelta(seconds=shown["offset_seconds"])
@@ -109,7 +134,21 @@ def clock_of_the_domain(shown: Row) -> Group:
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, title_justify="left", title_style="dim")
     for column in columns:
-        number = column in (*_COLOURS, "tries", "oldest due", "retried", "mean", "p95", "heartbeat", "deferred", "due")
+        number = column in (
+            *_COLOURS,
+            "done",
+            "parked",
+            "of about",
+            "rate",
+            "tries",
+            "oldest due",
+            "retried",
+            "mean",
+            "p95",
+            "heartbeat",
+            "deferred",
+            "due",
+        )
         table.add_column(column, justify="right" if number else "left", no_wrap=column != "job", overflow="fold")
     return table
 

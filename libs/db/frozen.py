@@ -113,3 +113,37 @@ AUDIT_EVENTS: Final = """
     REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM PUBLIC, CURRENT_USER;
 """
 """The audit log, which takes additions only."""
+
+NIGHTLY_RUNS: Final = """
+    CREATE TABLE nightly_runs (
+        id uuid PRIMARY KEY,
+        name text NOT NULL CHECK (name <> ''),
+        occasion text NOT NULL CHECK (occasion <> ''),
+        due_at timestamptz NOT NULL,
+        queue text NOT NULL,
+        arguments jsonb NOT NULL,
+        watermark uuid NOT NULL,
+        retried uuid NOT NULL,
+        listed boolean NOT NULL DEFAULT false,
+        expected bigint NOT NULL,
+        done bigint NOT NULL DEFAULT 0 CHECK (done >= 0),
+        parked bigint NOT NULL DEFAULT 0 CHECK (parked >= 0),
+        holder uuid,
+        held_until timestamptz,
+        started_at timestamptz NOT NULL DEFAULT now(),
+        moved_at timestamptz NOT NULL DEFAULT now(),
+        ended_at timestamptz,
+        CONSTRAINT nightly_runs_unique UNIQUE (name, occasion)
+    );
+    CREATE TABLE parked_items (
+        name text NOT NULL,
+        item_id uuid NOT NULL,
+        run_id uuid NOT NULL REFERENCES nightly_runs,
+        reason text NOT NULL CHECK (reason <> ''),
+        tries integer NOT NULL DEFAULT 1 CHECK (tries > 0),
+        parked_at timestamptz NOT NULL DEFAULT now(),
+        tried_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (name, item_id)
+    );
+"""
+"""How far nightly runs are, and what they could not do."""

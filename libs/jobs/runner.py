@@ -16,13 +16,15 @@ from opentelemetry.trace import SpanKind, StatusCode
 from procrastinate.job_context import JobContext
 
 from libs.config import JobSettings
-from libs.jobs import history
+from libs.db import Database
+from libs.jobs import history, nightly
 from libs.jobs.daily import Daily
 from libs.jobs.deferring import MOMENT, TRACE
 from libs.jobs.fencing import FencedManager
 from libs.jobs.kinds import Arguments, JobKind, Nothing
 from libs.jobs.link import Link
 from libs.jobs.loop import WorkerLoop, new_worker
+from libs.jobs.nightly import Night, Occurrence, Run
 from libs.jobs.retrying import Retry
 from libs.jobs.underway import UnderWay
 from libs.telemetry import metrics, traces
@@ -77,6 +79,15 @@ class JobRunner:
         """
         self._daily.add(kind)
         self._scheduled(kind, handler)
+
+    def nightly(self, database: Database, run: Run[Occurrence]) -> None:
+        """Go through what is due once a day when the kind of the run says, by the clock of the domain."""
+        self._daily.add(run.kind)
+        self.sweep(database, run, lambda occurrence: nightly.night_of(database, run.kind, occurrence))
+
+    def sweep(self, database: Database, run: Run[Arguments], night_of: Callable[[Arguments], Night]) -> None:
+        """Go through what is due whenever a job of the run's kind says so; `night_of` gives what it is for."""
+        self.handle(run.kind, lambda job: nightly.carry_out(database, run, job, night_of(job)))
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; jobs under way get 20 seconds to end, then they are put back.
