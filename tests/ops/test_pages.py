@@ -21,7 +21,7 @@ def top_of(profile: bytes, folder: Path) -> list[str]:
     (folder / "profile.pb.gz").write_bytes(profile)
     lines = run("go", "tool", "pprof", "-top", folder / "profile.pb.gz").splitlines()
     heading = next(number for number, line in enumerate(lines) if "flat%" in line)
-    return [line.split(None, 5)[5] for line in lines[heading + 1 :]]
+    return [line.split(None, 5)[5] for line in lines[heading + 1 :] if "%" in line]  # the others are remarks
 
 
 @by_process
