@@ -202,6 +202,7 @@ def test_queue_shows_the_oldest_first_and_what_is_asked_for(
     assert [entry.quote.quote_id for entry in entries] == [quote.quote_id for quote in waiting]
     assert entries[0].refer_time.ToDatetime(UTC) <= entries[1].refer_time.ToDatetime(UTC)
     request = pb.AssignReferralRequest(quote_id=waiting[1].quote_id, user_id=underwriter.user_id)
+    assert house.quotes.AssignReferral(request, metadata=underwriter.metadata()).assignee_user_id  # to oneself
     refused = refusal(house.quotes.AssignReferral, request, metadata=people.admin().metadata())
     assert refused == ("ROLE_MISSING", {"role": "underwriter"})
     house.underwriters.add(underwriter.user_id)

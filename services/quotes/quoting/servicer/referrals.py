@@ -28,6 +28,8 @@ from services.quotes.quoting.rules.referral import Information, RoleMissing, Rul
 from services.quotes.quoting.servicer.changing import Changing, caller_id
 from services.quotes.quoting.store import quotes, referrals
 
+_UNDERWRITER = "underwriter"
+
 
 class ReferralCalls(Changing):
     """Listing, assigning and deciding referrals, and asking the customer."""
@@ -54,8 +56,12 @@ class ReferralCalls(Changing):
 
     def AssignReferral(self, request: pb.AssignReferralRequest, context: grpc.ServicerContext) -> pb.Referral:
         assignee = ids.decode("usr", request.user_id) if request.user_id else None
-        if assignee and not self._is_underwriter(request.user_id):
-            raise RoleMissing(role="underwriter")
+        self._owned(request.quote_id)
+        caller = calls.caller()
+        # The caller's own role is in their token. Others' are asked before the transaction.
+        is_own = assignee == caller.user_id and _UNDERWRITER in caller.roles
+        if assignee and not is_own and not self._is_underwriter(request.user_id):
+            raise RoleMissing(role=_UNDERWRITER)
         with self._database.transaction() as session:
             idempotency.claim(session)
             offer = self._locked(session, request.quote_id)
