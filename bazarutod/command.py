@@ -14,6 +14,7 @@ import typer
 from bazarutod import clock, db, jobs
 from bazarutod.backup.app import app as backups
 from bazarutod.masking import without_passwords
+from bazarutod.policy.app import app as policies
 from bazarutod.products.app import app as products
 from bazarutod.running import RUN_FOLDER, RunFolder, use_running
 from bazarutod.stack import SERVICES
@@ -25,6 +26,7 @@ app.add_typer(backups, name="backup")
 app.add_typer(clock.app, name="clock")
 app.add_typer(db.app, name="db")
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(policies, name="policy")
 app.add_typer(products, name="products")
 app.add_typer(jobs.queues, name="queues")
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bazarutod.stack import PROCESSES
+from tests.support.admins import PASSWORD, make_admin
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 from tests.support.traces import spans_of
@@ -29,6 +30,25 @@ def test_paying_the_first_invoice_puts_the_policy_in_force(buyer: Buyer) -> None
     payment = buyer.pay(buyer.invoice_of(policy))
     assert payment["state"] == "STATE_SUCCEEDED"
     assert buyer.in_force(policy)["policyNumber"] == policy["policyNumber"]
+
+
+def test_operator_sees_a_policy_as_a_picture(platform: Platform, buyer: Buyer) -> None:
+    number = buyer.in_force(buyer.issue(paymentMethod="pm_card_ok"))["policyNumber"]
+    operator = ["--email", make_admin(platform.environment), "--password", PASSWORD, "--gateway", platform.url]
+    command = [sys.executable, "-m", "bazarutod", "policy", "show", number, *operator]
+    shown = subprocess.run(command, env=platform.environment, capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{number}  motor  in force" in shown.stdout
+    assert "█" in shown.stdout
+    assert "activation" in shown.stdout
+    assert "written" in shown.stdout
+    assert all(len(line) <= 80 for line in shown.stdout.splitlines())
+    unknown = subprocess.run(
+        [*command[:5], "MOT-1999-000001", *operator],
+        env=platform.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "There is no policy MOT-1999-000001" in unknown.stderr
 
 
 def test_policy_with_a_payment_method_is_collected_and_in_force_by_itself(buyer: Buyer) -> None:

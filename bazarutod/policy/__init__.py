@@ -1,0 +1,1 @@
+"""`bazarutod policy`: policies as people look at them."""
