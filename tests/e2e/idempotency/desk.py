@@ -33,10 +33,9 @@ class Desk:
     def __init__(self, buyer: Buyer, people: People) -> None:
         self.buyer = buyer
         self._admin = people.admin().authorization
-        self._underwriters = [
-            people.user("underwriter", authority=Authority(underwriting_level=9)).authorization for _ in range(2)
-        ]
-        self.underwriter_id = people.user("underwriter").user_id
+        underwriters = [people.user("underwriter", authority=Authority(underwriting_level=9)) for _ in range(2)]
+        self._underwriters = [underwriter.authorization for underwriter in underwriters]
+        self.underwriter_id = underwriters[0].user_id
 
     def own(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
         """A request of the customer."""
