@@ -57,7 +57,7 @@ def find_written(session: Session, policy_id: UUID, ids: Collection[UUID]) -> Ma
     return {row.transaction_id: row for row in session.execute(query, {"policy_id": policy_id})}
 
 
-def with_written(transaction: Transaction, row: Any) -> Transaction:
+def completed_from_row(transaction: Transaction, row: Any) -> Transaction:
     """A transaction with the change that the timeline it wrote says of it."""
     match transaction.type:
         case TransactionType.NEW_BUSINESS:

@@ -45,7 +45,7 @@ def list_stack(session: Session, policy_id: UUID) -> tuple[Transaction, ...]:
     stack = [transaction_from_row(row) for row in rows]
     missing = {item.id for item in stack if item.change is None and item.reverses is None}
     written = changes.find_written(session, policy_id, missing)
-    return tuple(changes.with_written(item, written[item.id]) if item.id in written else item for item in stack)
+    return tuple(changes.completed_from_row(item, written[item.id]) if item.id in written else item for item in stack)
 
 
 def find(session: Session, policy_id: UUID, transaction_id: UUID) -> Transaction | None:
