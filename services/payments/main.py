@@ -24,7 +24,7 @@ from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
-from services.payments.billing.store import totals
+from services.payments.billing.store import earnings, totals
 from services.payments.clients import Policies, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
@@ -53,7 +53,10 @@ def serve(settings: PaymentsSettings) -> None:
     server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
     payments = PaymentServicer(database, provider)
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
-    server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
+    server.add(
+        ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
+        LedgerServicer(database, totals.find, earnings.count_unearned),
+    )
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)
     server.run()
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner
+from libs.jobs.nightly import Batched, Night, Run
 from libs.rpc import idempotency
-from services.payments.billing.flows import invoicing
+from services.payments.billing.flows import earning, invoicing
 from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import schedules
+from services.payments.billing.store import earnings, schedules
+from services.payments.ledger.kinds import EARN_PERIOD, RUN_EARNING, RunEarning
+from services.payments.ledger.rules.period import Period
 
 _BATCH = 100
+_EARNED_AT_ONCE = 500
 
 
 def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
     runner.daily(ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
+    runner.nightly(database, Run(EARN_PERIOD, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE))
+    by_hand = Run(RUN_EARNING, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE)
+    runner.sweep(database, by_hand, night_of_period)
 
 
 def issue_due_invoices(database: Database, now: datetime) -> None:
@@ -33,3 +44,28 @@ def issue_due_invoices(database: Database, now: datetime) -> None:
                 invoicing.issue_due_invoices(session, account_id, due_until, now)
         if len(due) < _BATCH:
             return
+
+
+def night_of_period(job: RunEarning) -> Night:
+    """The run that was asked for: its moment is the end of the period."""
+    ends_at = datetime.combine(Period.parse(job.period).ends_on, time.min, UTC)
+    return Night(f"{job.period}, asked for at {job.asked_at}", ends_at, clock.now())
+
+
+def list_unearned(session: Session, night: Night, after: UUID, limit: int) -> Sequence[UUID]:
+    """Policies that are not earned up to the end of the last period that was over by a run's moment."""
+    return earnings.list_unearned(session, _period_of(night).ends_on, after, limit)
+
+
+def count_unearned(session: Session, night: Night) -> int:
+    """How many policies `list_unearned` will give."""
+    return earnings.count_unearned(session, _period_of(night).ends_on)
+
+
+def prepare_earning(session: Session, policy_ids: Sequence[UUID], night: Night) -> Callable[[UUID], None]:
+    """Read what is to be known of policies; gives what earns one of them up to the end of the period."""
+    return earning.prepare(session, policy_ids, _period_of(night), night.now)
+
+
+def _period_of(night: Night) -> Period:
+    return Period.last_ended(night.at.date())

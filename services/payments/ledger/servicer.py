@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from uuid import UUID
 
 import grpc
@@ -10,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from bazaruto.payments.v1 import ledger_pb2 as pb
 from bazaruto.payments.v1 import ledger_pb2_grpc as rpc_pb
-from libs import ids, money
+from libs import audit, clock, ids, money
 from libs.db import Database
-from libs.errors import ResourceNotFound
-from libs.rpc import calls, values
+from libs.errors import FieldInvalid, ResourceNotFound
+from libs.jobs import defer
+from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
+from services.payments.ledger.kinds import RUN_EARNING, RunEarning
 from services.payments.ledger.messages import (
     balance_to_proto,
     compared_to_proto,
@@ -28,6 +31,7 @@ from services.payments.ledger.rules import balance, entry, proof
 from services.payments.ledger.rules.balance import AsOf
 from services.payments.ledger.rules.chart import CHART
 from services.payments.ledger.rules.entry import Position
+from services.payments.ledger.rules.period import Period
 from services.payments.ledger.rules.proof import Billed
 from services.payments.ledger.store import balances, journals
 
@@ -35,10 +39,18 @@ from services.payments.ledger.store import balances, journals
 class LedgerServicer(rpc_pb.LedgerServiceServicer):
     """Answers the calls of `LedgerService`."""
 
-    def __init__(self, database: Database, find_billed: Callable[[Session, UUID], Billed | None]) -> None:
-        """`find_billed` gives what billing, which stands above the ledger, says of a policy."""
+    def __init__(
+        self,
+        database: Database,
+        find_billed: Callable[[Session, UUID], Billed | None],
+        count_unearned: Callable[[Session, date], int],
+    ) -> None:
+        """`find_billed` gives what billing, which stands above the ledger, says of a policy; `count_unearned` how many
+        policies are not earned up to a day.
+        """
         self._database = database
         self._find_billed = find_billed
+        self._count_unearned = count_unearned
 
     def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: grpc.ServicerContext) -> pb.TrialBalance:
         as_of = AsOf(values.optional_date(request, "as_of_date"), values.optional_time(request, "booked_until_time"))
@@ -89,3 +101,23 @@ class LedgerServicer(rpc_pb.LedgerServiceServicer):
             raise ResourceNotFound(resource="billing")
         lines = [compared_to_proto(item) for item in proof.compare(billed, booked)]
         return pb.PolicyLedger(policy_id=request.policy_id, lines=lines)
+
+    def RunEarning(self, request: pb.RunEarningRequest, context: grpc.ServicerContext) -> pb.RunEarningResponse:
+        now = clock.now()
+        try:
+            period = Period.parse(request.period)
+        except ValueError as error:
+            raise FieldInvalid(violations={"period": "is no month"}) from error
+        if period.ends_on > now.date():
+            raise FieldInvalid(violations={"period": "is not over"})
+        with self._database.transaction() as session:
+            idempotency.claim(session)
+            defer(session, RUN_EARNING, RunEarning(str(period), now.isoformat()))
+            audit.record(session, "earning_asked_for", f"ledger/{period}")
+            reply = pb.RunEarningResponse(
+                period=str(period),
+                until_date=values.date_to_proto(period.ends_on),
+                policies=self._count_unearned(session, period.ends_on),
+            )
+            idempotency.keep(session, reply)
+        return reply

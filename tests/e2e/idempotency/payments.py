@@ -38,6 +38,10 @@ def update_account(desk: Desk) -> Request:
     return desk.own(f"/v1/billingAccounts/{account_id}", {"dueDay": 15}, "PATCH")
 
 
+def run_earning(desk: Desk) -> Request:
+    return desk.admin(f"/v1/ledger/periods/{1000 + secrets.randbelow(1000)}-01:earn", {})
+
+
 def _path_of_method(desk: Desk) -> str:
     added = add_method(desk)
     return f"{added.path}/{desk.send(added)['paymentMethodId']}"
@@ -47,6 +51,7 @@ REQUESTS: Final[dict[str, Make]] = {
     "PaymentService/PayInvoice": pay,
     "PaymentService/ConfirmPayment": confirm,
     "BillingService/UpdateBillingAccount": update_account,
+    "LedgerService/RunEarning": run_earning,
     "PaymentMethodService/AddPaymentMethod": add_method,
     "PaymentMethodService/RemovePaymentMethod": remove_method,
     "PaymentMethodService/SetDefaultPaymentMethod": set_default_method,

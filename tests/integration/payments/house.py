@@ -26,8 +26,9 @@ from libs import ids
 from libs.config import Settings
 from libs.db import Database
 from libs.errors import DomainError
-from libs.jobs import JobKind, Nothing
+from libs.jobs import JobKind, Nothing, nightly
 from libs.jobs.deferring import MOMENT, TRACE
+from libs.jobs.nightly import Night, Occurrence, Run
 from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
@@ -35,7 +36,7 @@ from services.payments.billing import jobs as billing_jobs
 from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
-from services.payments.billing.store import invoices, totals
+from services.payments.billing.store import earnings, invoices, totals
 from services.payments.clients import Policies
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
@@ -103,6 +104,12 @@ class Registered:
     def daily(self, kind: JobKind[Nothing], handler: Callable[[], None]) -> None:
         self.handlers[kind.name] = lambda stored: handler()
 
+    def nightly(self, database: Database, run: Run[Occurrence]) -> None:
+        self.sweep(database, run, lambda occurrence: nightly.night_of(database, run.kind, occurrence))
+
+    def sweep(self, database: Database, run: Run[Any], night_of: Callable[[Any], Night]) -> None:
+        self.handle(run.kind, lambda job: nightly.carry_out(database, run, job, night_of(job)))
+
     def run(self, name: str, stored: dict[str, Any] | None = None) -> None:
         """Run a job with the arguments that are stored with it."""
         self.handlers[name]({key: value for key, value in (stored or {}).items() if key not in (TRACE, MOMENT)})
@@ -132,7 +139,8 @@ class House:
             server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
-            server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, LedgerServicer(database, totals.find))
+            ledger = LedgerServicer(database, totals.find, earnings.count_unearned)
+            server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger)
 
         channel = start("payments", url, build)
         self.billing = billing_pb2_grpc.BillingServiceStub(channel)

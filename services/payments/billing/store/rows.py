@@ -196,3 +196,14 @@ class CreditRow(Row):
     payment_id: Mapped[UUID | None]
     allocation_id: Mapped[UUID | None]
     moved_at: Mapped[datetime]
+
+
+class EarningRow(Row):
+    """How far the premium of a policy is earned."""
+
+    __tablename__ = "earnings"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int]
+    earned_until: Mapped[date]
+    ends_on: Mapped[date | None]

@@ -7,6 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from services.payments.billing.rules import earning
+from services.payments.billing.store import earnings
 from services.payments.ledger.rules.proof import Billed, Item
 
 # The price of a policy whose first invoice was withdrawn is no longer charged, whatever its lines say.
@@ -36,4 +38,18 @@ _TOTALS = sa.text("""
 def find(session: Session, account_id: UUID) -> Billed | None:
     """The sums of an account; None where there is none."""
     row = session.execute(_TOTALS, {"account_id": account_id}).one_or_none()
-    return Billed(row.currency, {item: int(getattr(row, item)) for item in Item}) if row else None
+    if row is None:
+        return None
+    earned = _earned(session, account_id)
+    amounts: dict[Item, int] = {
+        item: int(getattr(row, item)) for item in Item if item not in (Item.EARNED, Item.UNEARNED)
+    }
+    return Billed(row.currency, {**amounts, Item.EARNED: earned, Item.UNEARNED: amounts[Item.PREMIUM] - earned})
+
+
+def _earned(session: Session, account_id: UUID) -> int:
+    """What is earned of a policy by the day that it was earned up to, by its timeline of then; in minor units."""
+    known = earnings.find_as_earned(session, account_id)
+    if known is None or known.until is None:
+        return 0
+    return sum(amount.minor for amount in earning.earned_by(known.policy, known.until).values())

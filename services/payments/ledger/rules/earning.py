@@ -6,10 +6,20 @@ Each result is one exact computation and one rounding, half to even.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
+from typing import Final
 
 from libs.money import Money, round_half_even
+from services.payments.ledger.rules.chart import Side
+from services.payments.ledger.rules.journal import Journal, Posting, Subject
+from services.payments.ledger.rules.posting import PREMIUM_EARNED, merged
+
+UNEARNED: Final = "2000"
+EARNED: Final = "4000"
+_EARN: Final = ((Side.DEBIT, UNEARNED), (Side.CREDIT, EARNED))
+_TAKE_BACK: Final = ((Side.DEBIT, EARNED), (Side.CREDIT, UNEARNED))
 
 
 def earned_by_days(premium: Money, starts_on: date, ends_on: date, day: date) -> Money:
@@ -32,6 +42,24 @@ def unearned_when_written_evenly(premium: Money, term_months: int, period_months
     """
     passed = Fraction((2 * periods_since + 1) * period_months, 2 * term_months)
     return _share(premium, max(1 - passed, Fraction(0)))
+
+
+def premium_earned(
+    source_id: str, subject: Subject, day: date, changes: Mapping[tuple[str, int], Money]
+) -> Journal | None:
+    """The journal of premium that is earned, by coverage and term; None where nothing changes.
+
+    A change below zero takes back what was earned before: cover was given back for days that were over.
+    """
+    postings = [
+        Posting(account, side, amount if amount.minor > 0 else -amount, coverage_code, "", term_number)
+        for (coverage_code, term_number), amount in changes.items()
+        if amount.minor
+        for side, account in (_EARN if amount.minor > 0 else _TAKE_BACK)
+    ]
+    if not postings:
+        return None
+    return Journal(PREMIUM_EARNED.name, source_id, subject, day, merged(postings))
 
 
 def _share(premium: Money, share: Fraction) -> Money:

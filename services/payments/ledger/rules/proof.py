@@ -26,6 +26,8 @@ class Item(StrEnum):
     OPEN = "open"
     PAID = "paid"
     CREDIT = "credit"
+    EARNED = "earned"
+    UNEARNED = "unearned"
 
 
 ACCOUNTS: Mapping[Item, tuple[str, ...]] = MappingProxyType(
@@ -38,6 +40,8 @@ ACCOUNTS: Mapping[Item, tuple[str, ...]] = MappingProxyType(
         Item.OPEN: ("1100",),
         Item.PAID: ("1010",),
         Item.CREDIT: ("2300",),
+        Item.EARNED: ("4000",),
+        Item.UNEARNED: ("2000",),
     }
 )
 """The accounts whose balances together are the item, each on the side on which it grows."""

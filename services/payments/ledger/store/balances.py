@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from libs.money import Money
 from services.payments.ledger.rules.balance import AsOf, Balance, Dimension
 from services.payments.ledger.rules.chart import CHART, Side
+from services.payments.ledger.rules.earning import EARNED
 from services.payments.ledger.rules.entry import Entry, Extract, Position
 from services.payments.ledger.store.journals import posting_from_row
 from services.payments.ledger.store.rows import DayRow, JournalRow, PostingRow, UnsummedRow
@@ -62,6 +63,22 @@ def list_of_policy(session: Session, policy_id: UUID) -> list[Balance]:
         .group_by(*keys)
     )
     return [balance_from_row(row) for row in session.execute(query)]
+
+
+def list_earned(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, int], Money]]:
+    """What account 4000 shows of policies, by coverage and term."""
+    keys = (_journals.c.policy_id, _journals.c.currency, _postings.c.coverage_code, _postings.c.term_number)
+    query = (
+        sa.select(*keys, sa.func.sum(_CREDITS - _DEBITS).label("minor"))
+        .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
+        .where(_journals.c.policy_id.in_(policy_ids), _postings.c.account_code == EARNED)
+        .group_by(*keys)
+    )
+    earned: dict[UUID, dict[tuple[str, int], Money]] = {}
+    for row in session.execute(query):
+        parts = earned.setdefault(row.policy_id, {})
+        parts[row.coverage_code, row.term_number] = Money(int(row.minor), row.currency)
+    return earned
 
 
 def list_entries(
