@@ -17,7 +17,7 @@ from bazarutod import reports
 from bazarutod.doctor.finding import Finding, Patient
 from libs import clock
 from libs.config import Settings
-from libs.jobs import operating
+from libs.jobs import operating, runs
 
 _CROWDED = 0.8  # share of the server's connections that are taken
 _SKEW, _SKEW_FAILS = 1.0, 30.0  # seconds; the second is the leeway that tokens have
@@ -146,6 +146,15 @@ def _jobs(service: str, connection: Connection, settings: Settings) -> Finding:
     return Finding("jobs", service, "ok", "none failed, none waits too long")
 
 
+def _parked(service: str, connection: Connection, settings: Settings) -> Finding:
+    parked = runs.count_parked(connection)
+    if parked:
+        said = f"nightly runs could not do {sum(parked.values())} items: {', '.join(parked)}; each night tries again"
+        advice = f"bazarutod jobs parked --service {service} says why; then jobs retry --parked {next(iter(parked))}"
+        return Finding("nightly runs", service, "warning", said, advice)
+    return Finding("nightly runs", service, "ok", "nothing is parked")
+
+
 def _queues(service: str, connection: Connection, settings: Settings) -> Finding:
     paused = [depth.queue for depth in operating.depths(connection) if depth.paused]
     if paused:
@@ -176,6 +185,7 @@ PROBES: Final[tuple[tuple[str, Probe], ...]] = (
     ("migrations", _migrations),
     ("clock", _clock),
     ("jobs", _jobs),
+    ("nightly runs", _parked),
     ("queues", _queues),
     ("workers", _workers),
 )

@@ -68,9 +68,12 @@ class WorkerLoop:
         under_way: UnderWay,
         endless: Collection[str],
         daily: Daily,
+        runs: Collection[str] = (),
     ) -> None:
+        """`runs` are the names of the kinds that run nightly; it may grow."""
         self._app = app
         self._daily = daily
+        self._runs = runs
         self._manager = manager
         self._link = link
         self._settings = settings
@@ -186,6 +189,10 @@ class WorkerLoop:
         await self._manager.unregister_left()
         await self._rescuer.rescue()
         await self._daily.defer_due()
+        if self._runs:
+            measures.show_parked(
+                await self._link.connector.execute_query_all_async(query=measures.PARKED, names=list(self._runs))
+            )
         depths: list[dict[str, Any]] = await self._link.connector.execute_query_all_async(
             query=measures.DEPTHS, queues=list(QUEUES)
         )

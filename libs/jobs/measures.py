@@ -42,6 +42,12 @@ DEPTHS: Final = """
     ORDER BY place
 """
 
+PARKED: Final = """
+    SELECT name, (SELECT count(*) FROM parked_items AS item WHERE item.name = run.name) AS parked
+    FROM unnest(%(names)s::text[]) AS run (name)
+"""
+"""How many items of each kind of nightly run are parked."""
+
 
 def _gauge(name: str, documentation: str) -> Gauge:
     # All processes of a service look at the same database: the last look counts, whoever took it.
@@ -55,6 +61,12 @@ _gauges = {
     "oldest_due_seconds": _gauge("jobs_oldest_due_seconds", "How long the oldest job waits that could have begun"),
     "paused": _gauge("queue_paused", "1 while nobody takes jobs from the queue"),
 }
+_parked = Gauge(
+    "bazaruto_parked_items",
+    "Items that nightly runs could not do, and try again",
+    ["run"],
+    multiprocess_mode="mostrecent",
+)
 retries = Counter("bazaruto_job_retries_total", "Jobs that went back to their queue after a failure", ["queue"])
 start_delay = Histogram(
     "bazaruto_job_start_delay_seconds",
@@ -98,7 +110,13 @@ def show(depths: Iterable[Mapping[str, Any]]) -> None:
             gauge.labels(depth["queue"]).set(float(depth[key]))
 
 
+def show_parked(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Set the gauge to the rows of `PARKED`."""
+    for row in rows:
+        _parked.labels(row["name"]).set(float(row["parked"]))
+
+
 def forget() -> None:
     """Show no depths until they are known again: what was true before does not stand for what is."""
-    for gauge in _gauges.values():
+    for gauge in (*_gauges.values(), _parked):
         gauge.clear()

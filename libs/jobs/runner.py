@@ -53,6 +53,7 @@ class JobRunner:
         self._app.job_manager = self._manager = FencedManager(self._link)
         self._under_way = UnderWay()
         self._daily = Daily(self._link.connector)
+        self._runs: set[str] = set()  # names of the kinds that run nightly
         forget = self._scheduled(DELETE_OLD, self._delete_old)
         if housekeeping:
             self._app.periodic(cron="7 * * * *")(forget)
@@ -87,6 +88,7 @@ class JobRunner:
 
     def sweep(self, database: Database, run: Run[Arguments], night_of: Callable[[Arguments], Night]) -> None:
         """Go through what is due whenever a job of the run's kind says so; `night_of` gives what it is for."""
+        self._runs.add(run.kind.name)
         self.handle(run.kind, lambda job: nightly.carry_out(database, run, job, night_of(job)))
 
     def run(self) -> None:
@@ -98,7 +100,14 @@ class JobRunner:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         log.info("working", concurrency=self._settings.concurrency)
         loop = WorkerLoop(
-            self._app, self._manager, self._link, self._settings, self._under_way, self._endless, self._daily
+            self._app,
+            self._manager,
+            self._link,
+            self._settings,
+            self._under_way,
+            self._endless,
+            self._daily,
+            self._runs,
         )
         asyncio.run(loop.run())
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import procrastinate
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 
 # The last run of each kind, and those before it that have not ended.
 _RUNS: Final[LiteralString] = """
@@ -91,14 +91,17 @@ def list_parked(connection: Connection[Any], name: str, limit: int) -> list[Park
 
 def count_parked(connection: Connection[Any]) -> dict[str, int]:
     """How many items of each kind of run are parked; kinds without any are left out."""
-    return dict(connection.execute(_COUNTS).fetchall()) if _has_runs(connection) else {}
+    if not _has_runs(connection):
+        return {}
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return dict(cursor.execute(_COUNTS).fetchall())
 
 
 def retry_parked(connection: Connection[Any], name: str) -> int:
     """Have what is parked of a kind tried again at once; gives how many items that are."""
     count = count_parked(connection).get(name, 0)
-    with connection.transaction():
-        row = connection.execute(_BEGIN_ANEW, {"name": name}).fetchone()
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(_BEGIN_ANEW, {"name": name}).fetchone()
         if row is None:
             return 0
         queue, arguments = row
@@ -107,5 +110,6 @@ def retry_parked(connection: Connection[Any], name: str) -> int:
 
 
 def _has_runs(connection: Connection[Any]) -> bool:
-    row = connection.execute("SELECT to_regclass('parked_items') IS NOT NULL").fetchone()
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute("SELECT to_regclass('parked_items') IS NOT NULL").fetchone()
     return bool(row and row[0])

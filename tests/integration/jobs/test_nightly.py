@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,13 +12,17 @@ from uuid import UUID
 import psycopg
 import pytest
 import sqlalchemy as sa
+from prometheus_client import REGISTRY
+from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
+from bazarutod.command import app
 from libs import clock
 from libs.config import DbSettings
 from libs.db import Database
 from libs.errors import Refused, Unavailable
-from libs.jobs import JobKind, nightly, runs
+from libs.jobs import JobKind, measures, nightly, runs
 from libs.jobs.nightly import Alone, Batched, Night, Occurrence, Run, RunUnderWay, night_at, within
 from tests.support.sections import section
 
@@ -224,3 +229,39 @@ def test_job_that_was_kept_until_after_the_next_night_is_for_that_one(
     assert nightly.night_of(house.database, KIND, OCCURRENCE).occasion == "2026-03-04"
     house.run()
     assert nightly.night_of(house.database, KIND, OCCURRENCE).occasion == "2026-03-01"
+
+
+def test_commands_show_runs_and_what_they_parked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    chores = house.add(6)
+    house.bad = {chores[2]}
+    house.run()
+    monkeypatch.setenv("BAZARUTO_SERVICES__PAYMENTS__DB_URL", house.url)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def said(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, ["jobs", *words], terminal_width=300)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    (run,) = json.loads(said("show", "--service", "payments", "--json"))
+    assert (run["run"], run["for"], run["done"], run["parked"], run["expected"]) == (
+        KIND.name, "2026-03-01", 5, 1, 6,
+    )  # fmt: skip
+    assert "of about" in said("show", "--service", "payments")
+    assert str(chores[2]) in said("parked", "--service", "payments")
+    assert "1 items of test.chores" in said("retry", "--parked", KIND.name, "--service", "payments")
+    house.bad = set()
+    house.run()
+    assert "Nothing is parked" in said("parked", "--service", "payments")
+    assert "nothing of test.chores" in said("retry", "--parked", KIND.name, "--service", "payments", code=1)
+
+
+def test_worker_shows_how_much_is_parked(house: House) -> None:
+    chores = house.add(3)
+    house.bad = {chores[0], chores[1]}
+    house.run()
+    rows = house.connection.cursor(row_factory=dict_row).execute(measures.PARKED, {"names": [KIND.name, "test.other"]})
+    measures.show_parked(rows.fetchall())
+    shown = [REGISTRY.get_sample_value("bazaruto_parked_items", {"run": name}) for name in (KIND.name, "test.other")]
+    assert shown == [2, 0]
+    measures.forget()
