@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
-from uuid import UUID
 
 import grpc
 
@@ -12,11 +12,15 @@ from bazaruto.quotes.v1 import product_rules_pb2 as rules_pb
 from bazaruto.quotes.v1 import quote_pb2 as quotes_pb
 from bazaruto.quotes.v1 import quote_pb2_grpc as quotes_rpc
 from libs import ids
-from libs.rpc import values
+from libs.premium import LineKind
+from libs.rpc import idempotency, values
 from services.policies.clients.products import product_rules_from_proto
+from services.policies.lifecycle.rules.endorsement import Stretch
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.product import ProductRules
-from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Quote, QuoteNotAccepted
+from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Priced, Quote, QuoteNotAccepted
+from services.policies.lifecycle.rules.term import Risk
+from services.policies.lifecycle.rules.transaction import Transaction
 
 _STATES = {
     quotes_pb.Quote.STATE_DRAFT: "draft",
@@ -52,14 +56,34 @@ class Quotes:
             raise QuoteNotAccepted(state=_STATES.get(quote.state, "unknown"))
         return quote_from_proto(quote)
 
-    def bind_quote(self, policy: Policy, transaction_id: UUID) -> None:
-        """Record by which transaction the policy took its quote. Repeating it changes nothing."""
+    def create_change_quote(
+        self, policy: Policy, timeline_sequence: int, stretches: Sequence[Stretch]
+    ) -> tuple[quotes_pb.Quote, Quote | None]:
+        """Have a change of a policy priced and underwritten, as the user who asks for it: a quote, which quotes keeps
+        under the key of the call, with what this service needs to know of it; None where the risk is declined.
+        """
+        first = stretches[0].term
+        request = quotes_pb.CreatePolicyQuoteRequest(
+            kind=quotes_pb.Quote.KIND_ENDORSEMENT,
+            policy_id=ids.encode("pol", policy.id),
+            timeline_sequence=timeline_sequence,
+            product_code=policy.product_code,
+            product_version=first.product_version,
+            customer_id=ids.encode("cus", policy.user_id),
+            partner_id=ids.encode("par", policy.partner_id) if policy.partner_id else "",
+            segments=[_stretch_to_proto(stretch) for stretch in stretches],
+        )
+        made = self._quotes.CreatePolicyQuote(request, metadata=idempotency.forwarded())
+        return made, quote_from_proto(made) if made.HasField("premium") else None
+
+    def bind_quote(self, policy: Policy, transaction: Transaction) -> None:
+        """Record by which transaction the policy took a quote. Repeating it changes nothing."""
         self._quotes.BindQuote(
             quotes_pb.BindQuoteRequest(
-                quote_id=ids.encode("quo", policy.quote_id),
+                quote_id=ids.encode("quo", transaction.quote_id or policy.quote_id),
                 policy_id=ids.encode("pol", policy.id),
-                issue_time=values.time_to_proto(policy.issued_at),
-                transaction_id=ids.encode("ptx", transaction_id),
+                issue_time=values.time_to_proto(transaction.issued_at),
+                transaction_id=ids.encode("ptx", transaction.id),
             )
         )
 
@@ -69,6 +93,23 @@ class Quotes:
             request = rules_pb.GetProductRulesRequest(product_code=product_code, version=version)
             self._rules[product_code, version] = product_rules_from_proto(self._products.GetProductRules(request))
         return self._rules[product_code, version]
+
+
+def _stretch_to_proto(stretch: Stretch) -> quotes_pb.PolicyQuoteSegment:
+    message = quotes_pb.PolicyQuoteSegment(
+        start_date=values.date_to_proto(stretch.starts_on),
+        end_date=values.date_to_proto(stretch.ends_on),
+        unchanged=not stretch.is_changed,
+        added_dates={name: values.date_to_proto(day) for name, day in stretch.added.items()},
+        product_version=stretch.term.product_version,
+        term_start_date=values.date_to_proto(stretch.term.starts_on),
+    )
+    values.fill_struct(message.answers, stretch.risk.answers)
+    for coverage in stretch.risk.coverages:
+        values.fill_coverage(message.coverages.add(), coverage)
+    for insured in stretch.risk.objects:
+        values.fill_insured_object(message.objects.add(), insured)
+    return message
 
 
 def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
@@ -94,4 +135,20 @@ def quote_from_proto(quote: quotes_pb.Quote) -> Quote:
         answers=values.struct_from_proto(quote.answers),
         objects=tuple(values.insured_object_from_proto(item) for item in quote.objects),
         lines=tuple(values.charge_line_from_proto(line, "premium.lines") for line in quote.premium.lines),
+        timeline_sequence=quote.timeline_sequence,
+        segments=tuple(_priced_from_proto(segment) for segment in quote.segments),
+    )
+
+
+def _priced_from_proto(segment: quotes_pb.QuoteSegment) -> Priced:
+    lines = [values.charge_line_from_proto(line, "segments.premium.lines") for line in segment.premium.lines]
+    return Priced(
+        values.date_from_proto(segment.start_date, "segments.start_date"),
+        values.date_from_proto(segment.end_date, "segments.end_date"),
+        Risk(
+            values.struct_from_proto(segment.answers),
+            tuple(values.insured_object_from_proto(item) for item in segment.objects),
+            tuple(values.coverage_from_proto(coverage) for coverage in segment.coverages),
+        ),
+        {(line.object_id, line.coverage_code): line.amount for line in lines if line.kind is LineKind.PREMIUM},
     )

@@ -80,12 +80,16 @@ class Handlers:
             payment_methods.delete(session, policy.id)
 
     def bind_quote(self, job: BindQuote) -> None:
-        """Tell quotes that the policy was issued."""
+        """Tell quotes by which transaction a quote was taken."""
         policy = self._find(job.policy_id)
         with self._database.reading() as session:
-            transaction_id = job.transaction_id or transactions.list_behind(session, policy.id, 0, 1)[0].id
+            if job.transaction_id is None:
+                transaction = transactions.list_behind(session, policy.id, 0, 1)[0]
+            else:
+                asked = transactions.find(session, policy.id, job.transaction_id)
+                transaction = required(asked, "transaction", job.transaction_id)
         with giving_up.when_refused():
-            self._quotes.bind_quote(policy, transaction_id)
+            self._quotes.bind_quote(policy, transaction)
 
     def write_timelines(self) -> None:
         """Write the timelines of policies of before. One that cannot be written is passed over, and told of."""

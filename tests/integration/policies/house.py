@@ -106,8 +106,8 @@ class FakeQuotes(Quotes):
     def get_product_rules(self, product_code: str, version: int) -> ProductRules:
         return self.rules[version]
 
-    def bind_quote(self, policy: Policy, transaction_id: UUID) -> None:
-        self.bound.append(ids.encode("ptx", transaction_id))
+    def bind_quote(self, policy: Policy, transaction: Transaction) -> None:
+        self.bound.append(ids.encode("ptx", transaction.id))
 
 
 class FakeUsers(Users):

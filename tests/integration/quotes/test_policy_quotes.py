@@ -189,3 +189,26 @@ def test_only_policies_quotes_for_policies(house: House, people: People, person:
     for who in (person, people.admin(), people.service("payments")):
         with pytest.raises(grpc.RpcError):
             quote(house, who, person, segment(0, 365))
+
+
+def test_change_goes_on_in_later_terms_with_their_versions(house: House, person: Person, policies: Person) -> None:
+    second = segment(365, 730, engine_power=150)
+    second.product_version = 1
+    second.term_start_date.CopyFrom(second.start_date)
+    made = quote(house, policies, person, segment(0, 10, unchanged=True), segment(10, 365, engine_power=150), second)
+    nets = [values.money_from_proto(part.premium.net).minor for part in made.segments]
+    assert nets == [net(), net(engine_power=150), net(engine_power=150)]
+    second.product_version = 99
+    assert refusal(quote, house, policies, person, segment(0, 365), second)[0] == "PRODUCT_NOT_AVAILABLE"
+
+
+def test_change_cannot_make_its_term_longer(house: House, person: Person, policies: Person) -> None:
+    trip = pb.PolicyQuoteSegment(
+        start_date=values.date_to_proto(START), end_date=values.date_to_proto(START + timedelta(days=10))
+    )
+    trip.coverages.add(coverage_code="medical")
+    trip.answers.update({**ANSWERS["travel"], "trip_days": 10})
+    assert quote(house, policies, person, trip, product_code="travel").state == pb.Quote.STATE_QUOTED
+    trip.answers.update({"trip_days": 11})
+    refused = refusal(quote, house, policies, person, trip, product_code="travel")
+    assert refused == ("ANSWER_INVALID", {"question": "trip_days"})

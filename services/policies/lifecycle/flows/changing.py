@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.errors import Unavailable
+from libs.jobs import defer
 from services.policies.lifecycle.flows import billing
+from services.policies.lifecycle.kinds import BIND_QUOTE, BindQuote
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.contract import Changed, Contract
 from services.policies.lifecycle.rules.insured import insured_by
@@ -55,7 +57,7 @@ def load(session: Session, policy: Policy, rules: Mapping[int, ProductRules]) ->
 
 def save(session: Session, decision: Decision, actor: str, now: datetime) -> None:
     """Save a change of a policy that is locked: the transaction, the terms that it changed, what is insured then, the
-    job that has it billed, and what the audit log keeps.
+    jobs that bind its quote and have it billed, and what the audit log keeps.
     """
     changed = decision.changed
     policy, transaction = changed.after, replace(changed.transaction, actor=actor)
@@ -64,6 +66,8 @@ def save(session: Session, decision: Decision, actor: str, now: datetime) -> Non
         timelines.add(session, policy.id, transaction, term)
     objects.save(session, policy.id, policy.product_code, insured_by(policy.terms))
     policies.save(session, policy)
+    if transaction.quote_id is not None:
+        defer(session, BIND_QUOTE, BindQuote(policy.id, transaction.id))
     if transaction.billing_sequence is not None:
         billing.have_applied(session, policy.id, transaction, decision.installments, settlement=decision.settlement)
     audit.record(

@@ -14,12 +14,12 @@ from libs.db import when_committed
 from libs.identity.scopes import Scope
 from libs.jobs import defer
 from services.policies.lifecycle import measures
-from services.policies.lifecycle.flows import billing, naming
+from services.policies.lifecycle.flows import billing, insuring, naming
 from services.policies.lifecycle.kinds import BIND_QUOTE, BindQuote
 from services.policies.lifecycle.rules import policy, quote
 from services.policies.lifecycle.rules.beneficiary import Beneficiaries, Beneficiary, check_members
 from services.policies.lifecycle.rules.charges import premium_of
-from services.policies.lifecycle.rules.insured import STANDING, DuplicateRisk, insured_by
+from services.policies.lifecycle.rules.insured import insured_by
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.store import numbers, objects, payment_methods, policies, timelines, transactions
@@ -97,17 +97,8 @@ def _check(session: Session, accepted: Quote, wish: Wish, now: datetime) -> None
     quote.check_issuable(accepted, wish.plan_code, now)
     check_members(wish.beneficiaries)
     if not wish.allows_duplicate:
-        _check_insured_once(session, accepted, wish.scope, now)
-
-
-def _check_insured_once(session: Session, accepted: Quote, scope: Scope, now: datetime) -> None:
-    for item in insured_by([policy.term_of(accepted)]):
-        for policy_id in objects.find_insured_by_others(session, accepted.product_code, item):
-            other = policies.find(session, policy_id)
-            if other is not None and other.state(now) in STANDING:
-                is_shown = scope.covers(other.user_id, other.partner_id)
-                shown = {"policy_id": ids.encode("pol", policy_id)} if is_shown else {}
-                raise DuplicateRisk(object=item.object_id, **shown)
+        insured = insured_by([policy.term_of(accepted)])
+        insuring.check_once(session, accepted.product_code, insured, wish.scope, now)
 
 
 def _audited(contract: Policy, now: datetime) -> dict[str, object]:

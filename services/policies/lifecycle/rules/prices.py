@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from libs.money import Money
 from services.policies.lifecycle.rules.term import Item, Risk
 from services.policies.lifecycle.rules.timeline import Rate, counting
-from services.policies.lifecycle.rules.transaction import Opening, Transaction
+from services.policies.lifecycle.rules.transaction import Opening, Price, Transaction
 
 
 class RiskNotPriced(LookupError):
@@ -33,6 +33,22 @@ def rate_of(stack: Sequence[Transaction]) -> Rate:
             raise RiskNotPriced(f"term {opening.term_number} comes to a risk without a price") from None
 
     return rate
+
+
+def prices_missing(stack: Sequence[Transaction], brought: Iterable[Price]) -> tuple[Price, ...]:
+    """Of some prices, those of risks that a stack has none for, each risk of a term once.
+
+    A price that stands is not brought again: what an underwriter added to it stays, and what nobody touches never
+    changes.
+    """
+    known = {(price.term_number, _key(price.risk)) for transaction in counting(stack) for price in transaction.prices}
+    missing = {(price.term_number, _key(price.risk)): price for price in reversed(list(brought))}
+    return tuple(price for key, price in reversed(missing.items()) if key not in known)
+
+
+def is_same(one: Risk, other: Risk) -> bool:
+    """Whether two risks are the same, in whatever order they say what is insured."""
+    return _key(one) == _key(other)
 
 
 def _key(risk: Risk) -> str:

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from libs.calendar import day_of, months_after
 from libs.errors import AlreadyExists, Invalid, Refused
+from libs.money import Money
 from libs.premium import ChargeLine, Coverage, InsuredObject, Premium
+from services.policies.lifecycle.rules.term import Item, Risk
 
-NEW_BUSINESS = "new_business"
+NEW_BUSINESS, ENDORSEMENT = "new_business", "endorsement"
 
 
 class QuoteNotAccepted(Refused):
@@ -56,6 +58,23 @@ class PlanUnaffordable(Refused):
     reason = "PLAN_UNAFFORDABLE"
 
 
+class QuoteOutdated(Refused):
+    """The policy has changed since the quote for it was priced."""
+
+    reason = "QUOTE_OUTDATED"
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Some days of a term of a policy, as a quote for it prices them."""
+
+    starts_on: date
+    ends_on: date
+    risk: Risk
+    full_term: Mapping[Item, Money]
+    """What the whole term would cost on this risk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A price for a risk, as quotes tells it."""
@@ -84,6 +103,10 @@ class Quote:
     objects: tuple[InsuredObject, ...] = ()
     lines: tuple[ChargeLine, ...] = ()
     """What the premium is made of."""
+    timeline_sequence: int = 0
+    """Of a quote for a policy: the transaction whose timeline was priced."""
+    segments: tuple[Priced, ...] = ()
+    """Of a quote for a policy: what was priced, in the order of the days."""
 
 
 def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
@@ -104,6 +127,18 @@ def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
     installments = quote.plans[plan_code]
     if not _fits(quote, installments):
         raise PlanUnaffordable(plan=plan_code, installments=str(installments))
+
+
+def check_endorsable(quote: Quote, policy_id: str, now: datetime) -> None:
+    """Raise the state that keeps a policy from being changed by the quote, if there is one."""
+    if quote.kind != ENDORSEMENT or quote.policy_id != policy_id:
+        raise QuoteStateInvalid(state=quote.kind)
+    if quote.state == "bound":
+        raise PolicyAlreadyIssued(policy_id=policy_id)
+    if now > quote.valid_until or quote.state == "expired":
+        raise QuoteExpired(valid_until_time=quote.valid_until.isoformat(), state="expired")
+    if quote.state != "accepted":
+        raise QuoteNotAccepted(state=quote.state)
 
 
 def _fits(quote: Quote, installments: int) -> bool:

@@ -52,6 +52,23 @@ def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFo
     ]
 
 
+def uncut(stack: Sequence[Transaction], currency: str) -> list[Term]:
+    """The terms of a stack without prices, as they would be if none of them ended before its time."""
+    standing = counting(stack)
+    return [
+        Term(
+            opening.term_number,
+            opening.starts_on,
+            opening.ends_on,
+            currency,
+            opening.product_version,
+            _segments(opening, _carried(transaction, standing), _unpriced),
+        )
+        for transaction in standing
+        if isinstance(opening := transaction.change, Opening)
+    ]
+
+
 def counting(stack: Sequence[Transaction]) -> list[Transaction]:
     """The transactions that no other one takes back, in order of issue."""
     reversed_ids = set[UUID]()
@@ -115,12 +132,26 @@ def _segments(opening: Opening, deltas: Sequence[Transaction], rate: Rate) -> tu
     for transaction in deltas:
         day = max(transaction.effective_on, opening.starts_on)
         if isinstance(transaction.change, Delta) and day < opening.ends_on:
-            risk = transaction.change.applied_to(risk)
+            change = _left_of(transaction, transaction.change, deltas)
+            risk = (change.known_to(risk) if transaction.effective_on < day else change).applied_to(risk)
             risks[day] = risk
     ends = [*list(risks)[1:], opening.ends_on]
     return tuple(
         Segment(day, end, each, rate(opening, each)) for (day, each), end in zip(risks.items(), ends, strict=True)
     )
+
+
+def _unpriced(_opening: Opening, _risk: Risk) -> Mapping[Item, Money]:
+    return {}
+
+
+def _left_of(transaction: Transaction, change: Delta, deltas: Sequence[Transaction]) -> Delta:
+    """What a change still says beside those that were issued after it for earlier days, and are to hold behind it."""
+    for other in deltas:
+        is_later = other.sequence > transaction.sequence and other.effective_on < transaction.effective_on
+        if is_later and isinstance(other.change, Delta) and other.change.overrides:
+            change = change.without(other.change)
+    return change
 
 
 def _cover_start(opening: Opening, standing: Sequence[Transaction]) -> datetime | None:

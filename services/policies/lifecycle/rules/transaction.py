@@ -7,7 +7,7 @@ issued late for an early day is a transaction like any other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -55,16 +55,60 @@ class Delta:
     removed_objects: frozenset[str] = frozenset()
     coverages: tuple[Coverage, ...] = ()
     removed_coverages: frozenset[str] = frozenset()
+    fields: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """By the names of objects, the fields of them that are different."""
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    """By the names of these objects, what each is told from others by then."""
+    overrides: bool = False
+    """Whether it holds until the end: what was issued before it for later days says nothing of the same things."""
 
     def applied_to(self, risk: Risk) -> Risk:
         """The risk with this change."""
         objects = {item.id: item for item in (*risk.objects, *self.objects)}
+        objects |= {name: self._changed(objects[name]) for name in self.fields if name in objects}
         coverages = {item.code: item for item in (*risk.coverages, *self.coverages)}
         return Risk(
             {**risk.answers, **self.answers},
             tuple(item for key, item in objects.items() if key not in self.removed_objects),
             tuple(item for key, item in coverages.items() if key not in self.removed_coverages),
         )
+
+    def without(self, other: Delta) -> Delta:
+        """This change without what another one says of the same things."""
+        fields = {
+            name: {code: value for code, value in values.items() if code not in other.fields.get(name, {})}
+            for name, values in self.fields.items()
+        }
+        coverages = {item.code for item in other.coverages} | other.removed_coverages
+        return replace(
+            self,
+            answers={code: value for code, value in self.answers.items() if code not in other.answers},
+            coverages=tuple(item for item in self.coverages if item.code not in coverages),
+            removed_coverages=self.removed_coverages - coverages,
+            fields=fields,
+            identifiers={
+                name: identifier
+                for name, identifier in self.identifiers.items()
+                if fields.get(name) == self.fields.get(name)
+            },
+        )
+
+    def known_to(self, risk: Risk) -> Delta:
+        """This change as it is carried into a later term: what the version of that one does not ask is left out."""
+        known = {item.id: item.fields for item in risk.objects}
+        return replace(
+            self,
+            answers={code: value for code, value in self.answers.items() if code in risk.answers},
+            fields={
+                name: {code: value for code, value in values.items() if code in known[name]}
+                for name, values in self.fields.items()
+                if name in known
+            },
+        )
+
+    def _changed(self, insured: InsuredObject) -> InsuredObject:
+        fields = {**insured.fields, **self.fields[insured.id]}
+        return replace(insured, fields=fields, identifier=self.identifiers.get(insured.id, insured.identifier))
 
 
 @dataclass(frozen=True, slots=True)

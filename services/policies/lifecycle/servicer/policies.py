@@ -37,6 +37,7 @@ from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
 from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
+from services.policies.lifecycle.servicer.endorsements import EndorsementCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
 from services.policies.lifecycle.store import delinquencies, policies, timelines, transactions
 
@@ -46,7 +47,9 @@ _HISTORY = 100  # how often beneficiaries were set before, as far as it is shown
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 
-class PolicyServicer(BeneficiaryCalls, DelinquencyCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer):
+class PolicyServicer(
+    BeneficiaryCalls, DelinquencyCalls, EndorsementCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer
+):
     """Answers the calls of `PolicyService`."""
 
     def IssuePolicy(self, request: pb.IssuePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:

@@ -101,6 +101,9 @@ def change_from_row(row: Any) -> Change | None:
                 frozenset(plain["removed_objects"]),
                 tuple(Coverage.of_minor(*item, currency=row.currency) for item in plain["coverages"]),
                 frozenset(plain["removed_coverages"]),
+                plain.get("fields", {}),
+                plain.get("identifiers", {}),
+                plain.get("overrides", False),
             )
         case "ending":
             return Ending(EndKind(plain["as"]), _return_from_plain(plain))
@@ -126,7 +129,7 @@ def _change_to_plain(change: Change | None) -> dict[str, Any]:
             days = {"starts_on": starts_on.isoformat(), "ends_on": ends_on.isoformat()}
             named = {"kind": "opening", "term_number": number, "product_version": version}
             return {**named, **days, "risk": _risk_to_plain(risk)}
-        case Delta(answers, objects, removed_objects, coverages, removed_coverages):
+        case Delta(answers, objects, removed_objects, coverages, removed_coverages, fields, identifiers, overrides):
             return {
                 "kind": "delta",
                 "answers": dict(answers),
@@ -134,6 +137,9 @@ def _change_to_plain(change: Change | None) -> dict[str, Any]:
                 "removed_objects": sorted(removed_objects),
                 "coverages": [list(item.to_minor()) for item in coverages],
                 "removed_coverages": sorted(removed_coverages),
+                "fields": {name: dict(values) for name, values in fields.items()},
+                "identifiers": dict(identifiers),
+                "overrides": overrides,
             }
         case Ending(kind, how):
             return {"kind": "ending", "as": kind, **_return_to_plain(how)}

@@ -25,6 +25,10 @@ def stretch_from_proto(segment: pb.PolicyQuoteSegment, field: str) -> Stretch:
         coverages=[values.coverage_from_proto(coverage) for coverage in segment.coverages],
         objects=[values.insured_object_from_proto(insured) for insured in segment.objects],
         is_changed=not segment.unchanged,
+        product_version=segment.product_version,
+        term_starts_on=values.date_from_proto(segment.term_start_date, f"{field}.term_start_date")
+        if segment.HasField("term_start_date")
+        else None,
         added={
             name: values.date_from_proto(day, f"{field}.added_dates[{name}]")
             for name, day in segment.added_dates.items()

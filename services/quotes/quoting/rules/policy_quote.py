@@ -18,6 +18,7 @@ from services.quotes.quoting.rules.quote import DECIDED, Kind, Quote, Segment
 from services.quotes.quoting.rules.revision import Origin
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
 from services.quotes.rating.rules import answers, objects
+from services.quotes.rating.rules.answers import AnswerInvalid
 from services.quotes.rating.rules.pricing import Risk
 
 OCCASIONS: dict[Kind, FeeOccasion] = {
@@ -25,6 +26,7 @@ OCCASIONS: dict[Kind, FeeOccasion] = {
     Kind.ENDORSEMENT: "endorsement",
     Kind.RENEWAL: "renewal",
 }
+NO_OTHERS: Mapping[int, Calculator] = {}
 _GRAVITY = (Outcome.APPROVED, Outcome.REFERRED, Outcome.DECLINED)
 
 
@@ -40,6 +42,10 @@ class Stretch:
     is_changed: bool = True
     added: Mapping[str, date] = field(default_factory=dict)
     """The days on which objects were added to the term, by their names."""
+    product_version: int = 0
+    """The version that its term has; 0 for that of the quote."""
+    term_starts_on: date | None = None
+    """The first day of its term; None for that of the first stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +118,33 @@ def _valid_until(product: Product, first_day: date, now: datetime) -> datetime:
 
 
 def create(
-    calculator: Calculator, subject: Subject, stretches: Sequence[Stretch], now: datetime, origin: Origin
+    calculator: Calculator,
+    subject: Subject,
+    stretches: Sequence[Stretch],
+    now: datetime,
+    origin: Origin,
+    others: Mapping[int, Calculator] = NO_OTHERS,
 ) -> Quote:
     """Price every segment of a term, and decide on those that change something.
 
     What the rules say of any of them holds of the whole. What the quote itself asks and costs is that of its last
-    segment. The price of a next term is good at least until the term begins.
+    segment. The price of a next term is good at least until the term begins. A change may go on in later terms:
+    `others` are the versions that they have. `AnswerInvalid` for a change that would make its term longer or shorter.
     """
     product = calculator.tariff.product
     first_day = stretches[0].starts_on
+    ends = {stretch.term_starts_on or first_day: stretch.ends_on for stretch in stretches}
     outcome, reasons, segments = Outcome.APPROVED, dict[str, Reason](), list[Segment]()
     for stretch in stretches:
         risk = Risk(stretch.answers, stretch.coverages, None, stretch.objects, OCCASIONS[subject.kind], stretch.added)
-        priced = calculator.tariff.price_from(risk, first_day)
+        of_term = others.get(stretch.product_version, calculator)
+        term_starts_on = stretch.term_starts_on or first_day
+        priced = of_term.tariff.price_from(risk, term_starts_on)
+        days = of_term.tariff.product.term.days
+        if days and subject.kind is Kind.ENDORSEMENT and priced.ends_on != ends[term_starts_on]:
+            raise AnswerInvalid(f"{days} cannot change: the days of a term are fixed", question=days)
         if stretch.is_changed:
-            decision = calculator.decide(priced.facts)
+            decision = of_term.decide(priced.facts)
             outcome = max(outcome, decision.outcome, key=_GRAVITY.index)
             reasons |= {reason.rule_code: reason for reason in decision.reasons}
         segments.append(

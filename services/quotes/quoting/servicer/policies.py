@@ -10,7 +10,7 @@ from libs import clock, ids
 from libs.db import violates
 from libs.errors import ResourceNotFound
 from libs.rpc import calls, idempotency, values
-from services.quotes.catalogue.rules.product import ProductNotAvailable
+from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
 from services.quotes.quoting.flows import recording, referring
 from services.quotes.quoting.messages.policies import stretch_from_proto, subject_from_proto
 from services.quotes.quoting.rules import acceptance, policy_quote
@@ -23,15 +23,15 @@ class PolicyCalls(Changing):
     """Quoting for policies, and binding."""
 
     def CreatePolicyQuote(self, request: pb.CreatePolicyQuoteRequest, context: grpc.ServicerContext) -> pb.Quote:
-        product = self._catalogue.version(request.product_code, request.product_version)
-        if product is None:
-            raise ProductNotAvailable(product=request.product_code)
+        product = self._version(request.product_code, request.product_version)
         stretches = [stretch_from_proto(segment, f"segments[{i}]") for i, segment in enumerate(request.segments)]
         policy_quote.check_days(stretches)
         subject = subject_from_proto(request)
         if request.with_successor:
             policy_quote.check_next_term(subject, stretches)
             product = self._catalogue.successor(product, stretches[0].starts_on)
+        versions = {stretch.product_version for stretch in stretches if stretch.product_version}
+        others = {number: self._calculators.of(self._version(product.code, number)) for number in versions}
         holder = ids.decode("cus", request.customer_id)
         partner_id = ids.decode("par", request.partner_id) if request.partner_id else None
         created_by = calls.caller().user_id or holder
@@ -43,7 +43,7 @@ class PolicyCalls(Changing):
             if request.with_successor:
                 offer = policy_quote.next_term(calculator, subject, stretches[0], now, of)
             else:
-                offer = policy_quote.create(calculator, subject, stretches, now, of)
+                offer = policy_quote.create(calculator, subject, stretches, now, of, others)
             referring.add(session, offer)
             reply = self._reply(offer, now)
             idempotency.keep(session, reply)
@@ -73,3 +73,9 @@ class PolicyCalls(Changing):
                 raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
             raise
         return self._reply(bound, now)
+
+    def _version(self, code: str, number: int) -> Product:
+        product = self._catalogue.version(code, number)
+        if product is None:
+            raise ProductNotAvailable(product=code)
+        return product

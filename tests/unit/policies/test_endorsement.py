@@ -1,0 +1,357 @@
+"""Changes of what is insured: from a request by the segments that are priced to the transaction and its money."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import permutations
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.errors import FieldInvalid
+from libs.money import Money
+from libs.premium import Coverage, InsuredObject
+from services.policies.lifecycle.rules import change_request, endorsement
+from services.policies.lifecycle.rules import contract as contracts
+from services.policies.lifecycle.rules.change_request import ChangeConflicts, OnConflict, Request
+from services.policies.lifecycle.rules.charges import premium_of
+from services.policies.lifecycle.rules.contract import Contract
+from services.policies.lifecycle.rules.endorsement import BackDating, ChangeEmpty, EffectiveDateInvalid, Limits
+from services.policies.lifecycle.rules.policy import PolicyStateInvalid
+from services.policies.lifecycle.rules.quote import QuoteOutdated
+from services.policies.lifecycle.rules.returns import Method, Return
+from services.policies.lifecycle.rules.state import State
+from services.policies.lifecycle.rules.term import Ended, EndKind, Risk
+from services.policies.lifecycle.rules.transaction import Delta, Opening, TransactionType
+from tests.unit.policies.endorsing import NOW, a_contract, endorsed, issued, planned, quote_of, quoted
+from tests.unit.policies.stacks import EUR, FIRST, LAST, amounts, end
+from tests.unit.policies.test_contract import RULES
+
+CANCELLATION, NEW = UUID(int=50), UUID(int=51)
+JULY = date(2025, 7, 1)  # 181 days used, 184 left
+NET = replace(RULES, taxes=(), fees=())
+CAR = InsuredObject("car_1", "car", {"plate": "AA-11", "value": 9000}, "AA-11")
+ONE_CAR = Risk({"price_liability": 120000, "km": 10000, "use": "private"}, (CAR,), (Coverage("liability"),))
+
+
+def price(day: date, amount: int, **fields: object) -> Request:
+    return Request(day, {"price_liability": amount}, **fields)  # type: ignore[arg-type]
+
+
+def net_of(base: Contract) -> int:
+    return sum(premium_of(term.lines(), EUR).net.minor for term in base.policy.terms)
+
+
+def risk_on(base: Contract, day: date) -> Risk:
+    segment = next(term for term in base.policy.terms if term.starts_on <= day < term.ends_on).segment_on(day)
+    assert segment is not None
+    return segment.risk
+
+
+@pytest.mark.parametrize(
+    ("case", "day", "amount", "change"),
+    [
+        ("T37 endorse up", JULY, 150000, 15123),
+        ("T38 endorse down", JULY, 90000, -15123),
+        ("T40 at inception", FIRST, 150000, 30000),
+        ("T40 on the last day", LAST - timedelta(days=1), 150000, 82),
+    ],
+)
+def test_worked_case_costs_what_the_book_says(case: str, day: date, amount: int, change: int) -> None:
+    base = a_contract(rules=NET)
+    after, changed = issued(base, quoted(base, price(day, amount)))
+    assert premium_of(changed.transaction.lines, EUR).net.minor == change, case
+    assert net_of(after) == 120000 + change
+
+
+def test_worked_case_t42_of_a_plan_that_is_changed_within_a_month() -> None:
+    base = a_contract(ONE_CAR, NET)
+    first, asked = base.stack[0], replace(ONE_CAR, answers={"price_liability": 2000})
+    assert isinstance(first.change, Opening)
+    opening = replace(first.change, ends_on=FIRST + timedelta(days=30), risk=asked)
+    brought = replace(first.prices[0], risk=asked, full_term={("car_1", "liability"): Money(2000, EUR)})
+    base = replace(base, stack=(replace(first, change=opening, prices=(brought,)),))
+    base = replace(base, policy=replace(base.policy, terms=base.terms_of(base.stack)))
+    after, changed = issued(base, quoted(base, price(FIRST + timedelta(days=15), 3000)))
+    (line,) = changed.transaction.lines
+    assert line.amount == Money(500, EUR)
+    assert net_of(after) == 2500
+
+
+def test_written_total_and_tax_follow_an_endorsement_up() -> None:
+    base = a_contract()
+    after, changed = issued(base, quoted(base, price(JULY, 150000)))
+    change = premium_of(changed.transaction.lines, EUR)
+    assert (change.net.minor, change.tax.minor, change.fees.minor) == (15123, 2571 + 378, 0)
+    assert net_of(after) == 135123
+
+
+def test_request_becomes_what_is_different_on_its_day() -> None:
+    asked = Request(
+        JULY,
+        {"km": 10000, "use": "business"},
+        (InsuredObject("", "car", {"plate": "BB-22", "value": 5000}),),
+        {"car_1": {"value": 8000, "plate": "AA-11"}},
+        (),
+        (Coverage("fire"),),
+    )
+    named = change_request.named(asked, a_contract(ONE_CAR).policy.terms)
+    delta = change_request.delta_of(named, ONE_CAR)
+    assert delta.answers == {"use": "business"}
+    assert [item.id for item in delta.objects] == ["car_2"]
+    assert delta.fields == {"car_1": {"value": 8000}}
+    after = delta.applied_to(ONE_CAR)
+    assert after.objects[0].fields == {"plate": "AA-11", "value": 8000}
+    assert [item.code for item in after.coverages] == ["liability", "fire"]
+
+
+def test_name_of_an_object_that_was_removed_is_not_given_again() -> None:
+    base = endorsed(a_contract(ONE_CAR), Request(JULY, added_objects=(InsuredObject("", "car", {"plate": "B"}, "B"),)))
+    base = endorsed(base, Request(JULY, removed_objects=("car_2",)))
+    later = Request(JULY + timedelta(days=9), added_objects=(InsuredObject("", "car", {"plate": "C"}, "C"),))
+    assert [item.id for item in risk_on(endorsed(base, later), LAST - timedelta(days=1)).objects] != ["car_1", "car_1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (Request(JULY, changed_objects={"car_9": {"value": 1}}), "objects.change[0].object_id"),
+        (Request(JULY, changed_objects={"car_1": {"wings": 2}}), "objects.change[0].fields"),
+        (
+            Request(JULY, changed_objects={"car_1": {"value": 1}}, removed_objects=("car_1",)),
+            "objects.change[0].object_id",
+        ),
+        (Request(JULY, removed_objects=("car_9",)), "objects.remove[0]"),
+        (Request(JULY, added_objects=(CAR,)), "objects.add[0].object_id"),
+        (Request(JULY, added_coverages=(Coverage("liability"),)), "coverages.add[0].coverage_code"),
+        (Request(JULY, changed_coverages=(Coverage("fire"),)), "coverages.change[0].coverage_code"),
+        (Request(JULY, removed_coverages=("fire",)), "coverages.remove[0]"),
+        (Request(JULY, changed_coverages=(Coverage("liability"),), removed_coverages=("liability",)), "coverages"),
+    ],
+)
+def test_thing_that_is_not_there_or_is_already_is_named(asked: Request, field: str) -> None:
+    with pytest.raises(FieldInvalid) as caught:
+        change_request.delta_of(asked, ONE_CAR)
+    assert list(caught.value.violations) == [field]
+
+
+def test_change_of_nothing_is_refused() -> None:
+    base = a_contract(ONE_CAR)
+    for asked in (
+        Request(JULY),
+        Request(JULY, {"km": 10000}),
+        Request(JULY, changed_objects={"car_1": {"value": 9000}}),
+    ):
+        with pytest.raises(ChangeEmpty):
+            planned(base, asked)
+
+
+def test_policy_insures_a_hundred_objects_at_most() -> None:
+    cars = tuple(InsuredObject("", "car", {"plate": str(number)}) for number in range(100))
+    with pytest.raises(FieldInvalid):
+        planned(a_contract(ONE_CAR), Request(JULY, added_objects=cars))
+    assert len(planned(a_contract(ONE_CAR), Request(JULY, added_objects=cars[:99]))[-1].risk.objects) == 100
+
+
+def test_term_has_sixty_segments_at_most() -> None:
+    requests = [Request(FIRST + timedelta(days=n), {"km": n}) for n in range(1, 60)]
+    base = endorsed(a_contract(ONE_CAR), *requests)
+    assert len(base.policy.terms[0].segments) == 60
+    with pytest.raises(FieldInvalid):
+        planned(base, Request(JULY, {"km": 99}))
+
+
+@pytest.mark.parametrize(
+    ("day", "today", "limits", "expected"),
+    [
+        (JULY, JULY, Limits(), None),
+        (LAST - timedelta(days=1), JULY, Limits(), None),
+        (LAST, JULY, Limits(), ("2025-07-01", "2025-12-31")),
+        (FIRST - timedelta(days=1), FIRST, Limits(), ("2025-01-01", "2025-12-31")),
+        (date(2025, 12, 17), JULY, Limits(15), ("2025-07-01", "2025-12-16")),
+        (date(2025, 12, 16), JULY, Limits(15), None),
+        (JULY - timedelta(days=30), JULY, Limits(0, 30), None),
+        (FIRST - timedelta(days=1), FIRST + timedelta(days=3), Limits(0, 30), ("2025-01-01", "2025-12-31")),
+    ],
+)
+def test_days_on_which_a_change_can_take_effect(
+    day: date, today: date, limits: Limits, expected: tuple[str, str] | None
+) -> None:
+    policy = a_contract().policy
+    if expected is None:
+        endorsement.check_day(policy, day, today, State.IN_FORCE, limits)
+        return
+    with pytest.raises(EffectiveDateInvalid) as caught:
+        endorsement.check_day(policy, day, today, State.IN_FORCE, limits)
+    assert (caught.value.metadata["earliest"], caught.value.metadata["latest"]) == expected
+
+
+def test_change_is_dated_back_as_far_as_the_role_allows() -> None:
+    policy = a_contract().policy
+    with pytest.raises(BackDating) as caught:
+        endorsement.check_day(policy, JULY, JULY + timedelta(days=31), State.IN_FORCE, Limits(0, 30))
+    assert caught.value.metadata == {"days": "31", "allowed": "30"}
+
+
+def test_change_does_not_take_effect_behind_a_pending_cancellation() -> None:
+    policy = a_contract().policy
+    (term,) = policy.terms
+    cut = replace(term, segments=(replace(term.segments[0], ends_on=JULY),), ended=Ended(EndKind.CANCELLED, JULY))
+    with pytest.raises(EffectiveDateInvalid) as caught:
+        endorsement.check_day(replace(policy, terms=(cut,)), JULY, FIRST, State.IN_FORCE, Limits())
+    assert caught.value.metadata["latest"] == "2025-06-30"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in endorsement.CHANGEABLE])
+def test_policy_that_is_not_in_force_is_not_changed(state: State) -> None:
+    with pytest.raises(PolicyStateInvalid):
+        endorsement.check_day(a_contract().policy, JULY, JULY, state, Limits())
+
+
+def test_earlier_change_of_another_field_stays_behind_a_later_one() -> None:
+    later = Request(date(2025, 9, 1), changed_objects={"car_1": {"value": 7000}})
+    earlier = Request(date(2025, 3, 1), changed_objects={"car_1": {"plate": "ZZ-99"}})
+    base = endorsed(a_contract(ONE_CAR), later, earlier)
+    assert risk_on(base, date(2025, 4, 1)).objects[0].fields == {"plate": "ZZ-99", "value": 9000}
+    assert risk_on(base, date(2025, 10, 1)).objects[0].fields == {"plate": "ZZ-99", "value": 7000}
+
+
+@pytest.mark.parametrize(("on_conflict", "behind"), [(OnConflict.KEEP_LATER, 30000), (OnConflict.OVERRIDE, 15000)])
+def test_conflict_is_decided_as_asked_and_read_back_from_the_quote(on_conflict: OnConflict, behind: int) -> None:
+    base = endorsed(a_contract(ONE_CAR), Request(JULY, {"km": 30000, "use": "business"}))
+    asked = Request(date(2025, 3, 1), {"km": 15000}, on_conflict=on_conflict)
+    delta = change_request.delta_of(asked, ONE_CAR)
+    (conflict,) = change_request.conflicts(delta, asked.effective_on, base.standing)
+    assert (conflict.transaction, conflict.path) == (base.stack[-1], "answers.km")
+    after = endorsed(base, asked)
+    assert risk_on(after, date(2025, 6, 30)).answers["km"] == 15000
+    assert risk_on(after, JULY).answers == {"price_liability": 120000, "km": behind, "use": "business"}
+    assert isinstance(after.stack[-1].change, Delta)
+    assert after.stack[-1].change.overrides is (on_conflict is OnConflict.OVERRIDE)
+
+
+def test_change_that_is_not_to_conflict_is_refused_where_it_does() -> None:
+    base = endorsed(a_contract(ONE_CAR), Request(JULY, {"km": 30000}))
+    asked = Request(date(2025, 3, 1), {"km": 15000}, on_conflict=OnConflict.REFUSE)
+    found = change_request.conflicts(change_request.delta_of(asked, ONE_CAR), asked.effective_on, base.standing)
+    with pytest.raises(ChangeConflicts) as caught:
+        change_request.check_conflicts(asked, found)
+    assert caught.value.metadata == {"sequence": "2", "path": "answers.km"}
+    change_request.check_conflicts(asked, [])
+
+
+def test_removed_object_conflicts_with_a_later_change_of_it_and_does_not_come_back() -> None:
+    two = replace(ONE_CAR, objects=(CAR, replace(CAR, id="car_2")))
+    base = endorsed(a_contract(two), Request(JULY, changed_objects={"car_2": {"value": 1}}))
+    asked = Request(date(2025, 3, 1), removed_objects=("car_2",))
+    found = change_request.conflicts(change_request.delta_of(asked, two), asked.effective_on, base.standing)
+    assert [conflict.path for conflict in found] == ["objects.car_2.value"]
+    assert [item.id for item in risk_on(endorsed(base, asked), LAST - timedelta(days=1)).objects] == ["car_1"]
+
+
+def test_change_is_carried_into_a_later_term_with_lines_of_its_own() -> None:
+    base = a_contract(rules=NET, terms=2)
+    after, changed = issued(base, quoted(base, price(JULY, 150000)))
+    by_term = {line.term_number: line.amount.minor for line in changed.transaction.lines}
+    assert by_term == {1: 15123, 2: 30000}
+    assert [term.number for term in changed.terms] == [1, 2]
+    assert net_of(after) == 240000 + 45123
+
+
+def test_change_of_a_second_term_leaves_the_first_alone() -> None:
+    base = a_contract(rules=NET, terms=2)
+    _, changed = issued(base, quoted(base, price(LAST, 150000)))
+    assert [(line.term_number, line.amount.minor) for line in changed.transaction.lines] == [(2, 30000)]
+
+
+def test_days_behind_a_pending_cancellation_are_priced_too_so_that_it_can_be_taken_back() -> None:
+    base = a_contract(rules=NET)
+    ended = contracts.draft(
+        base, TransactionType.CANCELLATION, JULY, NOW, end(Return(Method.PRO_RATA)), transaction_id=CANCELLATION
+    )
+    cancelled = contracts.put(base, ended)
+    base = replace(base, policy=cancelled.after, stack=(*base.stack, cancelled.transaction))
+    stretches = planned(base, price(date(2025, 3, 1), 150000))
+    assert stretches[-1].ends_on == LAST
+    after, _ = issued(base, quote_of(base, stretches))
+    undone = contracts.draft(after, TransactionType.REVERSAL, JULY, NOW, transaction_id=NEW, reverses=CANCELLATION)
+    restored = contracts.put(after, undone)
+    assert restored.after.terms == endorsed(a_contract(rules=NET), price(date(2025, 3, 1), 150000)).policy.terms
+
+
+def test_object_that_came_within_the_term_is_rated_by_the_day_it_came() -> None:
+    added = Request(JULY, added_objects=(InsuredObject("", "car", {"plate": "B", "value": 1}, "B"),))
+    stretches = planned(a_contract(ONE_CAR), added)
+    assert [(stretch.is_changed, stretch.added) for stretch in stretches] == [
+        (False, {"car_2": JULY}),
+        (True, {"car_2": JULY}),
+    ]
+
+
+def test_quote_that_was_priced_on_an_older_timeline_is_outdated() -> None:
+    base = a_contract(ONE_CAR)
+    old = quoted(base, Request(JULY, {"km": 1}))
+    newer = endorsed(base, Request(JULY, {"use": "business"}))
+    with pytest.raises(QuoteOutdated) as caught:
+        endorsement.change_in(old, newer, NOW)
+    assert caught.value.metadata == {"timeline_sequence": "2"}
+
+
+def test_price_that_stands_is_not_brought_again() -> None:
+    base = a_contract(ONE_CAR)
+    _, changed = issued(base, quoted(base, Request(JULY, {"km": 1})))
+    (brought,) = changed.transaction.prices
+    assert brought.risk.answers["km"] == 1
+
+
+changes = st.lists(
+    st.tuples(
+        st.integers(0, 364),
+        st.one_of(
+            st.tuples(st.just("price_liability"), st.integers(0, 300000)),
+            st.tuples(st.just("price_fire"), st.integers(0, 300000)),
+            st.tuples(st.just("coverage"), st.just(0)),
+            st.tuples(st.just("value"), st.integers(1, 9)),
+        ),
+    ),
+    min_size=2,
+    max_size=6,
+    unique_by=lambda item: item[0],
+)
+
+
+def request_of(day: int, what: tuple[str, int]) -> Request:
+    code, value = what
+    on = FIRST + timedelta(days=day)
+    if code == "coverage":
+        return Request(on, added_coverages=(Coverage("fire"),))
+    if code == "value":
+        return Request(on, changed_objects={"car_1": {"value": value}})
+    return Request(on, {code: value})
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes, st.randoms(use_true_random=False))
+def test_changes_come_to_the_same_money_in_every_order_of_issue(
+    asked: list[tuple[int, tuple[str, int]]], random: Random
+) -> None:
+    # No two values are alike, and none is that of before: a change of nothing is refused, and would not be there later.
+    asked = [(day, (code, value * 8 + number)) for number, (day, (code, value)) in enumerate(asked)]
+    whole = Risk({"price_liability": 120007, "price_fire": 30007}, (CAR,), (Coverage("liability"),))
+    has_fire = [item for item in asked if item[1][0] == "coverage"]
+    asked = [item for item in asked if item not in has_fire[1:]]
+    orders = list(permutations(asked)) if len(asked) <= 3 else [random.sample(asked, len(asked)) for _ in range(6)]
+    costs = []
+    for order in [asked, *orders]:
+        base = a_contract(whole)
+        for day, what in order:
+            base = endorsed(base, request_of(day, what))
+        lines = [line for transaction in base.stack[1:] for line in transaction.lines]
+        opened = [line for term in a_contract(whole).policy.terms for line in term.lines()]
+        assert amounts(opened, lines) == amounts(*(term.lines() for term in base.policy.terms))
+        costs.append(amounts(*(term.lines() for term in base.policy.terms)))
+    assert all(cost == costs[0] for cost in costs)
