@@ -13,8 +13,8 @@ from libs.db import Database
 from libs.jobs import JobRunner
 from libs.jobs.nightly import Batched, Night, Run
 from libs.rpc import idempotency
-from services.payments.billing.flows import earning, invoicing
-from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS
+from services.payments.billing.flows import earning, invoicing, refunding
+from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS, REFUND_CREDIT, RefundCredit
 from services.payments.billing.rules import invoice
 from services.payments.billing.store import earnings, schedules
 from services.payments.ledger.kinds import EARN_PERIOD, RUN_EARNING, RunEarning
@@ -27,10 +27,17 @@ _EARNED_AT_ONCE = 500
 def register(runner: JobRunner, database: Database) -> None:
     """Tell the runner what to do when."""
     runner.daily(ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
+    runner.handle(REFUND_CREDIT, lambda job: refund_credit(database, job, clock.now()))
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
     runner.nightly(database, Run(EARN_PERIOD, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE))
     by_hand = Run(RUN_EARNING, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE)
     runner.sweep(database, by_hand, night_of_period)
+
+
+def refund_credit(database: Database, job: RefundCredit, now: datetime) -> None:
+    """Pay out what came to an account after its policy ended: a payment that was under way then."""
+    with database.transaction() as session:
+        refunding.pay_out_credit(session, job.account_id, now)
 
 
 def issue_due_invoices(database: Database, now: datetime) -> None:

@@ -1,4 +1,7 @@
-"""The kinds of jobs of billing, and their arguments. `COLLECT` is handled by collection, which stands above."""
+"""The kinds of jobs of billing, and their arguments.
+
+`COLLECT` and `RELEASE_REFUND` are handled by collection, which stands above.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,22 @@ class Collect:
     invoice_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseRefund:
+    """The arguments of `RELEASE_REFUND`."""
+
+    refund_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RefundCredit:
+    """The arguments of `REFUND_CREDIT`."""
+
+    account_id: UUID
+
+
 COLLECT = JobKind("payments.collect", Collect, "payments", endless=True)
+RELEASE_REFUND = JobKind("payments.release_refund", ReleaseRefund, "payments", endless=True)
+REFUND_CREDIT = JobKind("payments.refund_credit", RefundCredit, "payments")
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments", daily="03:23")
 REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)

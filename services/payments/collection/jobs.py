@@ -12,12 +12,20 @@ from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
 from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from services.payments.billing.flows import invoicing
-from services.payments.billing.kinds import COLLECT, Collect
+from services.payments.billing.kinds import COLLECT, RELEASE_REFUND, Collect, ReleaseRefund
 from services.payments.billing.rules import invoice
 from services.payments.billing.store import invoices, payment_methods
 from services.payments.clients import Policies
-from services.payments.collection.flows import collecting
-from services.payments.collection.kinds import CLOSE_UNPAID_POLICIES, CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
+from services.payments.collection.flows import collecting, refunding
+from services.payments.collection.kinds import (
+    CLOSE_UNPAID_POLICIES,
+    CONFIRM_PREMIUM,
+    SETTLE,
+    SETTLE_REFUND,
+    ConfirmPremium,
+    Settle,
+    SettleRefund,
+)
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.payment import State
 from services.payments.collection.rules.provider import Provider
@@ -67,6 +75,14 @@ class Handlers:
         """Find out what became of a payment, if nobody did before."""
         collecting.settle(self._database, self._provider, job.payment_id, job.attempt, clock.now())
 
+    def release_refund(self, job: ReleaseRefund) -> None:
+        """Send a refund whose day has come."""
+        refunding.release(self._database, self._provider, job.refund_id, clock.now())
+
+    def settle_refund(self, job: SettleRefund) -> None:
+        """Find out what became of a part of a refund, and whether one that arrived came back."""
+        refunding.settle(self._database, self._provider, job.part_id, job.attempt, clock.now())
+
     def confirm_premium(self, job: ConfirmPremium) -> None:
         """Tell policies that the first premium is paid."""
         with self._database.reading() as session:
@@ -102,5 +118,7 @@ def register(runner: JobRunner, handlers: Handlers) -> None:
     """Tell the runner what to do for each kind of job."""
     runner.handle(COLLECT, handlers.collect)
     runner.handle(SETTLE, handlers.settle)
+    runner.handle(RELEASE_REFUND, handlers.release_refund)
+    runner.handle(SETTLE_REFUND, handlers.settle_refund)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
     runner.daily(CLOSE_UNPAID_POLICIES, handlers.close_unpaid_policies)

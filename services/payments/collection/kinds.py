@@ -18,6 +18,15 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleRefund:
+    """The arguments of `SETTLE_REFUND`."""
+
+    part_id: UUID
+    attempt: int
+    """How often the provider was asked before: 0 for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmPremium:
     """The arguments of `CONFIRM_PREMIUM`."""
 
@@ -25,5 +34,6 @@ class ConfirmPremium:
 
 
 SETTLE = JobKind("payments.settle", Settle, "payments", endless=True)
+SETTLE_REFUND = JobKind("payments.settle_refund", SettleRefund, "payments", endless=True)
 CONFIRM_PREMIUM = JobKind("payments.confirm_premium", ConfirmPremium, "payments", endless=True)
 CLOSE_UNPAID_POLICIES = JobKind("payments.close_unpaid_policies", Nothing, "payments", daily="03:37")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.payments.billing.rules.refund import Part, PartState
 from services.payments.collection.rules.payment import Payment, State
 
 outcomes = Counter("bazaruto_payments_total", "Payments by what became of them", ["outcome"])
 for _state in State:
     outcomes.labels(_state.value)  # there from the start, so that the first one is an increase
 collected = Counter("bazaruto_payments_collected_minor_units_total", "Money collected by payments", ["currency"])
+refunds = Counter("bazaruto_refunds_total", "Parts of refunds by what became of them", ["outcome"])
+for _end in (PartState.SUCCEEDED, PartState.FAILED):
+    refunds.labels(_end.value)
+refunded = Counter("bazaruto_refunds_paid_minor_units_total", "Money paid back by refunds", ["currency"])
 finality = Histogram(
     "bazaruto_payment_finality_seconds",
     "Time from the beginning of a payment to its end, by whom it waited for last",
@@ -36,3 +41,10 @@ def count(before: Payment, after: Payment) -> None:
         finality.labels(_WAITED_FOR[before.state]).observe(max(seconds, 0))  # two clocks may differ
     if after.state is State.SUCCEEDED:
         collected.labels(after.amount.currency).inc(after.amount.minor)
+
+
+def count_refund(part: Part) -> None:
+    """Count what became of a part of a refund."""
+    refunds.labels(part.state.value).inc()
+    if part.state is PartState.SUCCEEDED:
+        refunded.labels(part.amount.currency).inc(part.amount.minor)

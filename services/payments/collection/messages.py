@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
+from libs.money import Money
 from libs.rpc import values
 from services.payments.collection.rules.payment import Payment, State
 
@@ -16,8 +17,8 @@ _STATES = {
 }
 
 
-def payment_to_proto(payment: Payment) -> pb.Payment:
-    """The payment as it stands."""
+def payment_to_proto(payment: Payment, refunded: int = 0) -> pb.Payment:
+    """The payment as it stands, with what of it was paid back, in minor units."""
     return pb.Payment(
         payment_id=ids.encode("pay", payment.id),
         invoice_id=ids.encode("inv", payment.invoice_id),
@@ -30,5 +31,6 @@ def payment_to_proto(payment: Payment) -> pb.Payment:
         action_url=payment.action_url,
         create_time=values.time_to_proto(payment.created_at),
         complete_time=values.time_to_proto(payment.completed_at) if payment.completed_at else None,
+        refunded_amount=values.money_to_proto(Money(refunded, payment.amount.currency)),
         etag=f"{payment.version}-{payment.state}",
     )

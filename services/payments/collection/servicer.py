@@ -12,7 +12,7 @@ from libs import clock, ids
 from libs.db import Database
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
-from services.payments.billing.store import invoices
+from services.payments.billing.store import invoices, refunds
 from services.payments.collection.flows import collecting
 from services.payments.collection.messages import payment_to_proto
 from services.payments.collection.rules import payment
@@ -65,13 +65,17 @@ class PaymentServicer(rpc_pb.PaymentServiceServicer):
 
     def GetPayment(self, request: pb.GetPaymentRequest, context: grpc.ServicerContext) -> pb.Payment:
         with self._database.reading() as session:
-            attempt = payments.find(session, ids.decode("pay", request.payment_id))
-        return payment_to_proto(calls.visible(attempt, "payment"))
+            payment_id = ids.decode("pay", request.payment_id)
+            shown = calls.visible(payments.find(session, payment_id), "payment")
+            refunded = refunds.find_refunded(session, [payment_id])
+        return payment_to_proto(shown, refunded.get(payment_id, 0))
 
     def ListPayments(self, request: pb.ListPaymentsRequest, context: grpc.ServicerContext) -> pb.ListPaymentsResponse:
         page = Page.of(request, "payments", calls.caller().subject, request.invoice_id)
         invoice_id = ids.decode("inv", request.invoice_id) if request.invoice_id else None
         with self._database.reading() as session:
             rows = payments.list_of(session, calls.scope(), invoice_id, page.after_as(UUID), page.fetch)
+            refunded = refunds.find_refunded(session, [item.id for item in rows])
         shown, token = page.cut(rows, key=lambda item: item.id)
-        return pb.ListPaymentsResponse(payments=[payment_to_proto(item) for item in shown], next_page_token=token)
+        messages = [payment_to_proto(item, refunded.get(item.id, 0)) for item in shown]
+        return pb.ListPaymentsResponse(payments=messages, next_page_token=token)

@@ -94,7 +94,7 @@ def test_what_is_owed_is_what_was_charged_less_what_was_paid_after_any_history(
     """
     contract = Contract(house, people.customer())
     contract.issue(installments)
-    charged, paid = 1429_00, 0
+    charged, paid, refunded = 1429_00, 0, 0
     for kind, net, tax, timing, pays in changes:
         if pays:
             paid += pay_something(contract)
@@ -105,9 +105,10 @@ def test_what_is_owed_is_what_was_charged_less_what_was_paid_after_any_history(
             schedule=pb.Schedule(charge_timing=timing),
         )
         charged += net + tax
+        ((refunded,),) = house.rows("SELECT coalesce(sum(-amount), 0)::bigint FROM credits WHERE refund_id IS NOT NULL")
         account = account_of(contract)
-        assert minor(account.balance) == charged - paid
-        assert minor(statement_of(contract).closing_balance) == charged - paid
+        assert minor(account.balance) == charged - paid + refunded
+        assert minor(statement_of(contract).closing_balance) == charged - paid + refunded
         assert minor(account.credit) >= 0
         assert not (minor(account.credit) and minor(account.amount_due)), "credit settles what is billed"
     ((receivable, credit),) = house.rows(
@@ -117,7 +118,7 @@ def test_what_is_owed_is_what_was_charged_less_what_was_paid_after_any_history(
         " FILTER (WHERE account_code = '2300'), 0)::bigint FROM postings JOIN journals ON journals.id = journal_id"
         f" WHERE policy_id = '{ids.decode('pol', contract.policy_id)}'"
     )
-    assert receivable - credit == charged - paid
+    assert receivable - credit == charged - paid + refunded
     assert credit == minor(account_of(contract).credit)
 
 

@@ -15,15 +15,24 @@ from libs.db import when_committed
 from libs.jobs import defer
 from libs.money import CurrencyMismatch, Money
 from services.payments.billing import measures
-from services.payments.billing.flows import invoicing
+from services.payments.billing.flows import invoicing, refunding
+from services.payments.billing.flows.refunding import Order
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import account, applying, transaction
 from services.payments.billing.rules.account import Account
-from services.payments.billing.rules.applying import Outcome, Standing
+from services.payments.billing.rules.applying import Outcome, Refunding, Standing
 from services.payments.billing.rules.invoice import Invoice
 from services.payments.billing.rules.result import Result, open_invoice, result_of
 from services.payments.billing.rules.transaction import BillingConflict, Kind, Transaction
-from services.payments.billing.store import accounts, invoices, payment_methods, schedules, settling, transactions
+from services.payments.billing.store import (
+    accounts,
+    invoices,
+    payment_methods,
+    refunds,
+    schedules,
+    settling,
+    transactions,
+)
 from services.payments.billing.store.transactions import Applied
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import changing
@@ -95,6 +104,8 @@ def _standing(
         open=tuple(open_invoice(item) for item in unsettled.values()),
         billed=invoices.find_last_numbers(session, holder.id),
         is_withdrawn=holder.withdrawn_at is not None,
+        recallable=tuple(refunds.list_recallable(session, holder.id)) if applying.may_recall(change) else (),
+        refundable=refunds.find_refundable(session, holder.id) if applying.may_refund(change) else 0,
     )
 
 
@@ -111,7 +122,7 @@ def _save(
 ) -> bytes:
     _book(session, change, outcome, now, is_withdrawn=standing.is_withdrawn)
     billed = [invoicing.add(session, item, now) for item in result.billed]
-    result = replace(result, billed=tuple(billed))
+    result = replace(result, billed=tuple(billed), refund_id=ids.new() if result.refund else None)
     reply = to_reply(result)
     transactions.add(session, change, now, fingerprint, reply)
     _save_schedules(session, standing, change, outcome)
@@ -126,6 +137,10 @@ def _save(
         if settled.id in unsettled:
             invoices.save(session, settled)
         invoicing.allocate_credit(session, settled, settlement.amount, now)
+    for recalled in outcome.recalled:
+        refunding.recall(session, recalled.refund_id, now)
+    if outcome.refund and result.refund_id:
+        _refund(session, change, outcome.refund, min(outcome.refund.amount, outcome.credited), result.refund_id, now)
     if change.kind is Kind.NOT_TAKEN and change.term_number == 1 and not standing.is_withdrawn:
         accounts.save_withdrawn(session, change.policy_id, now)
     # Where the account has no such method any more, the job finds none, and the invoice stays open.
@@ -134,6 +149,21 @@ def _save(
         defer(session, COLLECT, Collect(billed[0].id))
     when_committed(session, lambda: measures.count_returned(change))
     return reply
+
+
+def _refund(
+    session: Session, change: Transaction, refund: Refunding, from_change: Money, refund_id: UUID, now: datetime
+) -> None:
+    order = Order(
+        change.policy_id,
+        change.customer_id,
+        change.partner_id,
+        change.time_zone,
+        refund.amount,
+        refund.not_before,
+        transaction_id=change.id,
+    )
+    refunding.pay_out(session, refunding.draft(session, order, refund_id, now), now, from_change=from_change)
 
 
 def _save_schedules(session: Session, standing: Standing, change: Transaction, outcome: Outcome) -> None:
@@ -152,12 +182,13 @@ def _book(session: Session, change: Transaction, outcome: Outcome, now: datetime
         return
     issued_on = day_of(change.issued_at, change.time_zone)
     credited, zero = outcome.credited, Money.zero(change.currency)
+    refunded = min(outcome.refund.amount, credited) if outcome.refund else zero
     journal = changing.policy_changed(
         ids.encode("ptx", change.id),
         Subject(change.policy_id, change.policy_id, None, change.partner_id),
         issued_on if change.kind is Kind.NEW_BUSINESS else change.effective_on,
         change.lines,
-        credited=Credited(-change.total - credited, zero, credited, zero) if credited.minor else None,
+        credited=Credited(-change.total - credited, zero, credited - refunded, refunded) if credited.minor else None,
         written_on=max(issued_on, change.term_starts_on),
     )
     if journal:
@@ -179,4 +210,4 @@ def _repeated(
     billed = tuple(invoices.find_of_policy(session, change.policy_id))
     due = sum((item.amount_due for item in billed), Money.zero(change.currency))
     zero = Money.zero(change.currency)
-    return to_reply(Result(billed, (), planned, zero, due, is_plan_reduced=False, refund=zero))
+    return to_reply(Result(billed, (), planned, zero, due, is_plan_reduced=False))

@@ -12,7 +12,12 @@ from libs.rpc import values
 from services.payments.billing.rules.account import Account, AccountSums, Entry, EntryKind, paid_by
 from services.payments.billing.rules.payment_method import PaymentMethod
 
-_SOURCES = {EntryKind.TRANSACTION: "ptx", EntryKind.PAYMENT: "pay", EntryKind.WITHDRAWAL: "inv"}
+_SOURCES = {
+    EntryKind.TRANSACTION: "ptx",
+    EntryKind.PAYMENT: "pay",
+    EntryKind.WITHDRAWAL: "inv",
+    EntryKind.REFUND: "rfd",
+}
 
 
 def etag_of(account: Account) -> str:

@@ -49,6 +49,7 @@ def transaction_from_proto(request: pb.ApplyPolicyTransactionRequest) -> Transac
         plan=_plan_from_proto(request.schedule),
         reverses=ids.decode("ptx", reverses, "reverses_transaction_id") if reverses else None,
         reason=request.reason,
+        refund_not_before=values.optional_date(request, "refund_not_before_date"),
         payment_method=request.payment_method,
         payment_method_id=ids.decode("pmt", method, "payment_method_id") if method else None,
         first_payable_until=(
@@ -70,6 +71,7 @@ def fingerprint_of(request: pb.ApplyPolicyTransactionRequest) -> bytes:
 
 def result_to_proto(result: Result) -> pb.AppliedTransaction:
     """What a transaction led to, or would lead to."""
+    refund = result.refund
     planned = [Part(term, part, PartState.PLANNED, None, is_settled=False) for term, part in result.planned]
     return pb.AppliedTransaction(
         invoices=[invoice_to_proto(item) for item in (*result.billed, *result.changed)],
@@ -77,7 +79,9 @@ def result_to_proto(result: Result) -> pb.AppliedTransaction:
         credited=values.money_to_proto(result.credited),
         balance_due=values.money_to_proto(result.balance_due),
         is_plan_reduced=result.is_plan_reduced,
-        refund=values.money_to_proto(result.refund) if result.refund.minor else None,
+        refund_id=ids.encode("rfd", result.refund_id) if result.refund_id else "",
+        refund=values.money_to_proto(refund.amount) if refund else None,
+        refund_not_before_date=values.date_to_proto(refund.not_before) if refund else None,
     )
 
 

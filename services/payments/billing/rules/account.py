@@ -75,6 +75,7 @@ class EntryKind(StrEnum):
     TRANSACTION = "transaction"
     PAYMENT = "payment"
     WITHDRAWAL = "withdrawal"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)

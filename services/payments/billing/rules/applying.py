@@ -2,7 +2,8 @@
 
 What is added goes into the installments of its term, or is billed at once. What is given back is set off against the
 planned installments of its term first; what is left becomes credit. Credit settles open invoices, the one that fell due
-first before the others, and then what is billed here.
+first before the others, and then what is billed here. What is left is paid out where cover ends or the plan says so;
+what transactions before had paid out and nobody has sent yet is credit again before anything is to be paid.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from libs.money import Money
 from services.payments.billing.rules import plan
 from services.payments.billing.rules.amounts import Amounts, nothing, total
 from services.payments.billing.rules.plan import ChargeTiming, Installment
+from services.payments.billing.rules.refund import Recallable
 from services.payments.billing.rules.transaction import ENDINGS, Kind, Transaction
 
 
@@ -56,6 +58,9 @@ class Standing:
     """The highest number of an installment that was billed, by its term."""
     is_withdrawn: bool = False
     """Whether the first invoice was withdrawn, and the whole price taken out of the books."""
+    recallable: tuple[Recallable, ...] = ()
+    refundable: int = 0
+    """What can still be paid back of payments, beside what is recallable; minor units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,14 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Refunding:
+    """What is to be paid out, and not before which day."""
+
+    amount: Money
+    not_before: date
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What is to be done. Schedules of the same terms are superseded: what is planned by them is not billed."""
 
@@ -94,6 +107,9 @@ class Outcome:
     voided: tuple[OpenInvoice, ...] = ()
     settlements: tuple[Settlement, ...] = ()
     is_plan_reduced: bool = False
+    recalled: tuple[Recallable, ...] = ()
+    """Refunds that are not sent: their money is credit again."""
+    refund: Refunding | None = None
 
     def planned(self, standing: Standing) -> list[tuple[int, Installment]]:
         """What is planned then, with its term, in the order it falls due."""
@@ -114,7 +130,20 @@ def apply(standing: Standing, transaction: Transaction, today: date) -> Outcome:
     for term_number in sorted({line.term_number for line in transaction.lines}):
         lines = [line for line in transaction.lines if line.term_number == term_number]
         outcome = _apply_to_term(outcome, standing, transaction, term_number, Amounts.of_lines(lines, currency), today)
-    return replace(outcome, settlements=_settle(standing, outcome))
+    if may_recall(transaction):
+        outcome = replace(outcome, recalled=standing.recallable)
+    outcome = replace(outcome, settlements=_settle(standing, outcome))
+    return replace(outcome, refund=_refund(standing, transaction, outcome, today))
+
+
+def may_recall(transaction: Transaction) -> bool:
+    """Whether it takes the place of refunds that were not sent: it ends cover, or there is more to be paid."""
+    return transaction.kind in ENDINGS or transaction.total.minor > 0
+
+
+def may_refund(transaction: Transaction) -> bool:
+    """Whether what it gives back may be paid out."""
+    return transaction.kind in ENDINGS or transaction.plan.refunds_credit
 
 
 def _apply_to_term(
@@ -220,7 +249,7 @@ def _is_due(part: Installment, today: date) -> bool:
 
 def _settle(standing: Standing, outcome: Outcome) -> tuple[Settlement, ...]:
     """What the credit of the account pays."""
-    credit = standing.credit + outcome.credited
+    credit = _credit(standing, outcome)
     open_invoices: list[tuple[UUID | int, Money]] = [
         (item.id, item.due) for item in standing.open if item not in outcome.voided
     ]
@@ -231,3 +260,32 @@ def _settle(standing: Standing, outcome: Outcome) -> tuple[Settlement, ...]:
             settlements.append(Settlement(invoice, amount))
             credit = credit - amount
     return tuple(settlements)
+
+
+def _credit(standing: Standing, outcome: Outcome) -> Money:
+    """The credit that there is before anything is settled."""
+    recalled = sum(item.amount for item in outcome.recalled)
+    return standing.credit + outcome.credited + Money(recalled, outcome.credited.currency)
+
+
+def _refund(standing: Standing, transaction: Transaction, outcome: Outcome, today: date) -> Refunding | None:
+    """What is paid out of the credit that is left.
+
+    What was to be paid out before still is. Of a policy that ends, all credit goes with it when nothing is planned.
+    What cannot go back to a payment stays credit.
+    """
+    ends, recalled = transaction.kind in ENDINGS, sum(item.amount for item in outcome.recalled)
+    settled = sum(item.amount.minor for item in outcome.settlements)
+    left = _credit(standing, outcome).minor - settled
+    wanted = recalled
+    if ends and not outcome.planned(standing):
+        wanted = left
+    elif may_refund(transaction):
+        wanted += outcome.credited.minor
+    amount = min(wanted, left, standing.refundable + recalled)
+    if amount <= 0:
+        return None
+    days = [transaction.refund_not_before or (max(transaction.effective_on, today) if ends else today)]
+    if not ends:
+        days += [item.not_before for item in outcome.recalled]
+    return Refunding(Money(amount, transaction.currency), max(days))

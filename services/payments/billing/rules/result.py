@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.money import Money, total
 from services.payments.billing.rules import invoice
-from services.payments.billing.rules.applying import Bill, OpenInvoice, Outcome, Standing
+from services.payments.billing.rules.applying import Bill, OpenInvoice, Outcome, Refunding, Standing
 from services.payments.billing.rules.invoice import Invoice
 from services.payments.billing.rules.plan import Installment
 from services.payments.billing.rules.transaction import Kind, Transaction
@@ -28,8 +28,9 @@ class Result:
     credited: Money
     balance_due: Money
     is_plan_reduced: bool
-    refund: Money
-    """The part of `credited` that is paid out."""
+    refund: Refunding | None = None
+    refund_id: UUID | None = None
+    """None where nothing is paid out, and in a preview."""
 
 
 def result_of(
@@ -59,17 +60,8 @@ def result_of(
         outcome.credited,
         total(due, change.currency),
         outcome.is_plan_reduced,
-        _refund(standing, outcome, change),
+        outcome.refund,
     )
-
-
-def _refund(standing: Standing, outcome: Outcome, change: Transaction) -> Money:
-    """What of the credit of a change is left when the open invoices are settled, where it is to be paid out."""
-    zero = Money.zero(change.currency)
-    if not change.plan.refunds_credit:
-        return zero
-    used = total((settlement.amount for settlement in outcome.settlements), change.currency)
-    return max(zero, min(outcome.credited, standing.credit + outcome.credited - used))
 
 
 def bill_of(change: Transaction, bill: Bill, now: datetime, invoice_id: UUID) -> Invoice:

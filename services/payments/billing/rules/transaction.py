@@ -95,6 +95,8 @@ class Transaction:
     plan: Plan = NO_PLAN
     reverses: UUID | None = None
     reason: str = ""
+    refund_not_before: date | None = None
+    """The first day on which what it gives back is paid out; None for the day that its kind says."""
     payment_method: str = ""
     """Token with which the first premium is collected; empty where the payer pays it."""
     payment_method_id: UUID | None = None

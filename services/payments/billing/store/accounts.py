@@ -15,7 +15,15 @@ from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from services.payments.billing.rules.account import Account, AccountSums
 from services.payments.billing.rules.invoice import UNSETTLED
-from services.payments.billing.store.rows import AccountRow, CreditRow, InstallmentRow, InvoiceRow, ScheduleRow
+from services.payments.billing.rules.transaction import ENDINGS
+from services.payments.billing.store.rows import (
+    AccountRow,
+    CreditRow,
+    InstallmentRow,
+    InvoiceRow,
+    ScheduleRow,
+    TransactionRow,
+)
 
 _accounts = AccountRow.__table__
 _ALL = sa.select(*_accounts.c)
@@ -99,6 +107,12 @@ def lock(session: Session, account_id: UUID) -> Account | None:
     """
     row = session.execute(_LOCK, {"id": account_id}).one_or_none()
     return account_from_row(row) if row else None
+
+
+def is_ended(session: Session, account_id: UUID) -> bool:
+    """Whether the last transaction of the policy ended cover."""
+    query = sa.select(TransactionRow.kind).where(TransactionRow.account_id == account_id)
+    return session.scalar(query.order_by(TransactionRow.sequence.desc()).limit(1)) in ENDINGS
 
 
 def add(session: Session, account: Account) -> bool:

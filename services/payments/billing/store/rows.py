@@ -195,6 +195,7 @@ class CreditRow(Row):
     transaction_id: Mapped[UUID | None]
     payment_id: Mapped[UUID | None]
     allocation_id: Mapped[UUID | None]
+    refund_id: Mapped[UUID | None]
     moved_at: Mapped[datetime]
 
 
@@ -207,3 +208,43 @@ class EarningRow(Row):
     sequence: Mapped[int]
     earned_until: Mapped[date]
     ends_on: Mapped[date | None]
+
+
+class RefundRow(Row):
+    """Money that is paid back."""
+
+    __tablename__ = "refunds"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    partner_id: Mapped[UUID | None]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    time_zone: Mapped[str]
+    status: Mapped[str]
+    not_before: Mapped[date]
+    transaction_id: Mapped[UUID | None]
+    requested_by: Mapped[UUID | None]
+    decided_by: Mapped[UUID | None]
+    note: Mapped[str]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    version: Mapped[int]
+
+
+class RefundPartRow(Row):
+    """What of a refund goes back to one payment. Its identifier is the provider's."""
+
+    __tablename__ = "refund_parts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    refund_id: Mapped[UUID]
+    payment_id: Mapped[UUID]
+    attempt: Mapped[int]
+    amount: Mapped[int]
+    status: Mapped[str]
+    provider_reference: Mapped[str]
+    failure_code: Mapped[str]
+    sent_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]

@@ -44,11 +44,15 @@ def add_credit(
     transaction_id: UUID | None = None,
     payment_id: UUID | None = None,
     allocation_id: UUID | None = None,
+    refund_id: UUID | None = None,
 ) -> None:
     """Save a movement of credit: from a transaction or a payment, or to an allocation; then it is negative.
+
+    To a refund it is negative too, and positive for what of it is credit again.
 
     The database refuses at commit a credit below nothing.
     """
     origin = {"transaction_id": transaction_id, "payment_id": payment_id, "allocation_id": allocation_id}
+    origin["refund_id"] = refund_id
     row = {"id": movement_id, "account_id": account_id, "amount": amount, "moved_at": now}
     session.execute(_ADD_CREDIT, {**row, **origin})

@@ -24,6 +24,9 @@ _ENTRIES = sa.text("""
                 WHERE account_id = :account_id AND payment_id IS NOT NULL
         ) AS paid GROUP BY payment_id
         UNION ALL
+        SELECT 'refund', moved_at, refund_id, -amount FROM credits
+            WHERE account_id = :account_id AND refund_id IS NOT NULL
+        UNION ALL
         SELECT 'withdrawal', withdrawn_at, invoices.id, -(
             SELECT sum(total) FROM applied_transactions WHERE account_id = :account_id
         ) FROM billing_accounts AS account

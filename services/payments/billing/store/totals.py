@@ -21,7 +21,12 @@ _TOTALS = sa.text("""
         (SELECT coalesce(sum(amount), 0) FROM allocations JOIN invoices ON invoices.id = invoice_id
          WHERE policy_id = account.id AND payment_id IS NOT NULL)
         + (SELECT coalesce(sum(amount), 0) FROM credits
-           WHERE account_id = account.id AND payment_id IS NOT NULL) AS paid,
+           WHERE account_id = account.id AND payment_id IS NOT NULL)
+        - (SELECT coalesce(sum(part.amount), 0) FROM refund_parts AS part JOIN refunds ON refunds.id = refund_id
+           WHERE account_id = account.id AND part.status = 'succeeded') AS paid,
+        (SELECT coalesce(sum(-amount), 0) FROM credits WHERE account_id = account.id AND refund_id IS NOT NULL)
+        - (SELECT coalesce(sum(part.amount), 0) FROM refund_parts AS part JOIN refunds ON refunds.id = refund_id
+           WHERE account_id = account.id AND part.status = 'succeeded') AS refunds,
         (SELECT coalesce(sum(amount), 0) FROM credits WHERE account_id = account.id) AS credit
     FROM billing_accounts AS account, LATERAL (
         SELECT coalesce(sum(amount) FILTER (WHERE line.kind = 'premium'), 0) AS premium,

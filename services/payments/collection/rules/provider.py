@@ -1,6 +1,7 @@
 """What a payment provider can do for the platform, and what it may answer.
 
-The payment's id is the provider's idempotency key: whatever is asked twice about one payment happens once.
+The payment's id is the provider's idempotency key: whatever is asked twice about one payment happens once. So is the
+id of a part of a refund.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.money import Money
+from services.payments.billing.rules.refund import Outcome as RefundOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,9 @@ class Provider(Protocol):
 
     def find(self, payment_id: UUID, seconds: float) -> Outcome | None:
         """What became of a payment; None when the provider never heard of it."""
+
+    def refund(self, refund_id: UUID, payment_id: UUID, amount: Money, seconds: float) -> RefundOutcome:
+        """Pay back a part of what a payment collected. Repeated, it returns what came of the first time."""
+
+    def find_refund(self, refund_id: UUID, seconds: float) -> RefundOutcome | None:
+        """What became of a refund; None when the provider never heard of it. One that arrived may come back later."""

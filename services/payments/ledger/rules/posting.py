@@ -81,6 +81,7 @@ PAYMENT_CAPTURED: Final = _rule("payment_captured", "payment captured", ("1010",
 PAYMENT_OVERPAID: Final = _rule("payment_overpaid", "more paid than was invoiced", ("1010", "2300"))
 CREDIT_APPLIED: Final = _rule("credit_applied", "credit applied to an invoice", ("2300", "1100"))
 CREDIT_REFUNDED: Final = _rule("credit_refunded", "credit to be refunded", ("2300", "2310"))
+REFUND_TAKEN_BACK: Final = _rule("refund_taken_back", "refund that is not sent: credit again", ("2310", "2300"))
 REFUND_SUCCEEDED: Final = _rule("refund_succeeded", "refund sent", ("2310", "1010"))
 REFUND_FAILED: Final = _rule("refund_failed", "refund that came back", ("1010", "2310"))
 INVOICE_WRITTEN_OFF: Final = _rule("invoice_written_off", "invoice written off", ("5300", "1100"))

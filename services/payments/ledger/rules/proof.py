@@ -28,6 +28,7 @@ class Item(StrEnum):
     CREDIT = "credit"
     EARNED = "earned"
     UNEARNED = "unearned"
+    REFUNDS = "refunds"
 
 
 ACCOUNTS: Mapping[Item, tuple[str, ...]] = MappingProxyType(
@@ -42,6 +43,7 @@ ACCOUNTS: Mapping[Item, tuple[str, ...]] = MappingProxyType(
         Item.CREDIT: ("2300",),
         Item.EARNED: ("4000",),
         Item.UNEARNED: ("2000",),
+        Item.REFUNDS: ("2310",),
     }
 )
 """The accounts whose balances together are the item, each on the side on which it grows."""
