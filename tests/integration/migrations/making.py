@@ -25,13 +25,14 @@ from bazarutod.stack import SERVICES
 from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
+from libs.identity.scopes import EVERYBODY
 from libs.jobs import operating
 from libs.money import Money, total
 from services.payments.billing.flows import applying, invoicing
 from services.payments.billing.rules.transaction import Kind, Transaction
-from services.payments.billing.store import accounts, transactions
+from services.payments.billing.store import accounts, refunds, transactions
 from services.payments.collection.adapters.sandbox import Sandbox
-from services.payments.collection.flows import collecting
+from services.payments.collection.flows import collecting, refunding
 from services.payments.ledger.jobs import close_days
 from services.policies.lifecycle.flows import recording
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
@@ -186,12 +187,23 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     ana.pay(bill)
     ana.in_force(annual)
     _change(payments, annual["policyId"], Kind.ENDORSEMENT, Fraction(-1, 10))
+    _refund(payments, ana)
     bruno.invoice_of(_issue(bruno, TRAVEL, paymentMethod="pm_card_insufficient_funds"))
     waiting = bruno.invoice_of(_issue(bruno, TRAVEL))
     given_up = ids.decode("pay", bruno.pay(waiting, "pm_card_action")["paymentId"])
     collecting.settle(payments, Sandbox(payments), given_up, 0, datetime.now(UTC) + LATER)
     bruno.pay(waiting, "pm_card_action")
     assert ana.pay(ana.invoice_of(_issue(ana, TRAVEL)), "pm_card_timeout")["state"] == "STATE_PROCESSING"
+
+
+def _refund(payments: Database, ana: Buyer) -> None:
+    """A policy that was paid and cancelled, whose money is on its way back."""
+    cancelled = _issue(ana, TRAVEL)
+    ana.pay(ana.invoice_of(cancelled))
+    _change(payments, cancelled["policyId"], Kind.CANCELLATION, Fraction(-1, 2))
+    with payments.reading() as session:
+        (refund, *_) = refunds.list_of(session, EVERYBODY, ids.decode("pol", cancelled["policyId"]), (), None, 1)
+    refunding.release(payments, Sandbox(payments), refund.id, datetime.now(UTC))
 
 
 def _fall_behind(policies: Database, ana: Buyer) -> None:
