@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -13,33 +13,14 @@ from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
 from libs.calendar import day_of, start_of
 from libs.rpc import values
+from tests.integration.policies.billing import Billing, State
 from tests.integration.policies.house import House
 from tests.support.errors import reason_of
 from tests.support.people import People, Person
 
 ZONE = "Africa/Maputo"
-State = delinquency_pb2.Delinquency
 RECORDED = delinquency_pb2.RecordDelinquencyResponse.RESULT_RECORDED
 OUTDATED = delinquency_pb2.RecordDelinquencyResponse.RESULT_OUTDATED
-
-
-class Billing:
-    """Payments, as far as it tells of a policy that is past due."""
-
-    def __init__(self, house: House, people: People, policy_id: str) -> None:
-        self._house = house
-        self._service = people.service("payments-worker")
-        self._policy_id = policy_id
-        self.delinquency_id = ids.encode("dlq", ids.new())
-
-    def tell(self, version: int, state: State.State.ValueType, grace_ends_on: date | None = None) -> int:
-        """Tell a version, and what came of it."""
-        told = delinquency_pb2.Delinquency(delinquency_id=self.delinquency_id, version=version, state=state)
-        told.past_due_amount.currency_code, told.past_due_amount.units = "EUR", 119
-        if grace_ends_on:
-            told.grace_end_date.CopyFrom(values.date_to_proto(grace_ends_on))
-        request = delinquency_pb2.RecordDelinquencyRequest(policy_id=self._policy_id, delinquency=told)
-        return self._house.stub.RecordDelinquency(request, metadata=self._service.metadata()).result
 
 
 def cover(house: House, person: Person, policy_id: str, moment: datetime) -> pb.Cover:

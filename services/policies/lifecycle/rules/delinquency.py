@@ -24,7 +24,8 @@ class Standing(StrEnum):
     SUSPENDED = "suspended"  # nothing follows from it for now
 
 
-_OVER = frozenset({Standing.LAPSED, Standing.SETTLED})
+OVER = frozenset({Standing.LAPSED, Standing.SETTLED})
+"""Where nothing is past due any more, or the policy lapsed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Delinquency:
     @property
     def is_open(self) -> bool:
         """Whether something is past due, and the policy did not lapse for it."""
-        return self.standing not in _OVER
+        return self.standing not in OVER
 
     def leaves_unclear(self, moment: datetime, time_zone: str) -> bool:
         """Whether nobody can say if there is cover at a moment: the grace is over then, and it is not settled."""

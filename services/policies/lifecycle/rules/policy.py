@@ -55,6 +55,8 @@ class Policy:
     version: int = 1
     has_timeline: bool = True
     """False for a policy of before, until a job has written what is insured, and line by line at what price."""
+    is_delinquent: bool = False
+    """Whether a premium is past due, as far as payments has told."""
 
     @property
     def payable_on(self) -> date:
@@ -67,7 +69,10 @@ class Policy:
 
     def flags(self, now: datetime) -> tuple[Flag, ...]:
         """What else is known of the policy at a moment."""
-        holds = {Flag.CANCEL_PENDING: is_cancel_pending(day_of(now, self.time_zone), self.terms)}
+        holds = {
+            Flag.CANCEL_PENDING: is_cancel_pending(day_of(now, self.time_zone), self.terms),
+            Flag.DELINQUENT: self.is_delinquent,
+        }
         return tuple(flag for flag in Flag if holds.get(flag))
 
     def stands(self, now: datetime, state: State | None, flag: Flag | None) -> bool:

@@ -6,9 +6,13 @@ import grpc
 
 from bazaruto.policies.v1 import delinquency_pb2 as pb
 from libs import clock, ids
-from services.policies.lifecycle.flows import recording
-from services.policies.lifecycle.messages.delinquencies import delinquency_from_proto
-from services.policies.lifecycle.servicer.changing import Changing
+from libs.rpc import calls
+from services.policies.lifecycle.flows import lapsing, recording
+from services.policies.lifecycle.messages.delinquencies import delinquency_from_proto, lapse_from_proto
+from services.policies.lifecycle.servicer.changing import Changing, acted_on
+from services.policies.lifecycle.store import policies
+
+_CALLERS = ("payments",)
 
 
 class DelinquencyCalls(Changing):
@@ -22,3 +26,15 @@ class DelinquencyCalls(Changing):
             is_recorded = recording.record_delinquency(session, policy_id, told, clock.now())
         result = pb.RecordDelinquencyResponse
         return result(result=result.RESULT_RECORDED if is_recorded else result.RESULT_OUTDATED)
+
+    def LapsePolicy(self, request: pb.LapsePolicyRequest, context: grpc.ServicerContext) -> pb.LapsePolicyResponse:
+        policy_id, asked = ids.decode("pol", request.policy_id), lapse_from_proto(request)
+        rules = self._rules_of(acted_on(policies.find_committed(self._database, policy_id), _CALLERS))
+        with self._database.transaction() as session:
+            actor, now = calls.caller().subject, clock.now()
+            transaction_id = lapsing.lapse_policy(session, policy_id, asked, rules, actor, now)
+        if transaction_id is None:
+            return pb.LapsePolicyResponse(result=pb.LapsePolicyResponse.RESULT_NOT_NEEDED)
+        return pb.LapsePolicyResponse(
+            result=pb.LapsePolicyResponse.RESULT_LAPSED, transaction_id=ids.encode("ptx", transaction_id)
+        )

@@ -16,13 +16,24 @@ from sqlalchemy.orm import Session
 from libs.db import Database, Query
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
+from services.policies.lifecycle.rules.delinquency import OVER
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.term import Term
 from services.policies.lifecycle.store import segments, timelines
-from services.policies.lifecycle.store.rows import ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
+from services.policies.lifecycle.store.rows import DelinquencyRow, ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
 
 _policies = PolicyRow.__table__
 _segments = TimelineSegmentRow.__table__
+
+
+_IS_DELINQUENT = (
+    sa.exists()
+    .where(
+        DelinquencyRow.policy_id == _policies.c.id,
+        *(DelinquencyRow.state != sa.literal_column(f"'{over}'") for over in sorted(OVER)),
+    )
+    .label("is_delinquent")
+)
 
 
 def _columns_of(version: Any) -> list[sa.ColumnElement[Any]]:
@@ -69,7 +80,7 @@ def _with_terms(*limits: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Policies with the newest version of each term within limits: one statement, one row a segment."""
     version = _newest(_policies.c.id, *limits)
     rows = _policies.outerjoin(version, sa.true()).outerjoin(_segments, _have_segments(version))
-    return sa.select(*_policies.c, *_columns_of(version)).select_from(rows)
+    return sa.select(*_policies.c, _IS_DELINQUENT, *_columns_of(version)).select_from(rows)
 
 
 _IN_ORDER: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -260,4 +271,5 @@ def policy_from_row(row: Any, terms: tuple[Term, ...]) -> Policy:
         activated_at=row.activated_at,
         version=row.version,
         has_timeline=row.has_timeline,
+        is_delinquent=row.is_delinquent,
     )
