@@ -16,6 +16,9 @@ class Collect:
     """The arguments of `COLLECT`."""
 
     invoice_id: UUID
+    attempt: str = "due"
+    """Which try this is: `due` when it falls due, and a name of its own for each later one. A try whose payment the
+    provider declined is not repeated."""
 
 
 @dataclass(frozen=True, slots=True)

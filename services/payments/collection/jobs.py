@@ -14,7 +14,7 @@ from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import COLLECT, RELEASE_REFUND, Collect, ReleaseRefund
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import invoices, payment_methods
+from services.payments.billing.store import invoices
 from services.payments.clients import Policies
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.kinds import (
@@ -46,7 +46,7 @@ class Handlers:
 
     def collect(self, job: Collect) -> None:
         """Collect an invoice with the payment method of its account: the first one with the token that the policyholder
-        gave when buying, however late it becomes.
+        gave when buying, however late it becomes; others only where the payer wants it, when they fall due.
 
         When an earlier run of this job died on the way, its payment is under way: this one fails with
         `PaymentInProgress` and is tried again, until that payment has come to its end. Another payment is begun only
@@ -56,11 +56,20 @@ class Handlers:
         with self._database.transaction() as session:
             first = required(invoices.lock(session, job.invoice_id), "invoice", job.invoice_id)
             # A run before this one may have died after the provider said no: the card is not asked a second time.
-            token = payment_methods.find_token(session, first.policy_id)
-            if first.state not in invoice.UNSETTLED or payments.find_declined(session, first.id) or token is None:
+            # What came too late for cover to begin is not collected, unless that was agreed on with the contract.
+            is_late = bool(first.payable_until and now >= first.payable_until and not first.is_first)
+            is_over = (
+                is_late
+                or first.state not in invoice.UNSETTLED
+                or payments.find_declined(session, first.id, job.attempt)
+            )
+            token = None if is_over else collecting.token_of(session, first)
+            if token is None:
                 invoicing.forget_token(session, first.policy_id)
                 return
-            processing = collecting.begin(session, first, None, self._provider.name, now, agreed_before=True)
+            processing = collecting.begin(
+                session, first, None, self._provider.name, now, agreed_before=True, attempt=job.attempt
+            )
         outcome = collecting.charge(self._provider, processing, token)
         with self._database.transaction() as session:
             recorded = collecting.record(session, processing.id, outcome, clock.now())

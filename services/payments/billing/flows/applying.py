@@ -147,6 +147,8 @@ def _save(
     is_collected = change.payment_method or change.payment_method_id
     if is_collected and billed and billed[0].amount_due.minor:
         defer(session, COLLECT, Collect(billed[0].id))
+    elif billed and (holder := accounts.find(session, change.policy_id)):
+        invoicing.collect_when_due(session, holder, [after[item.id] for item in billed], now)
     when_committed(session, lambda: measures.count_returned(change))
     return reply
 

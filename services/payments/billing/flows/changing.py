@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from libs import audit, ids
 from libs.calendar import day_of
 from libs.errors import FieldInvalid
+from services.payments.billing.flows import invoicing
 from services.payments.billing.rules import account
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Schedule
-from services.payments.billing.store import accounts, payment_methods, schedules
+from services.payments.billing.store import accounts, invoices, payment_methods, schedules
 
 
 def save(session: Session, before: Account, after: Account, now: datetime) -> None:
@@ -26,6 +27,11 @@ def save(session: Session, before: Account, after: Account, now: datetime) -> No
     accounts.save(session, after)
     if after.due_day not in (0, before.due_day):
         _redate(session, after, now)
+    if after.autopay and (not before.autopay or after.payment_method_id != before.payment_method_id):
+        unpaid = invoices.find_unsettled(session, after.id)
+        # The first premium is for the payer who buys, or for the method that was agreed on with the contract.
+        later = [bill for bill in unpaid if not bill.is_first]
+        invoicing.collect_when_due(session, after, later, now, attempt=f"account-{after.version}")
     audit.record(
         session,
         "billing_account_updated",

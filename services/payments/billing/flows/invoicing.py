@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
@@ -49,8 +50,17 @@ def issue_due_invoices(session: Session, account_id: UUID, due_until: date, now:
         if amount.minor:
             allocate_credit(session, settled, amount, now)
             credit = credit - amount
-        if holder.autopay and settled.amount_due.minor:
-            defer(session, COLLECT, Collect(settled.id), at=start_of(settled.due_on, settled.time_zone))
+        collect_when_due(session, holder, [settled], now)
+
+
+def collect_when_due(
+    session: Session, holder: Account, unpaid: Iterable[Invoice], now: datetime, attempt: str = "due"
+) -> None:
+    """Have what is due of invoices collected when they fall due, where the payer of the account wants it."""
+    for bill in unpaid:
+        if holder.autopay and bill.amount_due.minor:
+            due = start_of(bill.due_on, bill.time_zone)
+            defer(session, COLLECT, Collect(bill.id, attempt), at=due if due > now else None)
 
 
 def allocate_credit(session: Session, settled: Invoice, amount: Money, now: datetime) -> None:

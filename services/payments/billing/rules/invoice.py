@@ -69,6 +69,11 @@ class Invoice:
     version: int = 1
 
     @property
+    def is_first(self) -> bool:
+        """Whether it bills the first premium of the policy."""
+        return self.term_number == 1 and self.installment_number == 1
+
+    @property
     def amount_due(self) -> Money:
         """What is still to be paid."""
         total = self.amounts.total

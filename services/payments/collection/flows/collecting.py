@@ -23,7 +23,7 @@ from libs.rpc.interceptors import DeadlineTooShort
 from services.payments.billing.flows import invoicing
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.invoice import Invoice
-from services.payments.billing.store import invoices
+from services.payments.billing.store import accounts, invoices, payment_methods
 from services.payments.collection import measures
 from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
@@ -47,10 +47,12 @@ def begin(
     now: datetime,
     *,
     agreed_before: bool = False,
+    attempt: str = "",
 ) -> Payment:
     """Put a payment of a locked invoice in the books as under way, with the job that will look after it.
 
     `expected` is what the payer thinks is due, if they said so; `agreed_before` that they agreed with the contract.
+    `attempt` names the try of the platform.
     """
     invoice.check_payable(unpaid, expected, now, agreed_before=agreed_before)
     if open_payment_id := payments.find_open(session, unpaid):
@@ -58,10 +60,35 @@ def begin(
     left = calls.seconds_left()
     if left is not None and left < _LEAST:
         raise DeadlineTooShort
-    processing = payment.begin(unpaid, provider, now, payment_id=ids.new())
+    processing = payment.begin(unpaid, provider, now, payment_id=ids.new(), attempt=attempt)
     payments.add(session, processing)
     _settle_later(session, processing, 0, now)
     return processing
+
+
+def token_of(session: Session, unpaid: Invoice) -> str | None:
+    """The token with which an invoice is collected; None where it is not, which the audit log then says the reason of.
+
+    What the first one of a policy is paid with was agreed on with the contract. Others are collected where the payer
+    wants it, with a method of theirs: not with that of whoever paid before.
+    """
+    holder = required(accounts.find(session, unpaid.policy_id), "billing account", unpaid.policy_id)
+    token = payment_methods.find_token(session, unpaid.policy_id)
+    if unpaid.is_first:
+        return token
+    if not holder.autopay:
+        return None
+    method = payment_methods.find(session, holder.payment_method_id) if holder.payment_method_id else None
+    if method is not None and method.user_id == holder.payer_id:
+        return token
+    audit.record(
+        session,
+        "invoice_not_collected",
+        ids.encode("inv", unpaid.id),
+        reason="method_missing" if method is None else "method_of_another_payer",
+        policy_id=ids.encode("pol", unpaid.policy_id),
+    )
+    return None
 
 
 def charge(provider: Provider, processing: Payment, payment_method: str) -> Outcome:

@@ -76,6 +76,8 @@ class Payment:
     action_url: str = ""
     completed_at: datetime | None = None
     version: int = 1
+    attempt: str = ""
+    """Which try of the platform to collect the invoice it is; empty for a payment that the payer began."""
 
     @property
     def is_open(self) -> bool:
@@ -83,9 +85,10 @@ class Payment:
         return self.state in OPEN
 
 
-def begin(invoice: Invoice, provider: str, now: datetime, *, payment_id: UUID) -> Payment:
+def begin(invoice: Invoice, provider: str, now: datetime, *, payment_id: UUID, attempt: str = "") -> Payment:
     """A payment of all that is due."""
-    return Payment(payment_id, invoice.id, invoice.policy_id, invoice.user_id, invoice.amount_due, provider, now)
+    account_id, due = invoice.policy_id, invoice.amount_due
+    return Payment(payment_id, invoice.id, account_id, invoice.user_id, due, provider, now, attempt=attempt)
 
 
 def apply(payment: Payment, outcome: Outcome, now: datetime) -> Payment:

@@ -44,6 +44,7 @@ class PaymentRow(Row):
     decline_code: Mapped[str]
     action_url: Mapped[str]
     created_at: Mapped[datetime]
+    attempt: Mapped[str]
     completed_at: Mapped[datetime | None]
     version: Mapped[int]
 
@@ -73,10 +74,10 @@ def find_open(session: Session, unpaid: Invoice) -> UUID | None:
     return session.scalar(sa.select(_payments.c.id).where(is_of, _payments.c.status.in_(OPEN)))
 
 
-def find_declined(session: Session, invoice_id: UUID) -> UUID | None:
-    """A payment of an invoice that the provider has declined."""
-    query = sa.select(_payments.c.id).where(_payments.c.invoice_id == invoice_id, _payments.c.status == State.DECLINED)
-    return session.scalar(query.limit(1))
+def find_declined(session: Session, invoice_id: UUID, attempt: str) -> UUID | None:
+    """The payment of a try to collect an invoice that the provider has declined."""
+    is_declined = (_payments.c.status == State.DECLINED) & (_payments.c.attempt == attempt)
+    return session.scalar(sa.select(_payments.c.id).where(_payments.c.invoice_id == invoice_id, is_declined).limit(1))
 
 
 def find_oldest_open(session: Session) -> Mapping[State, datetime]:
@@ -159,6 +160,7 @@ def row_from_payment(payment: Payment) -> dict[str, Any]:
         "currency": payment.amount.currency,
         "provider": payment.provider,
         "created_at": payment.created_at,
+        "attempt": payment.attempt,
         **changes_from_payment(payment),
     }
 
@@ -173,6 +175,7 @@ def payment_from_row(row: Any) -> Payment:
         amount=Money(row.amount, row.currency),
         provider=row.provider,
         created_at=row.created_at,
+        attempt=row.attempt,
         state=State(row.status),
         provider_reference=row.provider_reference,
         decline_code=row.decline_code,
