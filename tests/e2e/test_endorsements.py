@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -246,3 +247,50 @@ def test_repeated_question_for_a_price_is_answered_with_the_same_quote(buyer: Bu
     body["answers"] = {"annual_km": 30000}
     headers = {"authorization": f"Bearer {buyer.token}", "idempotency-key": key}
     assert "IDEMPOTENCY_KEY_REUSED" in buyer.http.post(path, json=body, headers=headers).text
+
+
+def test_change_of_today_covers_from_when_it_is_issued(buyer: Buyer, policy: Json) -> None:
+    path = f"/v1/policies/{policy['policyId']}/cover"
+    lisbon = datetime.now(ZoneInfo("Europe/Lisbon")).date()
+    answer = accepted(buyer, policy, lisbon, coverages={"add": [{"coverageCode": "theft"}]})
+    before = datetime.now(UTC)
+    result = endorsed(buyer, policy, answer)
+    codes = {
+        moment: [item["coverageCode"] for item in buyer.call("GET", f"{path}?atTime={moment}")["coverages"]]
+        for moment in (before.isoformat().replace("+00:00", "Z"), result["transaction"]["issueTime"])
+    }
+    assert [("theft" in shown) for shown in codes.values()] == [False, True]
+
+
+@pytest.mark.parametrize("timing", ["SPREAD", "AT_ONCE", "NEXT_INSTALLMENT"])
+def test_what_a_change_adds_is_billed_as_it_is_asked_and_as_it_was_told(
+    buyer: Buyer, policy: Json, timing: str
+) -> None:
+    billing = f"/v1/policies/{policy['policyId']}/billing"
+    planned = [money(item["premium"]["total"]) for item in planned_of(buyer.call("GET", billing))]
+    answer = accepted(buyer, policy, IN_TWO_MONTHS, answers={"annual_km": 40000})
+    timed = {"chargeTiming": f"CHARGE_TIMING_{timing}"}
+    told = endorsed(buyer, policy, answer, validateOnly=True, **timed)
+    result = endorsed(buyer, policy, answer, **timed)
+    change = money(result["change"]["total"])
+    expected = [money(item["premium"]["total"]) for item in told["installments"]]
+    after = buyer.wait(
+        billing, lambda shown: [money(item["premium"]["total"]) for item in planned_of(shown)] == expected
+    )
+    if timing == "AT_ONCE":
+        assert expected == planned
+        assert money(told["balanceDue"]) == change
+        path = f"/v1/invoices?policyId={policy['policyId']}"
+        page = buyer.wait(path, lambda page: len(page["invoices"]) == 2)
+        assert change in [money(invoice["premium"]["total"]) for invoice in page["invoices"]]
+    elif timing == "NEXT_INSTALLMENT":
+        assert expected == [planned[0] + change, *planned[1:]]
+    else:
+        assert sum(expected) == sum(planned) + change
+        assert max(expected) - min(expected) <= Decimal("0.01")
+    assert len(planned_of(after)) == len(planned) == 11
+
+
+def planned_of(billing: Json) -> list[Json]:
+    """The installments that are not billed, in the order they fall due."""
+    return [item for item in billing["installments"] if item["state"] == "STATE_PLANNED"]

@@ -81,10 +81,17 @@ def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
 
 
 def cover_to_proto(
-    policy: Policy, moment: datetime, paid_until: date | None, delinquency: Delinquency | None = None
+    policy: Policy,
+    moment: datetime,
+    paid_until: date | None,
+    delinquency: Delinquency | None = None,
+    insured: Policy | None = None,
 ) -> pb.Cover:
-    """Whether it covers at a moment, and what. Behind its grace, a policy that is past due may have lapsed."""
-    term, segment, state = policy.term_at(moment), policy.segment_at(moment), policy.state(moment)
+    """Whether it covers at a moment, and what: what `insured` says, where that was something else at that time.
+
+    Behind its grace, a policy that is past due may have lapsed.
+    """
+    term, segment, state = policy.term_at(moment), (insured or policy).segment_at(moment), policy.state(moment)
     ends_at = policy.cover_ends_at(term)
     covers = state is State.IN_FORCE
     is_unclear = covers and delinquency is not None and delinquency.leaves_unclear(moment, policy.time_zone)

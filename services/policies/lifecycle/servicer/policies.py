@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import grpc
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
+from libs.calendar import day_of, start_of
 from libs.db import violates
 from libs.errors import FieldInvalid, ResourceNotFound
 from libs.rpc import calls, idempotency, values
@@ -167,7 +168,22 @@ class PolicyServicer(
         contract = self._visible(ids.decode("pol", request.policy_id))
         with self._database.reading() as session:
             delinquency = delinquencies.find(session, contract.id)
-        return cover_to_proto(contract, moment, self._paid_until(contract), delinquency)
+        return cover_to_proto(
+            contract, moment, self._paid_until(contract), delinquency, self._insured(contract, moment)
+        )
+
+    def _insured(self, contract: Policy, moment: datetime) -> Policy:
+        """The policy with what was insured at a moment: a change of that day covers from when it was issued on, unless
+        it was dated back on a later day.
+        """
+        day, segment = day_of(moment, contract.time_zone), contract.segment_at(moment)
+        if segment is None or segment.starts_on != day:
+            return contract
+        with self._database.reading() as session:
+            until = start_of(day + timedelta(days=1), contract.time_zone)
+            if not transactions.find_changed(session, contract.id, day, moment, until):
+                return contract
+        return policies.find_as_known(self._database, contract.id, moment) or contract
 
     def _paid_until(self, contract: Policy) -> date | None:
         """The first day that is not paid for; None where payments does not say: cover is told all the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +64,18 @@ def find_by_source(session: Session, policy_id: UUID, kind: TransactionType, sou
     """The transaction of a type that something caused: a payment, for example."""
     row = session.execute(_BY_SOURCE, {"policy_id": policy_id, "type": kind, "source_id": source_id}).one_or_none()
     return transaction_from_row(row) if row else None
+
+
+def find_changed(session: Session, policy_id: UUID, day: date, after: datetime, before: datetime) -> UUID | None:
+    """A change of what is insured from a day on that was issued between two moments."""
+    query = sa.select(_transactions.c.id).where(
+        _transactions.c.policy_id == policy_id,
+        _transactions.c.type == TransactionType.ENDORSEMENT,
+        _transactions.c.effective_on == day,
+        _transactions.c.issued_at > after,
+        _transactions.c.issued_at < before,
+    )
+    return session.scalar(query.limit(1))
 
 
 def find_next_billing_sequence(session: Session, policy_id: UUID) -> int:
