@@ -38,7 +38,7 @@ PROCESSES: Final = (
     Process("users-worker", "services.users.main", "work", needs=("users",)),
     Process("quotes-worker", "services.quotes.main", "work", needs=("quotes",)),
     Process("policies-worker", "services.policies.main", "work", needs=("policies", "payments", "quotes")),
-    Process("payments-worker", "services.payments.main", "work", needs=("payments", "policies")),
+    Process("payments-worker", "services.payments.main", "work", needs=("payments", "policies", "quotes")),
     Process("gateway", "gateway.main", "serve", needs=SERVICES),
 )
 
@@ -53,5 +53,5 @@ CALLS: Final = {
     "users-worker": (),
     "quotes-worker": (),
     "policies-worker": ("quotes", "payments"),
-    "payments-worker": ("policies",),
+    "payments-worker": ("policies", "quotes"),
 }

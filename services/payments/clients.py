@@ -1,4 +1,4 @@
-"""The services that payments calls: users and policies."""
+"""The services that payments calls: users, quotes and policies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from uuid import UUID
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from bazaruto.policies.v1 import delinquency_pb2 as delinquencies_pb
 from bazaruto.policies.v1 import policy_pb2 as policies_pb
 from bazaruto.policies.v1 import policy_pb2_grpc as policies_rpc
+from bazaruto.quotes.v1 import product_pb2_grpc as products_rpc
+from bazaruto.quotes.v1 import product_rules_pb2 as rules_pb
 from bazaruto.users.v1 import auth_pb2 as users_pb
 from bazaruto.users.v1 import auth_pb2_grpc as users_rpc
 from libs import ids
 from libs.identity.verification import public_key
 from libs.rpc import values
+from services.payments.billing.rules.delinquency import Delinquency
+from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
+
+_ACTIONS = {rules_pb.DunningRule.Step.Action.Value(f"ACTION_{action.upper()}"): action for action in Action}
 
 
 class Users:
@@ -34,6 +41,24 @@ class Users:
         """The log-ins whose access tokens are refused. `NeighbourUnavailable` when users does not answer."""
         listed = self._auth.ListEndedSessions(users_pb.ListEndedSessionsRequest()).session_ids
         return {ids.decode("ses", session_id) for session_id in listed}
+
+
+class Quotes:
+    """The quotes service."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._products = products_rpc.ProductServiceStub(channel)
+
+    def terms_of(self, product_code: str, version: int) -> ProductTerms:
+        """What a version of a product says of premium that is not paid. It never changes."""
+        request = rules_pb.GetProductRulesRequest(product_code=product_code, version=version)
+        rules = self._products.GetProductRules(request)
+        steps = [(step.day, _ACTIONS[step.action]) for step in rules.dunning.steps]
+        return ProductTerms(
+            product_code,
+            version,
+            Dunning.of(rules.dunning.grace_days, steps) if rules.HasField("dunning") else None,
+        )
 
 
 class Policies:
@@ -64,3 +89,38 @@ class Policies:
             term_number=term_number,
         )
         return self._policies.CloseNotTaken(request).result == policies_pb.CloseNotTakenResponse.RESULT_CLOSED
+
+    def record_delinquency(self, delinquency: Delinquency) -> None:
+        """Tell how a delinquency stands. Policies takes no older version for a newer one."""
+        self._policies.RecordDelinquency(
+            delinquencies_pb.RecordDelinquencyRequest(
+                policy_id=ids.encode("pol", delinquency.account_id), delinquency=_delinquency_to_proto(delinquency)
+            )
+        )
+
+    def lapse_policy(self, delinquency: Delinquency) -> bool:
+        """Have a policy lapse whose grace is over; False when there was nothing to lapse.
+
+        What follows for its billing comes back as a transaction of the policy. Repeating it changes nothing.
+        """
+        request = delinquencies_pb.LapsePolicyRequest(
+            policy_id=ids.encode("pol", delinquency.account_id),
+            delinquency_id=ids.encode("dlq", delinquency.id),
+            version=delinquency.version,
+            effective_date=values.date_to_proto(delinquency.grace_ends_on) if delinquency.grace_ends_on else None,
+        )
+        return self._policies.LapsePolicy(request).result == delinquencies_pb.LapsePolicyResponse.RESULT_LAPSED
+
+
+def _delinquency_to_proto(delinquency: Delinquency) -> delinquencies_pb.Delinquency:
+    ends_on = delinquency.grace_ends_on
+    return delinquencies_pb.Delinquency(
+        delinquency_id=ids.encode("dlq", delinquency.id),
+        version=delinquency.version,
+        state=delinquencies_pb.Delinquency.State.Value(
+            "STATE_SUSPENDED" if delinquency.suspension else f"STATE_{delinquency.state.upper()}"
+        ),
+        past_due_amount=values.money_to_proto(delinquency.amount),
+        since_date=values.date_to_proto(delinquency.due_on),
+        grace_end_date=values.date_to_proto(ends_on) if ends_on else None,
+    )

@@ -8,6 +8,7 @@ import services.payments
 from bazaruto.payments.v1 import (
     audit_pb2_grpc,
     billing_pb2_grpc,
+    delinquency_pb2_grpc,
     invoice_pb2_grpc,
     ledger_pb2_grpc,
     payment_method_pb2_grpc,
@@ -21,17 +22,20 @@ from libs.jobs import JobRunner
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
+from services.payments.billing.jobs import dunning as dunning_jobs
 from services.payments.billing.servicer.billing import BillingServicer
+from services.payments.billing.servicer.delinquencies import DelinquencyServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
 from services.payments.billing.store import earnings, totals
-from services.payments.clients import Policies, Users
+from services.payments.clients import Policies, Quotes, Users
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import watching
 from services.payments.collection.flows.collecting import PROVIDER_SECONDS
 from services.payments.collection.rules.provider import Provider, ProviderMissing
 from services.payments.collection.servicer import PaymentServicer
+from services.payments.collection.store import payments as payments_store
 from services.payments.ledger import jobs as ledger_jobs
 from services.payments.ledger.servicer import LedgerServicer
 from services.payments.settings import PaymentsSettings
@@ -57,6 +61,7 @@ def serve(settings: PaymentsSettings) -> None:
         ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
         LedgerServicer(database, totals.find, earnings.count_unearned),
     )
+    server.add(delinquency_pb2_grpc.add_DelinquencyServiceServicer_to_server, DelinquencyServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)
     server.run()
 
@@ -68,7 +73,9 @@ def work(settings: PaymentsSettings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     policies = Policies(connect(settings.services["policies"].target, tokens))
+    quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     billing_jobs.register(runner, database)
+    dunning_jobs.register(runner, dunning_jobs.Handlers(database, policies, quotes, payments_store.has_open), database)
     collection_jobs.register(runner, collection_jobs.Handlers(database, choose_provider(settings, database), policies))
     ledger_jobs.register(runner, database)
     with watching.shown(database):

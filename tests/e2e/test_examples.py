@@ -19,7 +19,12 @@ pytestmark = pytest.mark.xdist_group("platform")
 # Examples name things that nobody has, and tokens that nobody was given; none of them is malformed.
 REFUSALS = {"RESOURCE_NOT_FOUND", "ROLE_MISSING", "CREDENTIALS_INVALID", "REFRESH_TOKEN_INVALID", "EMAIL_TAKEN"}
 # Calls of one role, which an administrator does not have; their examples are checked against the contracts alone.
-NOT_FOR_ADMINS = {"QuoteService_DecideReferral", "QuoteService_RequestQuoteInformation"}
+NOT_FOR_ADMINS = {
+    "DelinquencyService_ResumeDelinquency",
+    "DelinquencyService_SuspendDelinquency",
+    "QuoteService_DecideReferral",
+    "QuoteService_RequestQuoteInformation",
+}
 
 
 @pytest.fixture(scope="module")

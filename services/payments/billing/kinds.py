@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.jobs import JobKind, Nothing
+from libs.jobs.nightly import Occurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,27 @@ class RefundCredit:
     account_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class TellDelinquency:
+    """The arguments of `TELL_DELINQUENCY`: which step of which delinquency."""
+
+    delinquency_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LapsePolicy:
+    """The arguments of `LAPSE_POLICY`."""
+
+    delinquency_id: UUID
+
+
 COLLECT = JobKind("payments.collect", Collect, "payments", endless=True)
 RELEASE_REFUND = JobKind("payments.release_refund", ReleaseRefund, "payments", endless=True)
 REFUND_CREDIT = JobKind("payments.refund_credit", RefundCredit, "payments")
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments", daily="03:23")
+LEARN_PRODUCT_TERMS = JobKind("payments.learn_product_terms", Nothing, "payments", daily="03:31")
+RUN_DUNNING = JobKind("payments.run_dunning", Occurrence, "payments", endless=True, daily="03:43")
+TELL_DELINQUENCY = JobKind("payments.tell_delinquency", TellDelinquency, "payments", endless=True)
+LAPSE_POLICY = JobKind("payments.lapse_policy", LapsePolicy, "payments", endless=True)
 REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)

@@ -14,7 +14,7 @@ from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from services.payments.billing.flows import invoicing
 from services.payments.billing.kinds import COLLECT, RELEASE_REFUND, Collect, ReleaseRefund
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import invoices
+from services.payments.billing.store import delinquencies, invoices
 from services.payments.clients import Policies
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.kinds import (
@@ -67,6 +67,8 @@ class Handlers:
             if token is None:
                 invoicing.forget_token(session, first.policy_id)
                 return
+            if delinquencies.is_lapsing(session, first.policy_id):
+                return  # what is owed behind the lapse is another amount, which the payer sees first
             processing = collecting.begin(
                 session, first, None, self._provider.name, now, agreed_before=True, attempt=job.attempt
             )

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from bazarutod.demo import risk
+from libs import ids
 from libs.identity.authority import Authority
 from tests.support.buyer import Buyer
 from tests.support.people import People
@@ -30,8 +33,10 @@ Make = Callable[["Desk"], Request]
 class Desk:
     """A customer and the staff, on one platform."""
 
-    def __init__(self, buyer: Buyer, people: People) -> None:
+    def __init__(self, buyer: Buyer, people: People, payments_url: str) -> None:
         self.buyer = buyer
+        self._payments_url = payments_url
+        self._finance = people.user("finance").authorization
         self._admin = people.admin().authorization
         underwriters = [people.user("underwriter", authority=Authority(underwriting_level=9)) for _ in range(2)]
         self._underwriters = [underwriter.authorization for underwriter in underwriters]
@@ -44,6 +49,10 @@ class Desk:
     def admin(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
         """A request of an administrator."""
         return Request(self._admin, method, path, body)
+
+    def finance(self, path: str, body: dict[str, Any]) -> Request:
+        """A request of somebody in finance."""
+        return Request(self._finance, "POST", path, body)
 
     def underwriter(self, path: str, body: dict[str, Any], *, second: bool = False) -> Request:
         """A request of an underwriter, or of a second one."""
@@ -64,6 +73,15 @@ class Desk:
     def accepted(self) -> str:
         """The identifier of a new quote that the customer accepted."""
         return str(self.buyer.accepted_quote()["quoteId"])
+
+    def delinquency(self) -> str:
+        """The identifier of a new delinquency of the customer, as the nightly run makes it where days pass."""
+        policy = self.buyer.issue()
+        self.buyer.invoice_of(policy)  # with it, the account is there
+        delinquency_id = ids.new()
+        with psycopg.connect(self._payments_url) as connection:
+            connection.execute(_DELINQUENCY, (delinquency_id, ids.decode("pol", policy["policyId"])))
+        return ids.encode("dlq", delinquency_id)
 
     def user(self) -> str:
         """The identifier of a customer who has just signed up."""
@@ -92,6 +110,13 @@ class Desk:
         partner_id, user_id = self.partner(), self.staff("ROLE_AGENT")
         self.send(self.admin(f"/v1/partners/{partner_id}:addMember", {"userId": user_id}))
         return partner_id, user_id
+
+
+_DELINQUENCY = """
+    INSERT INTO delinquencies (id, account_id, version, state, due_on, currency, amount, term_number, opened_at,
+        held_days, steps_done)
+    SELECT %s, id, 1, 'past_due', current_date - 5, currency, 100, 1, now(), 0, 0 FROM billing_accounts WHERE id = %s
+"""
 
 
 def broker() -> dict[str, Any]:

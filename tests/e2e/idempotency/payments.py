@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Final
 
+from libs import clock
 from tests.e2e.idempotency.desk import Desk, Make, Request
 
 
@@ -42,6 +44,18 @@ def run_earning(desk: Desk) -> Request:
     return desk.admin(f"/v1/ledger/periods/{1000 + secrets.randbelow(1000)}-01:earn", {})
 
 
+def suspend_delinquency(desk: Desk) -> Request:
+    until = clock.now().date() + timedelta(days=10)
+    body = {"untilDate": {"year": until.year, "month": until.month, "day": until.day}, "reason": "in hospital"}
+    return desk.finance(f"/v1/delinquencies/{desk.delinquency()}:suspend", body)
+
+
+def resume_delinquency(desk: Desk) -> Request:
+    suspended = suspend_delinquency(desk)
+    desk.send(suspended)
+    return desk.finance(suspended.path.replace(":suspend", ":resume"), {})
+
+
 def _path_of_method(desk: Desk) -> str:
     added = add_method(desk)
     return f"{added.path}/{desk.send(added)['paymentMethodId']}"
@@ -52,6 +66,8 @@ REQUESTS: Final[dict[str, Make]] = {
     "PaymentService/ConfirmPayment": confirm,
     "BillingService/UpdateBillingAccount": update_account,
     "LedgerService/RunEarning": run_earning,
+    "DelinquencyService/SuspendDelinquency": suspend_delinquency,
+    "DelinquencyService/ResumeDelinquency": resume_delinquency,
     "PaymentMethodService/AddPaymentMethod": add_method,
     "PaymentMethodService/RemovePaymentMethod": remove_method,
     "PaymentMethodService/SetDefaultPaymentMethod": set_default_method,

@@ -28,11 +28,13 @@ from libs.db import Database
 from libs.identity.scopes import EVERYBODY
 from libs.jobs import operating
 from libs.money import Money, total
-from services.payments.billing.flows import applying, invoicing
+from services.payments.billing.flows import advancing, applying, invoicing
+from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
 from services.payments.billing.rules.transaction import Kind, Transaction
-from services.payments.billing.store import accounts, refunds, transactions
+from services.payments.billing.store import accounts, product_terms, refunds, transactions
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, refunding
+from services.payments.collection.store import payments as payments_store
 from services.payments.ledger.jobs import close_days
 from services.policies.lifecycle.flows import recording
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
@@ -179,6 +181,11 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
         invoicing.issue_due_invoices(
             session, ids.decode("pol", monthly["policyId"]), now.date() + timedelta(days=32), now
         )
+        # And it is not paid in time.
+        for code, version in product_terms.find_unknown(session):
+            product_terms.add(session, ProductTerms(code, version, Dunning.of(30, [(0, Action.REMIND)])))
+        later = now + timedelta(days=40)
+        advancing.look_after(session, ids.decode("pol", monthly["policyId"]), later, payments_store.has_open)
     close_days(payments)
     annual = _issue(ana, HOME, beneficiaries=[{"name": "Teresa", "shareBasisPoints": 10000}])
     bill = ana.invoice_of(annual)

@@ -14,6 +14,7 @@ import psycopg
 from bazaruto.common.v1 import premium_pb2
 from bazaruto.payments.v1 import (
     billing_pb2_grpc,
+    delinquency_pb2_grpc,
     invoice_pb2,
     invoice_pb2_grpc,
     ledger_pb2,
@@ -33,23 +34,35 @@ from libs.money import Money
 from libs.rpc import values
 from libs.rpc.server import Server
 from services.payments.billing import jobs as billing_jobs
+from services.payments.billing.jobs import dunning as dunning_jobs
+from services.payments.billing.rules.delinquency import Delinquency
+from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
 from services.payments.billing.rules.refund import Outcome as RefundOutcome
 from services.payments.billing.servicer.billing import BillingServicer
+from services.payments.billing.servicer.delinquencies import DelinquencyServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
 from services.payments.billing.store import earnings, invoices, totals
-from services.payments.clients import Policies
+from services.payments.clients import Policies, Quotes
 from services.payments.collection import jobs as collection_jobs
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting
 from services.payments.collection.rules.payment import Payment
 from services.payments.collection.rules.provider import Outcome
 from services.payments.collection.servicer import PaymentServicer
+from services.payments.collection.store import payments as payments_store
 from services.payments.ledger import jobs as ledger_jobs
 from services.payments.ledger.servicer import LedgerServicer
 from tests.support.people import People, Person, new_key
 
 ISSUED_AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+DUNNING = Dunning.of(
+    30,
+    [(0, Action.RETRY), (3, Action.REMIND), (10, Action.RETRY), (15, Action.NOTICE), (30, Action.LAPSE)],
+)
+"""What every product says in these tests of premium that is not paid."""
 
 
 class WatchedSandbox(Sandbox):
@@ -89,6 +102,9 @@ class FakePolicies(Policies):
         self.terms: list[int] = []
         self.closed: list[tuple[UUID, UUID]] = []
         self.refuses: DomainError | None = None
+        self.delinquencies: list[Delinquency] = []
+        self.lapses: list[Delinquency] = []
+        self.needs_lapse = True
 
     def activate_policy(self, policy_id: UUID, payment_id: UUID, paid_at: datetime, term_number: int) -> None:
         self.activated.append((policy_id, payment_id))
@@ -99,6 +115,24 @@ class FakePolicies(Policies):
             raise self.refuses
         self.closed.append((policy_id, invoice_id))
         return True
+
+    def record_delinquency(self, delinquency: Delinquency) -> None:
+        self.delinquencies.append(delinquency)
+
+    def lapse_policy(self, delinquency: Delinquency) -> bool:
+        self.lapses.append(delinquency)
+        return self.needs_lapse
+
+
+class FakeQuotes(Quotes):
+    """The quotes service as payments sees it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def terms_of(self, product_code: str, version: int) -> ProductTerms:
+        self.asked.append((product_code, version))
+        return ProductTerms(product_code, version, DUNNING)
 
 
 @dataclass
@@ -139,6 +173,7 @@ class House:
         self.people = people
         self.worker = people.service("policies-worker")
         self.policies = FakePolicies()
+        self.quotes = FakeQuotes()
         self.registered = Registered()
 
         def build(server: Server, database: Database, settings: Settings) -> None:
@@ -153,16 +188,20 @@ class House:
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
             ledger = LedgerServicer(database, totals.find, earnings.count_unearned)
             server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger)
+            server.add(delinquency_pb2_grpc.add_DelinquencyServiceServicer_to_server, DelinquencyServicer(database))
 
         channel = start("payments", url, build)
         self.billing = billing_pb2_grpc.BillingServiceStub(channel)
         self.methods = payment_method_pb2_grpc.PaymentMethodServiceStub(channel)
+        self.delinquencies = delinquency_pb2_grpc.DelinquencyServiceStub(channel)
         self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
         self.handlers = collection_jobs.Handlers(self.database, self.provider, self.policies)
         billing_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
         collection_jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
+        self.dunning = dunning_jobs.Handlers(self.database, self.policies, self.quotes, payments_store.has_open)
+        dunning_jobs.register(self.registered, self.dunning, self.database)  # type: ignore[arg-type]
         ledger_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
 
     def request(self, person: Person, **changes: Any) -> invoice_pb2.OpenBillingRequest:
@@ -257,6 +296,19 @@ class House:
                 connection.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s", (job_id,))
             done.append(name)
         return done
+
+    def run_dunning(self, now: datetime) -> None:
+        """What the nightly run does at some moment, without the jobs that follow from it."""
+        self.dunning.learn_product_terms()
+        night, after = Night(f"{now:%Y-%m-%d}", now, now), UUID(int=0)
+        while True:
+            with self.database.transaction() as session:
+                accounts = dunning_jobs.list_due(session, night, after, 2)
+                for account_id in accounts:
+                    self.dunning.look_after(session, account_id, night)
+            if not accounts:
+                return
+            after = accounts[-1]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database says."""

@@ -15,7 +15,7 @@ from libs.db import when_committed
 from libs.jobs import defer
 from libs.money import CurrencyMismatch, Money
 from services.payments.billing import measures
-from services.payments.billing.flows import invoicing, refunding
+from services.payments.billing.flows import dunning, invoicing, refunding
 from services.payments.billing.flows.refunding import Order
 from services.payments.billing.kinds import COLLECT, Collect
 from services.payments.billing.rules import account, applying, transaction
@@ -143,6 +143,7 @@ def _save(
         _refund(session, change, outcome.refund, min(outcome.refund.amount, outcome.credited), result.refund_id, now)
     if change.kind is Kind.NOT_TAKEN and change.term_number == 1 and not standing.is_withdrawn:
         accounts.save_withdrawn(session, change.policy_id, now)
+    dunning.follow_transaction(session, change, now)
     # Where the account has no such method any more, the job finds none, and the invoice stays open.
     is_collected = change.payment_method or change.payment_method_id
     if is_collected and billed and billed[0].amount_due.minor:

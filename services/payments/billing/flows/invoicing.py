@@ -13,6 +13,7 @@ from libs import audit, ids
 from libs.calendar import day_of, start_of
 from libs.jobs import defer, required
 from libs.money import Money
+from services.payments.billing.flows import dunning
 from services.payments.billing.kinds import COLLECT, REFUND_CREDIT, Collect, RefundCredit
 from services.payments.billing.rules import invoice
 from services.payments.billing.rules.account import Account
@@ -86,6 +87,7 @@ def pay(session: Session, unpaid: Invoice, payment_id: UUID, paid: Money, now: d
         booking.book(session, posting.PAYMENT_OVERPAID.journal(source, subject, day, rest), now)
         # Whether the policy has ended is asked under the lock of the account, which comes before that of an invoice.
         defer(session, REFUND_CREDIT, RefundCredit(unpaid.policy_id))
+    dunning.follow_money(session, unpaid.policy_id, now)
 
 
 def forget_token(session: Session, account_id: UUID) -> None:

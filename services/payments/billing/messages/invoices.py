@@ -105,6 +105,7 @@ def invoice_to_proto(bill: Invoice) -> pb.Invoice:
             for kind, code, amount in bill.amounts.items
         ],
         term_number=bill.term_number,
+        past_due_time=values.time_to_proto(bill.past_due_at) if bill.past_due_at else None,
     )
 
 

@@ -66,6 +66,8 @@ class Invoice:
     """Minor units that payments and credits have settled."""
     state: State = State.OPEN
     paid_at: datetime | None = None
+    past_due_at: datetime | None = None
+    """When it was seen not to be paid in time."""
     version: int = 1
 
     @property

@@ -162,5 +162,6 @@ def invoice_from_row(row: Any) -> Invoice:
         settled=row.settled,
         state=State(row.status),
         paid_at=row.paid_at,
+        past_due_at=row.past_due_at,
         version=row.version,
     )

@@ -158,6 +158,7 @@ class InvoiceRow(Row):
     paid_at: Mapped[datetime | None]
     time_zone: Mapped[str]
     payable_until: Mapped[datetime | None]
+    past_due_at: Mapped[datetime | None]
     version: Mapped[int]
 
 

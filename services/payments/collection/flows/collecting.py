@@ -22,8 +22,9 @@ from libs.rpc import calls
 from libs.rpc.interceptors import DeadlineTooShort
 from services.payments.billing.flows import invoicing
 from services.payments.billing.rules import invoice
+from services.payments.billing.rules.delinquency import PolicyLapsing
 from services.payments.billing.rules.invoice import Invoice
-from services.payments.billing.store import accounts, invoices, payment_methods
+from services.payments.billing.store import accounts, delinquencies, invoices, payment_methods
 from services.payments.collection import measures
 from services.payments.collection.kinds import CONFIRM_PREMIUM, SETTLE, ConfirmPremium, Settle
 from services.payments.collection.rules import payment
@@ -57,6 +58,9 @@ def begin(
     invoice.check_payable(unpaid, expected, now, agreed_before=agreed_before)
     if open_payment_id := payments.find_open(session, unpaid):
         raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
+    # The lapse has locked every unsettled invoice: this one is either paid before it, or sees it.
+    if delinquencies.is_lapsing(session, unpaid.policy_id):
+        raise PolicyLapsing
     left = calls.seconds_left()
     if left is not None and left < _LEAST:
         raise DeadlineTooShort

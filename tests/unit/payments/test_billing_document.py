@@ -1,0 +1,134 @@
+"""The numbers of docs/billing.md are what the rules come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from libs import ids
+from libs.money import Money, round_half_even
+from libs.premium import ChargeLine, LineKind
+from services.payments.billing.rules import applying, delinquency
+from services.payments.billing.rules.applying import OpenInvoice, Outcome, Planned, Standing
+from services.payments.billing.rules.dunning import Action, Dunning
+from services.payments.billing.rules.plan import Plan
+from services.payments.billing.rules.transaction import Kind, Transaction
+from tests.support import guide
+
+PAGE = (guide.DOCS / "billing.md").read_text()
+ISSUED_ON = date(2026, 12, 20)
+STARTS_ON, ENDS_ON = date(2027, 1, 1), date(2028, 1, 1)
+LAPSED_ON = date(2027, 3, 3)
+
+
+def rows_below(heading: str) -> list[list[str]]:
+    """The rows of the table whose heading begins so."""
+    lines = iter(PAGE.partition(f"\n| {heading}")[2].splitlines()[2:])
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in _while_in_table(lines)]
+
+
+def _while_in_table(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        yield line
+
+
+def euros(minor: int) -> str:
+    return f"{Decimal(minor) / 100:,.2f}"
+
+
+def transaction(kind: Kind, net: int, tax: int, fee: int, effective_on: date, plan: Plan) -> Transaction:
+    amounts = ((LineKind.PREMIUM, net), (LineKind.TAX, tax), (LineKind.FEE, fee))
+    lines = tuple(ChargeLine(kind, Money(minor, "EUR"), STARTS_ON, ENDS_ON) for kind, minor in amounts if minor)
+    fields: dict[str, Any] = {
+        "id": ids.new(),
+        "policy_id": ids.new(),
+        "sequence": 1,
+        "kind": kind,
+        "term_number": 1,
+        "customer_id": ids.new(),
+        "payer_id": ids.new(),
+        "partner_id": None,
+        "product_code": "motor",
+        "product_version": 2,
+        "time_zone": "UTC",
+        "term_starts_on": STARTS_ON,
+        "term_ends_on": ENDS_ON,
+        "effective_on": effective_on,
+        "issued_at": datetime.combine(effective_on, datetime.min.time(), UTC),
+        "total": Money(net + tax + fee, "EUR"),
+        "lines": lines,
+        "plan": plan,
+    }
+    return Transaction(**fields)
+
+
+def issued() -> Outcome:
+    new = transaction(Kind.NEW_BUSINESS, 1200_00, 204_00, 25_00, ISSUED_ON, Plan("monthly", 12))
+    return applying.apply(Standing(Money.zero("EUR")), new, ISSUED_ON)
+
+
+def test_installments_are_what_the_plan_comes_to() -> None:
+    parts = issued().schedules[0].installments
+    shown = [
+        [f"{part.due_on}", euros((part.amounts - part.amounts.fees).total.minor), euros(part.amounts.fees.total.minor),
+         euros(part.amounts.total.minor)]
+        for part in parts
+    ]  # fmt: skip
+    table = rows_below("falls due")
+    assert table[:3] == shown[:3]
+    assert table[3] == [f"… and so on to {parts[-1].due_on}", *shown[-1][1:]]
+    assert len({tuple(row[1:]) for row in shown[1:]}) == 1
+
+
+def test_ends_of_grace_are_what_the_rules_say() -> None:
+    for due_on, days, ends_on in rows_below("due date"):
+        current = _began(date.fromisoformat(due_on), Dunning.of(int(days), []))
+        assert f"{current.grace_ends_on}" == ends_on
+
+
+def test_steps_are_done_on_the_days_that_the_page_says() -> None:
+    text = PAGE.partition("whose steps are")[2].partition("and an invoice of")[0]
+    steps = re.findall(r"`(\w+)`\s+on\s+day\s+(\d+)", text)
+    rules = Dunning.of(30, [(int(day), Action(action)) for action, day in steps])
+    current, done = _began(date(2027, 2, 1), rules), []
+    for days in range(1, 31):
+        today = date(2027, 2, 1) + timedelta(days=days)
+        while (step := delinquency.next_step(current, rules)) and delinquency.day_of_step(current, step) <= today:
+            current = delinquency.do(current, rules, step, today)
+            done.append([f"{today}", step.action.value])
+    assert rows_below("day | what") == done
+
+
+def test_lapse_leaves_what_is_owed_for_the_days_of_grace() -> None:
+    days = (LAPSED_ON - STARTS_ON).days
+    net = round_half_even(1200_00 * Fraction(days, 365))
+    tax = round_half_even(net * Fraction(17, 100))
+    parts = issued().schedules[0].installments
+    schedule_id, transaction_id = ids.new(), ids.new()
+    planned = tuple(Planned(schedule_id, transaction_id, 1, part) for part in parts[3:])
+    unpaid = tuple(OpenInvoice(ids.new(), 1, part.due_on, part.amounts, part.amounts.total) for part in parts[1:3])
+    lapse = transaction(Kind.LAPSE, net - 1200_00, tax - 204_00, 0, LAPSED_ON, Plan())
+    outcome = applying.apply(Standing(Money.zero("EUR"), planned, unpaid, {1: 3}), lapse, LAPSED_ON)
+    settled = sum(item.amount.minor for item in outcome.settlements)
+    left = sum(item.due.minor for item in unpaid) - settled
+    owed, paid = net + tax + 25_00, parts[0].amounts.total.minor
+    assert outcome.planned(Standing(Money.zero("EUR"), planned)) == []
+    assert [item.invoice for item in outcome.settlements] == [unpaid[0].id]
+    assert left == owed - paid
+    assert [row[1] for row in rows_below("| amount")] == [euros(m) for m in (net, tax, 25_00, owed, paid, left)]
+    assert f"net premium for {days} of 365 days" in PAGE
+    given_up = sum(item.installment.amounts.total.minor for item in planned)
+    assert f"({euros(given_up)}) fall away" in PAGE
+    assert f"settles {euros(settled)} of the invoice" in PAGE
+
+
+def _began(due_on: date, rules: Dunning) -> delinquency.Delinquency:
+    now = datetime.combine(due_on + timedelta(days=1), datetime.min.time(), UTC)
+    opened = delinquency.open_for(ids.new(), ids.new(), 0, due_on, Money(117_00, "EUR"), 1, now)
+    return delinquency.begin_grace(opened, rules)
