@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.policies
-from bazaruto.policies.v1 import audit_pb2_grpc
+from bazaruto.policies.v1 import approval_pb2_grpc, audit_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import process
 from libs.config import Settings
@@ -17,6 +17,7 @@ from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
+from services.policies.lifecycle.servicer.approvals import ApprovalServicer
 from services.policies.lifecycle.servicer.policies import PolicyServicer
 
 NAME = "policies"
@@ -31,7 +32,9 @@ def serve(settings: Settings) -> None:
     users = Users(connect(settings.services["users"].target, tokens))
     payments = Payments(connect(settings.services["payments"].target, tokens))
     server = Server(NAME, settings, database, TokenVerifier(settings.auth, users.public_keys, users.ended_sessions))
-    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, quotes, users, payments))
+    parts = (database, quotes, users, payments)
+    server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
+    server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))
     server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
 

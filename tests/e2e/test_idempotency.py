@@ -27,7 +27,7 @@ KEYED = (options_pb2.IDEMPOTENCY_REQUIRED, options_pb2.IDEMPOTENCY_OPTIONAL)
 
 @pytest.fixture
 def desk(platform: Platform, buyer: Buyer) -> Desk:
-    return Desk(buyer, People.trusting(platform.settings.auth), platform.settings.services["payments"].db_url)
+    return Desk(buyer, People.trusting(platform.settings.auth), platform.settings)
 
 
 def methods_with_keys() -> set[str]:

@@ -74,6 +74,14 @@ class Payments:
         answer = self._billing.GetNextDueDate(request, timeout=_MOMENT)
         return values.optional_date(answer, "next_due_date")
 
+    def past_due_of(self, policy_id: UUID) -> Money:
+        """What fell due for a policy before today and is not paid.
+
+        `RemoteError` where nothing is billed yet, `NeighbourUnavailable` when there is no answer.
+        """
+        request = billing_pb.GetNextDueDateRequest(policy_id=ids.encode("pol", policy_id))
+        return values.money_from_proto(self._billing.GetNextDueDate(request).past_due_amount)
+
     def apply_transaction(
         self,
         policy: Policy,

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import psycopg
 
+from bazaruto.policies.v1 import delinquency_pb2, policy_pb2_grpc
 from bazarutod.demo import risk
 from libs import ids
+from libs.config import Settings
 from libs.identity.authority import Authority
 from tests.support.buyer import Buyer
 from tests.support.people import People
@@ -33,11 +36,13 @@ Make = Callable[["Desk"], Request]
 class Desk:
     """A customer and the staff, on one platform."""
 
-    def __init__(self, buyer: Buyer, people: People, payments_url: str) -> None:
+    def __init__(self, buyer: Buyer, people: People, settings: Settings) -> None:
         self.buyer = buyer
-        self._payments_url = payments_url
+        self._payments_url = settings.services["payments"].db_url
+        self._policies = policy_pb2_grpc.PolicyServiceStub(grpc.insecure_channel(settings.services["policies"].target))
+        self._payments = people.service("payments").metadata()
         self._finance = people.user("finance").authorization
-        self._admin = people.admin().authorization
+        self._admin, self._other_admin = (people.admin().authorization for _ in range(2))
         underwriters = [people.user("underwriter", authority=Authority(underwriting_level=9)) for _ in range(2)]
         self._underwriters = [underwriter.authorization for underwriter in underwriters]
         self.underwriter_id = underwriters[0].user_id
@@ -46,9 +51,9 @@ class Desk:
         """A request of the customer."""
         return Request(f"Bearer {self.buyer.token}", method, path, body)
 
-    def admin(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
-        """A request of an administrator."""
-        return Request(self._admin, method, path, body)
+    def admin(self, path: str, body: dict[str, Any], method: str = "POST", *, second: bool = False) -> Request:
+        """A request of an administrator, or of a second one."""
+        return Request(self._other_admin if second else self._admin, method, path, body)
 
     def finance(self, path: str, body: dict[str, Any]) -> Request:
         """A request of somebody in finance."""
@@ -82,6 +87,19 @@ class Desk:
         with psycopg.connect(self._payments_url) as connection:
             connection.execute(_DELINQUENCY, (delinquency_id, ids.decode("pol", policy["policyId"])))
         return ids.encode("dlq", delinquency_id)
+
+    def lapsed(self) -> tuple[str, str]:
+        """The identifiers of a policy that was paid for and lapsed on its first day, and of its lapse."""
+        policy = self.buyer.issue()
+        self.buyer.pay(self.buyer.invoice_of(policy))
+        self.buyer.in_force(policy)
+        request = delinquency_pb2.LapsePolicyRequest(
+            policy_id=policy["policyId"], delinquency_id=ids.encode("dlq", ids.new()), version=1
+        )
+        first_day = policy["term"]["startDate"]
+        request.effective_date.year, request.effective_date.month = first_day["year"], first_day["month"]
+        request.effective_date.day = first_day["day"]
+        return policy["policyId"], self._policies.LapsePolicy(request, metadata=self._payments).transaction_id
 
     def user(self) -> str:
         """The identifier of a customer who has just signed up."""

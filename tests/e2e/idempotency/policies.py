@@ -26,8 +26,27 @@ def set_beneficiaries(desk: Desk) -> Request:
     return desk.own(path, {"beneficiaries": [{"name": "Teresa Macuácua", "shareBasisPoints": 10000}]}, "PUT")
 
 
+def reinstate(desk: Desk) -> Request:
+    policy_id, _ = desk.lapsed()
+    return desk.underwriter(f"/v1/policies/{policy_id}:reinstate", {"noLossStatement": "Nothing happened."})
+
+
+def reverse(desk: Desk) -> Request:
+    policy_id, transaction_id = desk.lapsed()
+    path = f"/v1/policies/{policy_id}/transactions/{transaction_id}:reverse"
+    return desk.admin(path, {"reason": "The transfer came in time."})
+
+
+def decide(desk: Desk) -> Request:
+    approval_id = desk.send(reverse(desk))["approvalId"]
+    return desk.admin(f"/v1/policyApprovals/{approval_id}:decide", {"decision": "DECISION_APPROVE"}, second=True)
+
+
 REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/IssueEndorsement": endorse,
+    "PolicyApprovalService/DecidePolicyApproval": decide,
     "PolicyService/IssuePolicy": issue,
+    "PolicyService/ReinstatePolicy": reinstate,
+    "PolicyService/ReversePolicyTransaction": reverse,
     "PolicyService/SetBeneficiaries": set_beneficiaries,
 }

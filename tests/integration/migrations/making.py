@@ -36,7 +36,8 @@ from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.store import payments as payments_store
 from services.payments.ledger.jobs import close_days
-from services.policies.lifecycle.flows import recording
+from services.policies.lifecycle.flows import approving, recording
+from services.policies.lifecycle.rules import approval
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
@@ -214,11 +215,13 @@ def _refund(payments: Database, ana: Buyer) -> None:
 
 
 def _fall_behind(policies: Database, ana: Buyer) -> None:
-    """A policy on which something was past due, as far as policies knows."""
+    """A policy on which something was past due, as far as policies knows; and something that waits for a decision."""
     policy_id = ids.decode("pol", ana.call("GET", "/v1/policies?state=STATE_IN_FORCE")["policies"][0]["policyId"])
     now = datetime.now(UTC)
     standing, none = Standing.SETTLED, Money(0, "EUR")
     with policies.transaction() as session:
+        wanted = approval.Wanted(approval.Action.REINSTATE_POLICY, reason="Nothing happened.")
+        approving.ask(session, policy_id, wanted, ana.user_id, "underwriter", now)
         recording.record_delinquency(session, policy_id, Delinquency(ids.new(), 1, standing, none, None, None), now)
 
 

@@ -19,7 +19,8 @@ from prometheus_client import REGISTRY
 from bazaruto.payments.v1 import billing_pb2 as pb
 from bazaruto.payments.v1 import invoice_pb2
 from bazaruto.payments.v1 import payment_method_pb2 as methods_pb
-from libs import ids
+from libs import clock, ids
+from libs.money import Money
 from libs.rpc import values
 from services.payments.billing.flows import invoicing
 from services.payments.billing.store import accounts
@@ -277,6 +278,14 @@ def test_first_premium_is_collected_with_a_method_that_the_payer_keeps(contract:
     assert (account.payment_method_id, account.autopay) == (method.payment_method_id, False)
 
 
+def test_policies_is_told_what_is_past_due(contract: Contract, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    bill = contract.issue(4).invoices[0]
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=2))
+    request = pb.GetNextDueDateRequest(policy_id=contract.policy_id)
+    metadata = people.service("policies").metadata()
+    assert contract.house.billing.GetNextDueDate(request, metadata=metadata).past_due_amount == bill.amount_due
+
+
 def test_policies_is_told_when_the_next_part_of_a_premium_falls_due(contract: Contract, people: People) -> None:
     metadata = people.service("policies").metadata()
     request = pb.GetNextDueDateRequest(policy_id=contract.policy_id)
@@ -285,7 +294,8 @@ def test_policies_is_told_when_the_next_part_of_a_premium_falls_due(contract: Co
     assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
     applied = contract.issue(4)
     first, second = applied.invoices[0].due_date, applied.planned[0].due_date
-    assert contract.house.billing.GetNextDueDate(request, metadata=metadata).next_due_date == first
+    due = contract.house.billing.GetNextDueDate(request, metadata=metadata)
+    assert (due.next_due_date, due.past_due_amount) == (first, values.money_to_proto(Money.zero("EUR")))
     contract.house.pay(contract.person, applied.invoices[0].invoice_id)
     assert contract.house.billing.GetNextDueDate(request, metadata=metadata).next_due_date == second
     contract.apply("CANCELLATION", line(Kind.KIND_PREMIUM, -1100_00, "own_damage"))

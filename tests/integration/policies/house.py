@@ -13,6 +13,7 @@ from uuid import UUID
 import grpc
 import psycopg
 
+from bazaruto.policies.v1 import approval_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
@@ -35,6 +36,7 @@ from services.policies.lifecycle.rules.quote import Quote
 from services.policies.lifecycle.rules.settlement import AS_USUAL, Forecast, Settlement
 from services.policies.lifecycle.rules.term import Term
 from services.policies.lifecycle.rules.transaction import Transaction
+from services.policies.lifecycle.servicer.approvals import ApprovalServicer
 from services.policies.lifecycle.servicer.policies import PolicyServicer
 from tests.support.people import Person, new_key
 from tests.support.sections import section
@@ -132,6 +134,8 @@ class FakePayments(Payments):
         """When something falls due for policies, as far as it is known."""
         self.forecast: Forecast | None = None
         """What is expected to come of every transaction."""
+        self.past_due: dict[UUID, Money] = {}
+        """What is past due of policies, where it is anything."""
 
     def payer_of(self, method_id: str) -> UUID:
         if method_id not in self.payers:
@@ -142,6 +146,9 @@ class FakePayments(Payments):
         if policy_id not in self.due:
             raise NeighbourUnavailable
         return self.due[policy_id]
+
+    def past_due_of(self, policy_id: UUID) -> Money:
+        return self.past_due.get(policy_id, Money.zero(EUR))
 
     def preview_transaction(
         self, policy: Policy, transaction: Transaction, *args: Any, **details: Any
@@ -175,10 +182,13 @@ class House:
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
-            servicer = PolicyServicer(database, self.quotes, self.users, self.payments)
-            server.add(rpc_pb.add_PolicyServiceServicer_to_server, servicer)
+            parts = (database, self.quotes, self.users, self.payments)
+            server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
+            server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))
 
-        self.stub = rpc_pb.PolicyServiceStub(start("policies", url, build))
+        channel = start("policies", url, build)
+        self.stub = rpc_pb.PolicyServiceStub(channel)
+        self.approvals = approval_pb2_grpc.PolicyApprovalServiceStub(channel)
 
     def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: Any) -> pb.Policy:
         """Issue a policy from a quote, or from a new one."""

@@ -56,7 +56,10 @@ class BillingServicer(rpc_pb.BillingServiceServicer):
         if sums is None:
             raise ResourceNotFound(resource="billing account")
         due_on = sums.next_due_on
-        return pb.GetNextDueDateResponse(next_due_date=values.date_to_proto(due_on) if due_on else None)
+        return pb.GetNextDueDateResponse(
+            next_due_date=values.date_to_proto(due_on) if due_on else None,
+            past_due_amount=values.money_to_proto(Money(sums.past_due, sums.account.currency)),
+        )
 
     def GetBillingAccount(
         self, request: pb.GetBillingAccountRequest, context: grpc.ServicerContext

@@ -17,7 +17,7 @@ from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import Flag, State
 from services.policies.lifecycle.rules.term import Risk, Segment, Term
-from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
+from services.policies.lifecycle.rules.transaction import Reopening, Transaction, TransactionType
 
 _STATES = {state: pb.Policy.State.Value(f"STATE_{state.name}") for state in State}
 _STATES_BY_PROTO = {proto: state for state, proto in _STATES.items()}
@@ -201,6 +201,7 @@ def transaction_to_proto(transaction: Transaction, currency: str) -> pb.PolicyTr
         reason=transaction.reason,
         quote_id=ids.encode("quo", transaction.quote_id) if transaction.quote_id else "",
         reverses_transaction_id=ids.encode("ptx", transaction.reverses) if transaction.reverses else "",
+        no_loss_statement=transaction.change.statement if isinstance(transaction.change, Reopening) else "",
     )
 
 

@@ -123,6 +123,9 @@ class Ending:
 class Reopening:
     """Cover goes on from the effective day, where it had ended before."""
 
+    statement: str = ""
+    """What the policyholder stated of losses in between."""
+
 
 @dataclass(frozen=True, slots=True)
 class CoverStart:

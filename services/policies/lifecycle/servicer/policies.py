@@ -40,6 +40,7 @@ from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
 from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
 from services.policies.lifecycle.servicer.endorsements import EndorsementCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
+from services.policies.lifecycle.servicer.reinstating import ReinstatementCalls
 from services.policies.lifecycle.store import delinquencies, policies, timelines, transactions
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
@@ -49,7 +50,12 @@ _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 
 class PolicyServicer(
-    BeneficiaryCalls, DelinquencyCalls, EndorsementCalls, NeighbourCalls, rpc_pb.PolicyServiceServicer
+    BeneficiaryCalls,
+    DelinquencyCalls,
+    EndorsementCalls,
+    NeighbourCalls,
+    ReinstatementCalls,
+    rpc_pb.PolicyServiceServicer,
 ):
     """Answers the calls of `PolicyService`."""
 

@@ -108,7 +108,7 @@ def change_from_row(row: Any) -> Change | None:
         case "ending":
             return Ending(EndKind(plain["as"]), _return_from_plain(plain))
         case "reopening":
-            return Reopening()
+            return Reopening(plain.get("statement", ""))
         case "cover_start":
             return CoverStart(plain["term_number"], datetime.fromisoformat(plain["starts_at"]))
         case _:
@@ -143,8 +143,8 @@ def _change_to_plain(change: Change | None) -> dict[str, Any]:
             }
         case Ending(kind, how):
             return {"kind": "ending", "as": kind, **_return_to_plain(how)}
-        case Reopening():
-            return {"kind": "reopening"}
+        case Reopening(statement):
+            return {"kind": "reopening"} | ({"statement": statement} if statement else {})
         case CoverStart(number, starts_at):
             return {"kind": "cover_start", "term_number": number, "starts_at": starts_at.isoformat()}
         case None:

@@ -172,6 +172,27 @@ class DelinquencyRow(Row):
     recorded_at: Mapped[datetime]
 
 
+class ApprovalRow(Row):
+    """What somebody asked for, and how somebody else decided it, once."""
+
+    __tablename__ = "approvals"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    policy_id: Mapped[UUID]
+    action: Mapped[str]
+    transaction_id: Mapped[UUID | None]
+    with_gap: Mapped[bool]
+    ask_reason: Mapped[str]
+    asked_by: Mapped[str]
+    asked_at: Mapped[datetime]
+    needed: Mapped[str]
+    until: Mapped[datetime]
+    decided_as: Mapped[str | None]
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str]
+
+
 class TermRow(Row):
     """The term of a policy of before; append-only."""
 
