@@ -13,6 +13,7 @@ from bazaruto.payments.v1 import (
     ledger_pb2_grpc,
     payment_method_pb2_grpc,
     payment_pb2_grpc,
+    refund_pb2_grpc,
 )
 from libs import process
 from libs.db import Database, migrations
@@ -27,6 +28,7 @@ from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.delinquencies import DelinquencyServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
+from services.payments.billing.servicer.refunds import RefundServicer
 from services.payments.billing.store import earnings, totals
 from services.payments.clients import Policies, Quotes, Users
 from services.payments.collection import jobs as collection_jobs
@@ -55,6 +57,7 @@ def serve(settings: PaymentsSettings) -> None:
     provider = choose_provider(settings, database)
     methods = PaymentMethodServicer(database, provider.name, lambda token: provider.knows(token, PROVIDER_SECONDS))
     server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
+    server.add(refund_pb2_grpc.add_RefundServiceServicer_to_server, RefundServicer(database))
     payments = PaymentServicer(database, provider)
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
     server.add(

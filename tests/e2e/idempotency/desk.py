@@ -41,10 +41,11 @@ class Desk:
         self._payments_url = settings.services["payments"].db_url
         self._policies = policy_pb2_grpc.PolicyServiceStub(grpc.insecure_channel(settings.services["policies"].target))
         self._payments = people.service("payments").metadata()
-        self._finance = people.user("finance").authorization
         self._admin, self._other_admin = (people.admin().authorization for _ in range(2))
         underwriters = [people.user("underwriter", authority=Authority(underwriting_level=9)) for _ in range(2)]
         self._underwriters = [underwriter.authorization for underwriter in underwriters]
+        limit = Authority(refund_limit={"EUR": 1000_00})
+        self._finance = people.user("finance", authority=limit).authorization
         self.underwriter_id = underwriters[0].user_id
 
     def own(self, path: str, body: dict[str, Any], method: str = "POST") -> Request:
@@ -55,13 +56,13 @@ class Desk:
         """A request of an administrator, or of a second one."""
         return Request(self._other_admin if second else self._admin, method, path, body)
 
-    def finance(self, path: str, body: dict[str, Any]) -> Request:
-        """A request of somebody in finance."""
-        return Request(self._finance, "POST", path, body)
-
     def underwriter(self, path: str, body: dict[str, Any], *, second: bool = False) -> Request:
         """A request of an underwriter, or of a second one."""
         return Request(self._underwriters[second], "POST", path, body)
+
+    def finance(self, path: str, body: dict[str, Any]) -> Request:
+        """A request of somebody in finance, who may pay back up to 1,000 euros."""
+        return Request(self._finance, "POST", path, body)
 
     def send(self, request: Request) -> dict[str, Any]:
         """The answer to a request that comes before the one that is tried."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from libs import clock
 from tests.e2e.idempotency.desk import Desk, Make, Request
+from tests.support.waiting import until
 
 
 def pay(desk: Desk) -> Request:
@@ -45,8 +46,8 @@ def run_earning(desk: Desk) -> Request:
 
 
 def suspend_delinquency(desk: Desk) -> Request:
-    until = clock.now().date() + timedelta(days=10)
-    body = {"untilDate": {"year": until.year, "month": until.month, "day": until.day}, "reason": "in hospital"}
+    day = clock.now().date() + timedelta(days=10)
+    body = {"untilDate": {"year": day.year, "month": day.month, "day": day.day}, "reason": "in hospital"}
     return desk.finance(f"/v1/delinquencies/{desk.delinquency()}:suspend", body)
 
 
@@ -54,6 +55,44 @@ def resume_delinquency(desk: Desk) -> Request:
     suspended = suspend_delinquency(desk)
     desk.send(suspended)
     return desk.finance(suspended.path.replace(":suspend", ":resume"), {})
+
+
+def create_refund(desk: Desk) -> Request:
+    return desk.own(f"/v1/billingAccounts/{_with_credit(desk)}/refunds", _ONE_EURO)
+
+
+def approve_refund(desk: Desk) -> Request:
+    return desk.finance(f"/v1/refunds/{desk.send(create_refund(desk))['refundId']}:approve", {})
+
+
+def reject_refund(desk: Desk) -> Request:
+    path = f"/v1/refunds/{desk.send(create_refund(desk))['refundId']}:reject"
+    return desk.finance(path, {"note": "was asked for twice"})
+
+
+def retry_refund(desk: Desk) -> Request:
+    account_id = _with_credit(desk, "pm_card_refund_declined")
+    made = desk.send(desk.finance(f"/v1/billingAccounts/{account_id}/refunds", _ONE_EURO))
+    path = f"/v1/refunds/{made['refundId']}"
+    until(lambda: desk.buyer.call("GET", path)["state"] == "STATE_FAILED")
+    return desk.finance(f"{path}:retry", {})
+
+
+def _with_credit(desk: Desk, card: str = "pm_card_ok") -> str:
+    """The billing account of a policy that was paid, and then made cheaper."""
+    policy = desk.buyer.issue()
+    desk.buyer.pay(desk.buyer.invoice_of(policy), card)
+    desk.buyer.in_force(policy)
+    change = {"effectiveDate": policy["term"]["startDate"], "answers": {"annual_km": 5000}}
+    quote = desk.send(desk.own(f"/v1/policies/{policy['policyId']}:quoteEndorsement", change))["quote"]
+    desk.send(desk.own(f"/v1/quotes/{quote['quoteId']}:accept", {}))
+    desk.send(desk.own(f"/v1/policies/{policy['policyId']}:endorse", {"quoteId": quote["quoteId"]}))
+    account_id = str(policy["policyId"]).replace("pol_", "bac_")
+    until(lambda: int(desk.buyer.call("GET", f"/v1/billingAccounts/{account_id}")["credit"]["units"]) >= 1)
+    return account_id
+
+
+_ONE_EURO: Final = {"amount": {"currencyCode": "EUR", "units": "1"}}
 
 
 def _path_of_method(desk: Desk) -> str:
@@ -65,6 +104,10 @@ REQUESTS: Final[dict[str, Make]] = {
     "PaymentService/PayInvoice": pay,
     "PaymentService/ConfirmPayment": confirm,
     "BillingService/UpdateBillingAccount": update_account,
+    "RefundService/CreateRefund": create_refund,
+    "RefundService/ApproveRefund": approve_refund,
+    "RefundService/RejectRefund": reject_refund,
+    "RefundService/RetryRefund": retry_refund,
     "LedgerService/RunEarning": run_earning,
     "DelinquencyService/SuspendDelinquency": suspend_delinquency,
     "DelinquencyService/ResumeDelinquency": resume_delinquency,

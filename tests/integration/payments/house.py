@@ -22,6 +22,7 @@ from bazaruto.payments.v1 import (
     payment_method_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
+    refund_pb2_grpc,
 )
 from libs import ids
 from libs.config import Settings
@@ -42,6 +43,7 @@ from services.payments.billing.servicer.billing import BillingServicer
 from services.payments.billing.servicer.delinquencies import DelinquencyServicer
 from services.payments.billing.servicer.invoices import InvoiceServicer
 from services.payments.billing.servicer.payment_methods import PaymentMethodServicer
+from services.payments.billing.servicer.refunds import RefundServicer
 from services.payments.billing.store import earnings, invoices, totals
 from services.payments.clients import Policies, Quotes
 from services.payments.collection import jobs as collection_jobs
@@ -184,6 +186,7 @@ class House:
             server.add(invoice_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(database))
             methods = PaymentMethodServicer(database, self.provider.name, lambda token: self.provider.knows(token, 1))
             server.add(payment_method_pb2_grpc.add_PaymentMethodServiceServicer_to_server, methods)
+            server.add(refund_pb2_grpc.add_RefundServiceServicer_to_server, RefundServicer(database))
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
             ledger = LedgerServicer(database, totals.find, earnings.count_unearned)
@@ -196,6 +199,7 @@ class House:
         self.delinquencies = delinquency_pb2_grpc.DelinquencyServiceStub(channel)
         self.invoices = invoice_pb2_grpc.InvoiceServiceStub(channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(channel)
+        self.refunds = refund_pb2_grpc.RefundServiceStub(channel)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
         self.handlers = collection_jobs.Handlers(self.database, self.provider, self.policies)
         billing_jobs.register(self.registered, self.database)  # type: ignore[arg-type]

@@ -235,7 +235,7 @@ def send(refund: Refund, now: datetime) -> Refund:
     return _changed(refund, parts=parts, state=State.SENT)
 
 
-def retry(refund: Refund, now: datetime, new_id: Callable[[], UUID]) -> Refund:
+def retry(refund: Refund, new_id: Callable[[], UUID]) -> Refund:
     """The refund whose parts that failed are tried again. `MethodExpired` where that cannot help."""
     _check_state(refund, State.FAILED)
     failed = [part for part in refund.current if part.state is PartState.FAILED]
