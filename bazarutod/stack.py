@@ -50,7 +50,7 @@ CALLS: Final = {
     "quotes": ("users",),
     "policies": ("users", "quotes", "payments"),
     "payments": ("users",),
-    "users-worker": (),
+    "users-worker": ("policies",),
     "quotes-worker": (),
     "policies-worker": ("quotes", "payments"),
     "payments-worker": ("policies", "quotes"),

@@ -29,7 +29,7 @@ from services.users.accounts.flows.logging_in import Authenticator
 from services.users.accounts.flows.rights import Rights
 from services.users.accounts.servicer.auth import AuthServicer
 from services.users.accounts.servicer.users import UserServicer
-from services.users.clients import Quotes
+from services.users.clients import Policies, Quotes
 from services.users.partners.flows import selling
 from services.users.partners.servicer import PartnerServicer
 from services.users.people import jobs as people_jobs
@@ -73,7 +73,8 @@ def work(settings: Settings) -> None:
     database.open()
     runner = JobRunner(database.url, settings.jobs, f"{NAME}-worker")
     jobs.register(runner, database, Mailer(settings.mail))
-    people_jobs.register(runner, database)
+    policies = Policies(connect(settings.services["policies"].target, ServiceTokens(settings.auth, f"{NAME}-worker")))
+    people_jobs.register(runner, database, policies)
     runner.run()
     database.close()
 

@@ -22,6 +22,8 @@ REFUSALS = {"RESOURCE_NOT_FOUND", "ROLE_MISSING", "CREDENTIALS_INVALID", "REFRES
 NOT_FOR_ADMINS = {
     "DelinquencyService_ResumeDelinquency",
     "DelinquencyService_SuspendDelinquency",
+    "PolicyService_SetPayer",
+    "PolicyService_TransferPolicy",
     "QuoteService_DecideReferral",
     "QuoteService_RequestQuoteInformation",
 }

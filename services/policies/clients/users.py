@@ -28,6 +28,11 @@ class Users:
         """Refuse a party that the caller may not read, as one that does not exist; users decides that."""
         self._customers.GetCustomer(customers_pb.GetCustomerRequest(customer_id=customer_id))
 
+    def partner_of(self, customer_id: str) -> UUID | None:
+        """The partner who serves a party; `check_customer` as well."""
+        customer = self._customers.GetCustomer(customers_pb.GetCustomerRequest(customer_id=customer_id))
+        return ids.decode("par", customer.partner_id) if customer.partner_id else None
+
     def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
         """The keys that verify access tokens, by id. `NeighbourUnavailable` when users does not answer."""
         keys = self._auth.ListPublicKeys(users_pb.ListPublicKeysRequest()).keys

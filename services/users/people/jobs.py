@@ -1,4 +1,6 @@
-"""What happens in the background: who registered by a program that knew of no customers becomes one."""
+"""What happens in the background: policies hear of new partners, and who registered by a program that knew of no
+customers becomes one.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,32 @@ from uuid import UUID
 from libs import clock, ids
 from libs.db import Database
 from libs.jobs import JobRunner
+from libs.rpc import giving_up
 from services.users.accounts.rules.user import Role
 from services.users.accounts.store import users
+from services.users.clients import Policies
 from services.users.people.flows import making
-from services.users.people.kinds import MAKE_PARTIES
+from services.users.people.kinds import MAKE_PARTIES, TELL_PARTNER, TellPartner
 from services.users.people.store import customers
 
 _LOOKED_BACK = timedelta(days=1)  # programs of before run no longer beside this one
 _AT_ONCE = 500  # users in one transaction
 
 
-def register(runner: JobRunner, database: Database) -> None:
+class PoliciesWaiting(RuntimeError):
+    """Policies of the customer could not be changed yet; the job is tried again."""
+
+
+def register(runner: JobRunner, database: Database, policies: Policies) -> None:
     """Tell the runner what to do for each kind of job."""
+
+    def tell_partner(job: TellPartner) -> None:
+        with giving_up.when_refused():
+            waiting = policies.tell_partner(job.customer_id, job.version, job.partner_id, job.since)
+        if waiting:
+            raise PoliciesWaiting(f"{waiting} policies have no timeline yet")
+
+    runner.handle(TELL_PARTNER, tell_partner)
     runner.every("23 * * * *", MAKE_PARTIES, lambda: make_parties(database, clock.now()))
 
 

@@ -17,7 +17,7 @@ from libs.identity.callers import AccessDenied, Caller
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
 from services.users.people.adapters.sealing import FieldKeys
-from services.users.people.flows import changing, linking, making
+from services.users.people.flows import changing, linking, making, telling
 from services.users.people.messages import customer_from_proto, customer_to_proto
 from services.users.people.rules import customer
 from services.users.people.rules.customer import Customer
@@ -115,6 +115,7 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
             after = customer.assign_partner(before, partner_id, since, now)
             try:
                 changing.save(session, "partner_assigned", before, after)
+                telling.of_partner(session, before, after)
             except sa.exc.IntegrityError as error:
                 if violates(error, "customers_partner_id_fkey"):
                     raise ResourceNotFound(resource="partner") from error

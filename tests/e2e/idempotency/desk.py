@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import grpc
@@ -119,6 +120,19 @@ class Desk:
         """The identifier of a firm that an administrator entered."""
         firm = {"kind": "KIND_ORGANISATION", "name": f"Firm {secrets.token_hex(4)}"}
         return str(self.send(self.admin("/v1/customers", {"customer": firm}))["customer"]["customerId"])
+
+    @cached_property
+    def buyer_with_a_firm(self) -> tuple[Buyer, str]:
+        """Another customer, and the identifier of a firm that they act for, too."""
+        newcomer, email = Buyer(self.buyer.http), f"{secrets.token_hex(8)}@example.com"
+        account = {"email": email, "password": secrets.token_hex(12)}
+        newcomer.call("POST", "/v1/users", {**account, "fullName": "Test Buyer"})
+        newcomer.token = newcomer.call("POST", "/v1/auth/login", account)["accessToken"]
+        firm = {"customer": {"kind": "KIND_ORGANISATION", "name": f"Firm {secrets.token_hex(4)}"}}
+        made = newcomer.call("POST", "/v1/customers", firm, key=secrets.token_hex(16))
+        # The firm stands in tokens from the next log-in on.
+        newcomer.token = newcomer.call("POST", "/v1/auth/login", account)["accessToken"]
+        return newcomer, str(made["customer"]["customerId"])
 
     def partner(self) -> str:
         """The identifier of a new partner."""

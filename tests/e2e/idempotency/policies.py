@@ -42,6 +42,17 @@ def decide(desk: Desk) -> Request:
     return desk.admin(f"/v1/policyApprovals/{approval_id}:decide", {"decision": "DECISION_APPROVE"}, second=True)
 
 
+def transfer(desk: Desk) -> Request:
+    path = f"/v1/policies/{desk.buyer.issue()['policyId']}:transfer"
+    return desk.underwriter(path, {"customerId": desk.customer(), "consent": "Contract of sale, signed by both."})
+
+
+def set_payer(desk: Desk) -> Request:
+    buyer, payer = desk.buyer_with_a_firm
+    path = f"/v1/policies/{buyer.issue()['policyId']}:setPayer"
+    return Request(f"Bearer {buyer.token}", "POST", path, {"payerId": payer})
+
+
 REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/IssueEndorsement": endorse,
     "PolicyApprovalService/DecidePolicyApproval": decide,
@@ -49,4 +60,6 @@ REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/ReinstatePolicy": reinstate,
     "PolicyService/ReversePolicyTransaction": reverse,
     "PolicyService/SetBeneficiaries": set_beneficiaries,
+    "PolicyService/SetPayer": set_payer,
+    "PolicyService/TransferPolicy": transfer,
 }

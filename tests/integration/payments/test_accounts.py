@@ -224,6 +224,30 @@ def remove(contract: Contract, method_id: str) -> None:
     contract.house.methods.RemovePaymentMethod(request, metadata=contract.person.metadata(idempotency_key=new_key()))
 
 
+def test_account_follows_to_another_holder_and_is_not_collected_from_the_old_payer(
+    contract: Contract, people: People
+) -> None:
+    contract.issue(4)
+    method_id = add_method(contract).payment_method_id
+    update(contract, "autopay", "payment_method_id", autopay=True, payment_method_id=method_id)
+    partner, firm = ids.new(), people.customer()
+    partner_id, holder = ids.encode("par", partner), contract.person
+    contract.apply("SERVICING", reason="partner", partner_id=partner_id)
+    kept = account_of(contract)
+    assert (kept.partner_id, kept.payment_method_id, kept.autopay) == (partner_id, method_id, True)
+    assert account_of(contract, people.agent(partner)).partner_id == partner_id
+    before = contract.balances(), account_of(contract).balance
+    contract.person = firm
+    contract.apply("SERVICING", reason="holder")
+    after = account_of(contract)
+    assert after.customer_id == after.payer_id == ids.encode("cus", ids.decode("usr", firm.user_id))
+    assert (after.payment_method_id, after.autopay, after.partner_id) == ("", False, "")
+    assert (contract.balances(), after.balance) == before, "no money moves"
+    with pytest.raises(grpc.RpcError) as refusal:
+        account_of(contract, holder)
+    assert reason_of(refusal.value) == "RESOURCE_NOT_FOUND"
+
+
 def test_payment_method_is_not_removed_while_an_account_takes_it(contract: Contract) -> None:
     contract.issue(12)
 

@@ -117,6 +117,12 @@ class FakeUsers(Users):
 
     def __init__(self) -> None:
         self.customers: set[str] = set()
+        self.partners: dict[str, UUID] = {}
+        """The partners who serve customers."""
+
+    def partner_of(self, customer_id: str) -> UUID | None:
+        self.check_customer(customer_id)
+        return self.partners.get(customer_id)
 
     def check_customer(self, customer_id: str) -> None:
         if customer_id not in self.customers:
@@ -128,6 +134,8 @@ class FakePayments(Payments):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.applied: list[tuple[Policy, Transaction]] = []
+        """What it was told, with the policy as each transaction left it."""
         self.payers: dict[str, UUID] = {}
         """The parties that keep payment methods."""
         self.due: dict[UUID, date | None] = {}
@@ -167,6 +175,7 @@ class FakePayments(Payments):
     ) -> None:
         named = ids.encode("pmt", method_id) if method_id else ""
         self.asked.append((ids.encode("pol", policy.id), payment_method or named))
+        self.applied.append((policy, transaction))
         if len(self.asked) == 1:
             raise NeighbourUnavailable
 

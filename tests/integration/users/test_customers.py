@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 
 from bazaruto.users.v1 import customer_pb2 as pb
 from libs import clock, ids
+from libs.config import JobSettings
 from libs.identity.scopes import Scope
+from libs.jobs import JobRunner
+from libs.rpc import values
+from services.users.clients import Policies
 from services.users.people import jobs
 from services.users.people.rules.customer import MOST_PARTIES
 from services.users.people.store import customers
@@ -20,6 +26,7 @@ from tests.integration.users.test_accounts import outcome
 from tests.support import scopes
 from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key
+from tests.support.sections import section
 
 PERSON, FIRM = pb.Customer.KIND_PERSON, pb.Customer.KIND_ORGANISATION
 
@@ -62,6 +69,17 @@ def somebody(house: House, people: People) -> Person:
     """Somebody registered, with the token of a log-in."""
     _, authorization = house.newcomer()
     return Person(authorization, people.verifier().verify(authorization).user_id)
+
+
+class FakePolicies(Policies):
+    """The policies service as users sees it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def tell_partner(self, customer_id: UUID, version: int, partner_id: UUID | None, since: date) -> int:
+        self.told.append((customer_id, version, partner_id, since))
+        return 0
 
 
 def party_of(person: Person) -> str:
@@ -257,6 +275,25 @@ def test_partner_is_assigned_by_admins_and_sees_the_customer_from_then_on(house:
     request.ClearField("start_date")
     assert house.customers.AssignPartner(request, metadata=admin.metadata()).partner_id == ""
     assert outcome(get, house, agent, party_of(ana)) == "RESOURCE_NOT_FOUND"
+
+
+def test_policies_hear_of_another_partner_in_order(house: House, people: People) -> None:
+    admin, ana = people.admin(), somebody(house, people)
+    house.sql(
+        "INSERT INTO partners VALUES (%s, 'broker', 'B', 'b@example.com', '', 'active', now(), now())",
+        scopes.PARTNER,
+    )
+    request = pb.AssignPartnerRequest(customer_id=party_of(ana), partner_id=ids.encode("par", scopes.PARTNER))
+    for _ in range(2):  # the second time nothing changes
+        since = house.customers.AssignPartner(request, metadata=admin.metadata()).partner_start_date
+    house.customers.AssignPartner(pb.AssignPartnerRequest(customer_id=party_of(ana)), metadata=admin.metadata())
+    policies = FakePolicies()
+    runner = JobRunner(house.url, section(JobSettings, retry_wait=timedelta(0)), "test-users-worker")
+    jobs.register(runner, house.database, policies)
+    for _ in range(4):
+        runner.run_due()
+    day = values.date_from_proto(since, "since")
+    assert policies.told == [(ana.id, 2, scopes.PARTNER, day), (ana.id, 3, None, clock.now().date())]
 
 
 def test_list_shows_each_caller_their_own_customers(house: House, people: People) -> None:

@@ -130,9 +130,15 @@ def open_account(transaction: Transaction, now: datetime, payment_method_id: UUI
 
 
 def follow(account: Account, transaction: Transaction) -> Account:
-    """The account after another transaction, which may bring another holder, payer or partner."""
+    """The account after another transaction, which may bring another holder, payer or partner.
+
+    What a payer keeps is charged for that payer alone.
+    """
+    is_same_payer = transaction.payer_id == account.payer_id
     return replace(
         account,
+        payment_method_id=account.payment_method_id if is_same_payer else None,
+        autopay=account.autopay and is_same_payer,
         customer_id=transaction.customer_id,
         payer_id=transaction.payer_id,
         partner_id=transaction.partner_id,

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     LAPSE = "lapse"
     REINSTATEMENT = "reinstatement"
     REVERSAL = "reversal"
+    SERVICING = "servicing"
 
 
 ENDINGS = frozenset({Kind.NOT_TAKEN, Kind.CANCELLATION, Kind.LAPSE})

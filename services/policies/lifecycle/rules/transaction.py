@@ -30,6 +30,7 @@ class TransactionType(StrEnum):
     LAPSE = "lapse"
     REINSTATEMENT = "reinstatement"
     REVERSAL = "reversal"
+    SERVICING = "servicing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Transaction:
     effective_on: date
     issued_at: datetime
     change: Change | None = None
-    """None for a reversal."""
+    """None for a reversal, and for one that changes parties and not what is insured."""
     reverses: UUID | None = None
     """The transaction that counts no longer."""
     lines: tuple[ChargeLine, ...] = ()

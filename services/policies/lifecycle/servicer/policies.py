@@ -40,6 +40,7 @@ from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
 from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
 from services.policies.lifecycle.servicer.endorsements import EndorsementCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
+from services.policies.lifecycle.servicer.parties import PartyCalls
 from services.policies.lifecycle.servicer.reinstating import ReinstatementCalls
 from services.policies.lifecycle.store import delinquencies, policies, timelines, transactions
 
@@ -54,6 +55,7 @@ class PolicyServicer(
     DelinquencyCalls,
     EndorsementCalls,
     NeighbourCalls,
+    PartyCalls,
     ReinstatementCalls,
     rpc_pb.PolicyServiceServicer,
 ):
@@ -104,8 +106,11 @@ class PolicyServicer(
         moment = values.time_from_proto(request.effective_time) if request.HasField("effective_time") else clock.now()
         if not request.HasField("known_time"):
             return policy_to_proto(self._visible(policy_id), moment)
+        self._visible(policy_id)  # as it is now: who held it once is shown nothing of it any more
         known = policies.find_as_known(self._database, policy_id, values.time_from_proto(request.known_time))
-        return policy_to_proto(calls.visible(known, "policy"), moment)
+        if known is None:
+            raise ResourceNotFound(resource="policy")
+        return policy_to_proto(known, moment)
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         criteria, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)

@@ -17,9 +17,10 @@ from libs.db import Database, Query
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from services.policies.lifecycle.rules.delinquency import OVER
+from services.policies.lifecycle.rules.parties import with_parties
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.term import Term
-from services.policies.lifecycle.store import segments, timelines
+from services.policies.lifecycle.store import parties, segments, timelines
 from services.policies.lifecycle.store.rows import DelinquencyRow, ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
 
 _policies = PolicyRow.__table__
@@ -110,7 +111,11 @@ def find_as_known(database: Database, policy_id: UUID, known_at: datetime) -> Po
     if not rows or rows[0].issued_at > known_at:
         return None
     policy = _found(database, rows)
-    return policy and policy.before_payment(known_at)
+    if policy is None:
+        return None
+    with database.reading() as session:
+        then = parties.find_as_known(session, policy_id, known_at)
+    return (with_parties(policy, then) if then else policy).before_payment(known_at)
 
 
 def _found(database: Database, rows: Sequence[Any]) -> Policy | None:
@@ -127,9 +132,14 @@ def find(session: Session, policy_id: UUID) -> Policy | None:
 
 
 def find_at_sequence(session: Session, policy_id: UUID, sequence: int) -> Policy | None:
-    """The policy with the terms that its stack came to with the transaction of that sequence; maybe with none."""
+    """The policy with the terms that its stack came to with the transaction of that sequence, maybe with none, and with
+    the parties that it had then.
+    """
     rows = session.execute(_BY_ID_AT_SEQUENCE, {"id": policy_id, "sequence": sequence}).all()
-    return policy_from_rows(session, rows) if rows else None
+    if not rows:
+        return None
+    policy, then = policy_from_rows(session, rows), parties.find_before_next(session, policy_id, sequence)
+    return with_parties(policy, then) if then else policy
 
 
 def find_of_quote(session: Session, quote_id: UUID) -> UUID | None:
@@ -211,6 +221,12 @@ def add(session: Session, policy: Policy) -> None:
 def save(session: Session, policy: Policy) -> None:
     """Save what a policy derives from its transactions."""
     session.execute(_SAVE, {"key": policy.id, **changes_from_policy(policy)})
+
+
+def save_parties(session: Session, policy: Policy) -> None:
+    """Save who holds a policy, owes for it and serves it, and what else it derives from its transactions."""
+    named = {"user_id": policy.user_id, "payer_id": policy.payer_id, "partner_id": policy.partner_id}
+    session.execute(_SAVE, {"key": policy.id, "created_by": policy.created_by, **named, **changes_from_policy(policy)})
 
 
 def save_origin(session: Session, policy: Policy) -> None:

@@ -132,6 +132,37 @@ class ObjectRow(Row):
     identifier: Mapped[str]
 
 
+class HandoverRow(Row):
+    """A transaction gave a policy to other parties; append-only."""
+
+    __tablename__ = "policy_parties"
+
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    policy_id: Mapped[UUID]
+    sequence: Mapped[int]
+    issued_at: Mapped[datetime]
+    effective_on: Mapped[date]
+    reason: Mapped[str]
+    old_holder_id: Mapped[UUID]
+    old_payer_id: Mapped[UUID]
+    old_partner_id: Mapped[UUID | None]
+    holder_id: Mapped[UUID]
+    payer_id: Mapped[UUID]
+    partner_id: Mapped[UUID | None]
+    consent: Mapped[str]
+
+
+class PartyVersionRow(Row):
+    """The newest that users said of a customer."""
+
+    __tablename__ = "party_versions"
+
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    partner_id: Mapped[UUID | None]
+    since: Mapped[date]
+
+
 class BeneficiarySetRow(Row):
     """The beneficiaries of a policy were set; append-only."""
 
