@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def test_every_fault_is_printed_with_its_line_and_reason(tmp_path: Path) -> None
         f"{path}:{_line(path, 'version')}: version: must be 1 or more",
         f"{path}:{_line(path, 'validity_days')}: validity_days: must be from 1 to 365",
     ]
+
+
+def test_byte_that_is_no_text_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("code: hut\ntext: caf\u00e9\n".encode("latin-1"))
+    assert run("check", path).stdout == f"{path}:2: is not text in UTF-8: byte 0xe9 at column 10\n"
+    path.write_bytes(b"\xff")
+    assert run("check", path).stdout == f"{path}:1: is not text in UTF-8: byte 0xff at column 1\n"
+
+
+def test_amount_that_is_too_large_to_be_rated_is_named_with_its_line(tmp_path: Path) -> None:
+    text = BICYCLE.read_text()
+    path = tmp_path / "large.yaml"
+    path.write_text(re.sub(r"amount: [0-9.]+", "amount: 90000000000000000", text, count=1))
+    result = run("check", path)
+    line = 1 + text[: re.search(r"amount: [0-9.]+", text).start()].count("\n")  # type: ignore[union-attr]
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{path}:{line}: ")
+    assert "amount" in result.stdout
 
 
 def test_faults_are_printed_as_json(tmp_path: Path) -> None:

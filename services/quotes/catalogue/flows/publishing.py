@@ -75,7 +75,10 @@ def _source(path: Path) -> Source:
     try:
         return parse(path.read_bytes().decode())
     except UnicodeDecodeError as error:
-        raise DefinitionError([Fault("", "is not text in UTF-8")], path.name) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        problem = f"is not text in UTF-8: byte {error.object[error.start]:#04x} at column {column}"
+        raise DefinitionError([Fault("", problem, line)], path.name) from error
     except DefinitionError as error:
         raise DefinitionError(error.faults, path.name) from error
 

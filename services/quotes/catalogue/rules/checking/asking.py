@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from services.quotes.catalogue.rules.checking import conditions
-from services.quotes.catalogue.rules.checking.problems import Problems, codes
+from services.quotes.catalogue.rules.checking.problems import TOO_LARGE, Problems, codes, is_too_large
 from services.quotes.catalogue.rules.product import CHOSEN, LONGEST_TEXT, MOST_OBJECTS, ObjectType, Product, Question
 from services.quotes.catalogue.rules.variables import codes_in, places_of, to_places, variables_of
 
@@ -52,6 +52,8 @@ def _question(product: Product, question: Question) -> Problems:
             yield "", "needs a minimum and a maximum that is not below it"
         elif question.type == "integer" and any(isinstance(bound, Decimal) for bound in bounds):
             yield "", "has a minimum and a maximum that are whole numbers"
+        if question.type == "money" and any(is_too_large(bound, product) for bound in bounds):
+            yield "", f"has a bound that {TOO_LARGE}"
         for bound in bounds:
             try:
                 to_places(bound, places)

@@ -6,10 +6,12 @@ from datetime import date
 
 from services.quotes.catalogue.rules import table
 from services.quotes.catalogue.rules.checking import conditions
-from services.quotes.catalogue.rules.checking.problems import CODE, Problems, codes, is_amount
+from services.quotes.catalogue.rules.checking.problems import CODE, TOO_LARGE, Problems, codes, is_amount, is_too_large
 from services.quotes.catalogue.rules.product import CHOSEN, DEDUCTIBLE, LIMIT, Product, Step
 from services.quotes.catalogue.rules.variables import Variable, variables_of
 
+MOST_TIMES = 1000
+"""The largest rate, factor or loading: what it makes of the largest amount is still rated exactly."""
 _KEYS = {
     "base": {"coverages", "amount", "per", "rate", "of"},
     "factor": {"coverages", "rate", "by", "table", "when"},
@@ -86,7 +88,8 @@ def _step(product: Product, step: Step, kind: str) -> Problems:
         yield "rate", "takes either a rate, or a table with what it goes by"
     else:
         for value in [step.rate] if step.rate is not None else step.table.values():
-            if value < 0 or (value == 0 and step.kind == "factor") or (value >= 1 and step.kind == "discount"):
+            is_wrong = value < 0 or (value == 0 and step.kind == "factor") or (value >= 1 and step.kind == "discount")
+            if is_wrong or value > MOST_TIMES:
                 yield "rate" if step.rate is not None else "table", f"{value} is out of range for a {step.kind}"
         if step.by:
             yield from _table(product, step, kind)
@@ -103,6 +106,10 @@ def _base(product: Product, step: Step, kind: str) -> Problems:
     for name in ("amount", "rate"):
         if (value := getattr(step, name)) is not None and value < 0:
             yield name, "must be 0 or more"
+    if step.amount is not None and is_too_large(step.amount, product):
+        yield "amount", TOO_LARGE
+    if step.rate is not None and step.rate > MOST_TIMES:
+        yield "rate", f"is more than {MOST_TIMES}"
     if step.of == LIMIT:
         yield from _chosen(product, step, "of")
     variables = variables_of(product)
