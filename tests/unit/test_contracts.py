@@ -189,6 +189,8 @@ def test_versions_are_looked_at_by_these_methods() -> None:
         "bazaruto.policies.v1.PolicyService/QuoteEndorsement",
         "bazaruto.policies.v1.PolicyService/ReinstatePolicy",
         "bazaruto.policies.v1.PolicyService/ReversePolicyTransaction",
+        "bazaruto.policies.v1.PolicyService/CancelPolicy",
+        "bazaruto.policies.v1.PolicyService/RescindCancellation",
         "bazaruto.policies.v1.PolicyService/SetBeneficiaries",
         "bazaruto.quotes.v1.QuoteService/AcceptQuote",
         "bazaruto.quotes.v1.QuoteService/UpdateQuote",

@@ -53,12 +53,26 @@ def set_payer(desk: Desk) -> Request:
     return Request(f"Bearer {buyer.token}", "POST", path, {"payerId": payer})
 
 
+def cancel(desk: Desk) -> Request:
+    policy_id = desk.buyer.issue()["policyId"]
+    return desk.own(f"/v1/policies/{policy_id}:cancel", {"reason": "insured_request"})
+
+
+def rescind_cancellation(desk: Desk) -> Request:
+    policy_id = desk.buyer.in_force(desk.buyer.issue(paymentMethod="pm_card_ok"))["policyId"]
+    body = {"reason": "insured_request"}
+    desk.send(desk.own(f"/v1/policies/{policy_id}:cancel", body))
+    return desk.own(f"/v1/policies/{policy_id}:rescindCancellation", {})
+
+
 REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/IssueEndorsement": endorse,
     "PolicyApprovalService/DecidePolicyApproval": decide,
     "PolicyService/IssuePolicy": issue,
     "PolicyService/ReinstatePolicy": reinstate,
     "PolicyService/ReversePolicyTransaction": reverse,
+    "PolicyService/CancelPolicy": cancel,
+    "PolicyService/RescindCancellation": rescind_cancellation,
     "PolicyService/SetBeneficiaries": set_beneficiaries,
     "PolicyService/SetPayer": set_payer,
     "PolicyService/TransferPolicy": transfer,

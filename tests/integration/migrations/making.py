@@ -36,9 +36,10 @@ from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.store import payments as payments_store
 from services.payments.ledger.jobs import close_days
-from services.policies.lifecycle.flows import approving, recording
+from services.policies.lifecycle.flows import approving, marking, recording
 from services.policies.lifecycle.rules import approval
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
+from services.policies.lifecycle.rules.loss import LossMark, LossState
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
@@ -78,6 +79,7 @@ def make(platform: Platform) -> None:
             _pay(payments, ana, bruno)
         with _database(platform, "policies") as policies:
             _fall_behind(policies, ana)
+            _claim(policies, ana)
         kept = {"token": "pm_card_ok", "displayName": "blue Visa, 4242", "mandateText": "You may collect."}
         ana.call("POST", "/v1/paymentMethods", kept, key=secrets.token_hex(16))
         # What follows from the last purchases is left to be done, also with the token of a card.
@@ -223,6 +225,14 @@ def _fall_behind(policies: Database, ana: Buyer) -> None:
         wanted = approval.Wanted(approval.Action.REINSTATE_POLICY, reason="Nothing happened.")
         approving.ask(session, policy_id, wanted, ana.user_id, "underwriter", now)
         recording.record_delinquency(session, policy_id, Delinquency(ids.new(), 1, standing, none, None, None), now)
+
+
+def _claim(policies: Database, ana: Buyer) -> None:
+    """A loss that was claimed and denied."""
+    policy_id = ids.decode("pol", ana.call("GET", "/v1/policies?state=STATE_IN_FORCE")["policies"][0]["policyId"])
+    loss = LossMark(ids.encode("clm", ids.new()), "", "roadside", datetime.now(UTC), LossState.DENIED)
+    with policies.transaction() as session:
+        marking.mark(session, policy_id, loss)
 
 
 def _change(payments: Database, policy: str, kind: Kind, share: Fraction) -> None:

@@ -140,6 +140,8 @@ class FakePayments(Payments):
         """The parties that keep payment methods."""
         self.due: dict[UUID, date | None] = {}
         """When something falls due for policies, as far as it is known."""
+        self.neighbour: Payments | None = None
+        """The one that is asked instead, what it expects to come of a transaction."""
         self.forecast: Forecast | None = None
         """What is expected to come of every transaction."""
         self.past_due: dict[UUID, Money] = {}
@@ -161,6 +163,8 @@ class FakePayments(Payments):
     def preview_transaction(
         self, policy: Policy, transaction: Transaction, *args: Any, **details: Any
     ) -> Forecast | None:
+        if self.neighbour is not None:
+            return self.neighbour.preview_transaction(policy, transaction, *args, **details)
         return self.forecast
 
     def apply_transaction(

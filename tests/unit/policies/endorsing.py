@@ -17,8 +17,8 @@ from services.policies.lifecycle.rules.product import ProductRules
 from services.policies.lifecycle.rules.quote import Priced, Quote
 from services.policies.lifecycle.rules.term import Risk
 from tests.unit.policies import stacks
+from tests.unit.policies.contracts import RULES, contract_of
 from tests.unit.policies.stacks import EUR, FIRST, LAST, Stack
-from tests.unit.policies.test_contract import RULES, contract_of
 
 NOW = datetime(2025, 1, 2, tzinfo=UTC)
 

@@ -11,53 +11,16 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
-from services.policies.lifecycle.rules import charges, contract, timeline
-from services.policies.lifecycle.rules.contract import Contract, TimelineDiffers
-from services.policies.lifecycle.rules.policy import Policy
+from services.policies.lifecycle.rules import contract, timeline
+from services.policies.lifecycle.rules.contract import TimelineDiffers
 from services.policies.lifecycle.rules.prices import RiskNotPriced, rate_of
-from services.policies.lifecycle.rules.product import FeeRule, ProductRules, TaxRule
 from services.policies.lifecycle.rules.returns import Method, Return
-from services.policies.lifecycle.rules.transaction import Delta, Opening, Price, Transaction
+from services.policies.lifecycle.rules.transaction import Delta, Opening
 from services.policies.lifecycle.store import changes
-from tests.unit.policies.stacks import EUR, FIRST, LAST, TARIFF, Stack, amounts, end, rate, risk, stacks
+from tests.unit.policies.contracts import contract_of, priced
+from tests.unit.policies.stacks import EUR, FIRST, LAST, Stack, amounts, end, risk, stacks
 
-RULES = ProductRules(
-    "motor",
-    1,
-    tuple(TaxRule(tax) for tax in TARIFF.taxes),
-    tuple(FeeRule(fee.code, fee.amount, frozenset({"new_business", "renewal"})) for fee in TARIFF.fees),
-)
 NOW = datetime(2025, 1, 2, tzinfo=UTC)
-
-
-def priced(transactions: list[Transaction]) -> list[Transaction]:
-    """The stack as it is issued: each change of what is insured brings the prices that its terms came to."""
-    bearing: list[Transaction] = []
-    for transaction in transactions:
-        prices: list[Price] = []
-        if isinstance(transaction.change, Delta | Opening):
-
-            def noted(opening: Opening, shown: object, seen: list[Price] = prices) -> object:
-                full_term = rate(opening, shown)  # type: ignore[arg-type]
-                seen.append(Price(opening.term_number, shown, full_term))  # type: ignore[arg-type]
-                return full_term
-
-            timeline.fold([*bearing, transaction], noted, EUR)  # type: ignore[arg-type]
-        bearing.append(replace(transaction, prices=tuple(prices)))
-    return bearing
-
-
-def policy_of(stack: Stack) -> Policy:
-    """The policy that a stack comes to."""
-    nobody, terms = UUID(int=0), [charges.charged(folded, TARIFF) for folded in stack.folded()]
-    return Policy(
-        nobody, "MOT-2025-000001", nobody, nobody, nobody, None, nobody, "motor", 1, "annual", "UTC", NOW, tuple(terms)
-    )
-
-
-def contract_of(stack: Stack) -> Contract:
-    """The contract that a stack comes to."""
-    return Contract(policy_of(stack), tuple(priced(stack.transactions)), {1: RULES})
 
 
 @given(stacks())

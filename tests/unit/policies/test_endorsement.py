@@ -20,16 +20,17 @@ from services.policies.lifecycle.rules import contract as contracts
 from services.policies.lifecycle.rules.change_request import ChangeConflicts, OnConflict, Request
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.contract import Contract
-from services.policies.lifecycle.rules.endorsement import BackDating, ChangeEmpty, EffectiveDateInvalid, Limits
+from services.policies.lifecycle.rules.effective import BackDating, EffectiveDateInvalid
+from services.policies.lifecycle.rules.endorsement import ChangeEmpty, Limits
 from services.policies.lifecycle.rules.policy import PolicyStateInvalid
 from services.policies.lifecycle.rules.quote import QuoteOutdated
 from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Ended, EndKind, Risk
 from services.policies.lifecycle.rules.transaction import Delta, Opening, TransactionType
+from tests.unit.policies.contracts import RULES
 from tests.unit.policies.endorsing import NOW, a_contract, endorsed, issued, planned, quote_of, quoted
 from tests.unit.policies.stacks import EUR, FIRST, LAST, amounts, end
-from tests.unit.policies.test_contract import RULES
 
 CANCELLATION, NEW = UUID(int=50), UUID(int=51)
 JULY = date(2025, 7, 1)  # 181 days used, 184 left

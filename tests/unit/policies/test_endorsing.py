@@ -22,9 +22,9 @@ from services.policies.lifecycle.rules.contract import Contract
 from services.policies.lifecycle.rules.product import ChangeRule, CoverRule
 from services.policies.lifecycle.rules.quote import check_endorsable
 from services.policies.lifecycle.rules.settlement import ChargeTiming, CreditTiming, Settlement
+from tests.unit.policies.contracts import RULES
 from tests.unit.policies.endorsing import a_contract, quoted
 from tests.unit.policies.stacks import FIRST
-from tests.unit.policies.test_contract import RULES
 
 CHANGEABLE = replace(
     RULES,

@@ -19,8 +19,8 @@ from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.state import Flag, State
 from services.policies.lifecycle.rules.term import EndKind
 from services.policies.lifecycle.rules.transaction import CoverStart
+from tests.unit.policies.contracts import contract_of
 from tests.unit.policies.stacks import EUR, FIRST, LAST, Stack, end, risk
-from tests.unit.policies.test_contract import contract_of
 
 # T72: due on 1 February with thirty days of grace, so that 3 March is the first day without cover: 61 days are used.
 GRACE_ENDS = date(2025, 3, 3)

@@ -10,7 +10,7 @@ import pytest
 from libs import ids
 from libs.calendar import day_of
 from services.policies.lifecycle.rules import parties
-from services.policies.lifecycle.rules.endorsement import EffectiveDateInvalid
+from services.policies.lifecycle.rules.effective import EffectiveDateInvalid
 from services.policies.lifecycle.rules.policy import Policy, PolicyStateInvalid
 from services.policies.lifecycle.rules.transaction import TransactionType
 from tests.unit.policies.test_policy import NOW, issued

@@ -19,8 +19,8 @@ from services.policies.lifecycle.rules.product import ReinstatementRule
 from services.policies.lifecycle.rules.reinstatement import Arrears, Reinstatement, ReinstatementWindow
 from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.state import State
+from tests.unit.policies.contracts import RULES
 from tests.unit.policies.stacks import EUR, LAST, amounts, end
-from tests.unit.policies.test_contract import RULES
 from tests.unit.policies.test_lapse import ASKED, GRACE_ENDS, NOW, in_force, unpaid
 
 STATED = Reinstatement(statement="No loss.")

@@ -14,8 +14,8 @@ from services.policies.lifecycle.rules import reversal
 from services.policies.lifecycle.rules.contract import Contract
 from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.transaction import CoverStart, Delta, Opening, Reopening, TransactionType
+from tests.unit.policies.contracts import contract_of
 from tests.unit.policies.stacks import FIRST, LAST, Stack, amounts, end, risk, stacks
-from tests.unit.policies.test_contract import contract_of
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 PRO_RATA = end(Return(Method.PRO_RATA))

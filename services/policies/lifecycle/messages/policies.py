@@ -199,6 +199,7 @@ def transaction_to_proto(transaction: Transaction, currency: str) -> pb.PolicyTr
         term_number=transaction.term_number,
         actor=transaction.actor,
         reason=transaction.reason,
+        note=transaction.note,
         quote_id=ids.encode("quo", transaction.quote_id) if transaction.quote_id else "",
         reverses_transaction_id=ids.encode("ptx", transaction.reverses) if transaction.reverses else "",
         no_loss_statement=transaction.change.statement if isinstance(transaction.change, Reopening) else "",

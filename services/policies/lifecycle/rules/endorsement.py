@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from libs.errors import FieldInvalid, Invalid, Refused
+from libs.errors import FieldInvalid, Invalid
 from services.policies.lifecycle.rules import contract, timeline
 from services.policies.lifecycle.rules.contract import Contract
+from services.policies.lifecycle.rules.effective import BackDating, EffectiveDateInvalid
 from services.policies.lifecycle.rules.policy import Policy, PolicyStateInvalid
 from services.policies.lifecycle.rules.prices import is_same, prices_missing
 from services.policies.lifecycle.rules.quote import Priced, Quote, QuoteOutdated
@@ -28,18 +29,6 @@ MOST_SEGMENTS = 60
 CHANGEABLE = frozenset({State.SCHEDULED, State.IN_FORCE})
 """The states in which a policy is changed. One that is not paid is issued anew instead."""
 _NOBODY = UUID(int=0)
-
-
-class EffectiveDateInvalid(Invalid):
-    """The change would take effect on a day on which nothing can change."""
-
-    reason = "EFFECTIVE_DATE_INVALID"
-
-
-class BackDating(Refused):
-    """The change would take effect further back than the caller may date it."""
-
-    reason = "BACKDATING"
 
 
 class ChangeEmpty(Invalid):

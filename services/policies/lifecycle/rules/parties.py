@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.calendar import day_of
 from libs.errors import FieldInvalid
-from services.policies.lifecycle.rules.endorsement import EffectiveDateInvalid
+from services.policies.lifecycle.rules.effective import EffectiveDateInvalid
 from services.policies.lifecycle.rules.insured import STANDING
 from services.policies.lifecycle.rules.policy import Policy, PolicyStateInvalid, next_issue_time
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType

@@ -173,6 +173,8 @@ class Transaction:
     reason: str = ""
     actor: str = ""
     """Who issued it, as the audit log names them."""
+    note: str = ""
+    """What is to be remembered of it, in the words of who issued it."""
     prices: tuple[Price, ...] = ()
     """Of a change that was rated: the price of every risk that its terms came to, on all of their days, also on those
     that are not covered: what brings them back later needs no rating."""

@@ -61,7 +61,7 @@ class Changing:
         """Change a policy that the caller may act on; or answer what the change would be.
 
         `services` may act on it in their own name, too. `versions` are those of the product that the change itself
-        brings along. `If-Match` is looked at by a call that only checks as by one that changes.
+        brings along. Where the method honours `If-Match`, a call that only checks does, too.
         """
         rules = self._rules_of(acted_on(policies.find_committed(self._database, policy_id), services), versions)
         previewed, forecast = self._previewed(policy_id, decide, rules, services, only_checks=only_checks)
@@ -111,7 +111,8 @@ class Changing:
     def _decided(
         self, session: Session, policy: Policy, decide: Decide, rules: Mapping[int, ProductRules], now: datetime
     ) -> Decision:
-        calls.current().check_etag(etag_of(policy, now))
+        if calls.current().method.if_match:
+            calls.current().check_etag(etag_of(policy, now))
         return decide(session, changing.load(session, policy, rules), now)
 
     def _rules_of(self, policy: Policy, versions: Collection[int] = ()) -> Mapping[int, ProductRules]:

@@ -37,6 +37,7 @@ from services.policies.lifecycle.rules.policy import DEFAULT_PLAN, Policy
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.servicer.beneficiaries import BeneficiaryCalls
+from services.policies.lifecycle.servicer.cancellations import CancellationCalls
 from services.policies.lifecycle.servicer.delinquencies import DelinquencyCalls
 from services.policies.lifecycle.servicer.endorsements import EndorsementCalls
 from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
@@ -52,6 +53,7 @@ _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
 class PolicyServicer(
     BeneficiaryCalls,
+    CancellationCalls,
     DelinquencyCalls,
     EndorsementCalls,
     NeighbourCalls,

@@ -79,6 +79,7 @@ class TransactionRow(Row):
     quote_id: Mapped[UUID | None]
     billing_sequence: Mapped[int | None]
     lines: Mapped[list[Any] | None]
+    note: Mapped[str]
 
 
 class TimelineRow(Row):
@@ -161,6 +162,20 @@ class PartyVersionRow(Row):
     version: Mapped[int]
     partner_id: Mapped[UUID | None]
     since: Mapped[date]
+
+
+class LossMarkRow(Row):
+    """What is claimed under a policy, as far as its changes have to know."""
+
+    __tablename__ = "loss_marks"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    claim_id: Mapped[UUID] = mapped_column(primary_key=True)
+    object_id: Mapped[str] = mapped_column(primary_key=True)
+    coverage_code: Mapped[str] = mapped_column(primary_key=True)
+    loss_at: Mapped[datetime]
+    state: Mapped[str]
+    is_paid: Mapped[bool]
 
 
 class BeneficiarySetRow(Row):

@@ -113,6 +113,7 @@ def row_from_transaction(transaction: Transaction, currency: str) -> dict[str, A
         "change": changes.row_from_change(transaction),
         "reason": transaction.reason,
         "actor": transaction.actor,
+        "note": transaction.note,
         "reverses": transaction.reverses,
         "quote_id": transaction.quote_id,
         "billing_sequence": transaction.billing_sequence,
@@ -138,6 +139,7 @@ def transaction_from_row(row: Any) -> Transaction:
         reason=row.reason,
         actor=row.actor,
         prices=changes.prices_from_row(row),
+        note=row.note,
     )
 
 
