@@ -13,10 +13,17 @@ from libs import ids
 from libs.money import Money, round_half_even
 from libs.premium import ChargeLine, LineKind
 from services.payments.billing.rules import applying, delinquency
+from services.payments.billing.rules import refund as refunds
 from services.payments.billing.rules.applying import OpenInvoice, Outcome, Planned, Standing
 from services.payments.billing.rules.dunning import Action, Dunning
 from services.payments.billing.rules.plan import Plan
 from services.payments.billing.rules.transaction import Kind, Transaction
+from services.payments.collection.adapters.sandbox import CARDS
+from services.payments.ledger.rules import changing
+from services.payments.ledger.rules.changing import Credited
+from services.payments.ledger.rules.chart import Side
+from services.payments.ledger.rules.journal import Journal, Subject
+from services.payments.ledger.rules.posting import CREDIT_REFUNDED, REFUND_FAILED, REFUND_SUCCEEDED
 from tests.support import guide
 
 PAGE = (guide.DOCS / "billing.md").read_text()
@@ -132,3 +139,79 @@ def _began(due_on: date, rules: Dunning) -> delinquency.Delinquency:
     now = datetime.combine(due_on + timedelta(days=1), datetime.min.time(), UTC)
     opened = delinquency.open_for(ids.new(), ids.new(), 0, due_on, Money(117_00, "EUR"), 1, now)
     return delinquency.begin_grace(opened, rules)
+
+
+def test_refund_is_what_the_days_that_are_left_come_to() -> None:
+    ends_on = date(2027, 7, 1)
+    net, tax = _kept(ends_on)
+    back, tax_back = 1200_00 - net, 204_00 - tax
+    change = transaction(Kind.CANCELLATION, -back, -tax_back, 0, ends_on, Plan())
+    outcome = applying.apply(Standing(Money.zero("EUR"), billed={1: 1}, refundable=1429_00), change, ISSUED_ON)
+    assert outcome.refund is not None
+    assert outcome.refund.not_before == ends_on
+    refund = outcome.refund.amount.minor
+    assert rows_below("given back") == [
+        [f"net premium for {(ENDS_ON - ends_on).days} of 365 days", euros(back)],
+        ["tax on it", euros(tax_back)],
+        ["fee", "0.00"],
+        ["refund", euros(refund)],
+    ]
+    booked = changing.policy_changed(
+        "ptx",
+        Subject(ids.new()),
+        ends_on,
+        change.lines,
+        credited=Credited(*(Money(minor, "EUR") for minor in (0, 0, 0, refund))),
+    )
+    amount, credit = Money(refund, "EUR"), Money(30_00, "EUR")
+    journals = [
+        booked,
+        *(rule.journal("x", Subject(ids.new()), ends_on, amount) for rule in (REFUND_SUCCEEDED, REFUND_FAILED)),
+        CREDIT_REFUNDED.journal("x", Subject(ids.new()), ends_on, credit),
+    ]
+    assert [row[1:] for row in rows_below("event | debit")] == [
+        [_side(journal, Side.DEBIT), _side(journal, Side.CREDIT)] for journal in journals if journal
+    ]
+
+
+def test_refund_of_installments_goes_back_to_the_newest_payments() -> None:
+    parts = issued().schedules[0].installments
+    paid, later = parts[:7], parts[7:]
+    assert f"({euros(sum(part.amounts.total.minor for part in paid))})" in PAGE
+    planned = tuple(Planned(ids.new(), ids.new(), 1, part) for part in later)
+    ends_on = date(2027, 7, 1)
+    net, tax = _kept(ends_on)
+    change = transaction(Kind.CANCELLATION, net - 1200_00, tax - 204_00, 0, ends_on, Plan())
+    captured = [refunds.Captured(ids.new(), part.amounts.total.minor) for part in reversed(paid)]
+    standing = Standing(Money.zero("EUR"), planned, (), {1: 7}, refundable=sum(item.left for item in captured))
+    outcome = applying.apply(standing, change, ends_on)
+    assert outcome.refund is not None
+    fallen = sum(part.amounts.total.minor for part in later)
+    back = [amount.minor for _, amount in refunds.split(outcome.refund.amount, captured)]
+    _, _, second = PAGE.partition("Paid in twelve installments")
+    assert [row.split("|")[2].strip() for row in second.splitlines() if row.startswith(("| five", "| back"))] == [
+        euros(minor) for minor in (fallen, *back)
+    ]
+
+
+def test_cards_of_the_sandbox_are_those_of_the_page() -> None:
+    table = {row[0].strip("`"): row for row in rows_below("card | payment")}
+    assert list(table) == list(CARDS)
+    for name, card in CARDS.items():
+        _, payment, refund = table[name]
+        assert card.decline_code in payment
+        assert card.failure_code in refund
+        assert ("answer is lost" in payment, "answer is lost" in refund) == (
+            card.answer_is_lost,
+            card.refund_answer_is_lost,
+        )
+
+
+def _kept(ends_on: date) -> tuple[int, int]:
+    """Net premium and tax of the days until cover ends."""
+    net = round_half_even(1200_00 * Fraction((ends_on - STARTS_ON).days, 365))
+    return net, round_half_even(net * Fraction(17, 100))
+
+
+def _side(journal: Journal, side: Side) -> str:
+    return "; ".join(f"{item.account} {euros(item.amount.minor)}" for item in journal.postings if item.side is side)
