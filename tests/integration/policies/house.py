@@ -195,6 +195,7 @@ class House:
 
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
+            self.target = settings.services["policies"].target
             parts = (database, self.quotes, self.users, self.payments)
             server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
             server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))

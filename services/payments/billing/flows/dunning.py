@@ -140,6 +140,7 @@ def _follow_return(
             before={"due_on": late[0].due_on, "amount": amount_of(late, holder.currency)},
             after={"due_on": due_on},
             transaction_id=ids.encode("ptx", change.id),
+            arrears_seen=change.arrears_seen,
         )
     if before is not None:
         ended = delinquency.settle(before, Ending.REINSTATED, Money.zero(holder.currency), now)

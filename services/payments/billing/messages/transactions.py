@@ -52,6 +52,7 @@ def transaction_from_proto(request: pb.ApplyPolicyTransactionRequest) -> Transac
         refund_not_before=values.optional_date(request, "refund_not_before_date"),
         payment_method=request.payment_method,
         payment_method_id=ids.decode("pmt", method, "payment_method_id") if method else None,
+        arrears_seen=values.money_from_proto(request.arrears_seen) if request.HasField("arrears_seen") else None,
         first_payable_until=(
             values.time_from_proto(request.first_payable_until_time)
             if request.HasField("first_payable_until_time")

@@ -102,6 +102,8 @@ class Transaction:
     """Token with which the first premium is collected; empty where the payer pays it."""
     payment_method_id: UUID | None = None
     """The payment method of the payer with which it is collected, where there is no token."""
+    arrears_seen: Money | None = None
+    """Of a reinstatement: what was past due when it was decided."""
     first_payable_until: datetime | None = None
     """Of a next term that counts only once its first premium is paid: from when on that can no longer be."""
 
