@@ -291,6 +291,25 @@ def test_what_a_change_adds_is_billed_as_it_is_asked_and_as_it_was_told(
     assert len(planned_of(after)) == len(planned) == 11
 
 
+@pytest.mark.parametrize("timing", ["ACCOUNT", "REFUND"])
+def test_what_a_change_gives_back_stays_on_the_account_or_is_paid_out_as_it_is_asked(buyer: Buyer, timing: str) -> None:
+    policy = buyer.issue()
+    buyer.pay(buyer.invoice_of(policy))
+    buyer.in_force(policy)
+    answer = accepted(buyer, policy, IN_TWO_MONTHS, answers={"annual_km": 5000})
+    timed = {"creditTiming": f"CREDIT_TIMING_{timing}"}
+    told = endorsed(buyer, policy, answer, validateOnly=True, **timed)
+    result = endorsed(buyer, policy, answer, **timed)
+    change = money(result["change"]["total"])
+    assert change < 0
+    refund = -change if timing == "REFUND" else None
+    assert [money(item["refund"]) if "refund" in item else None for item in (told, result)] == [refund, refund]
+    if timing == "ACCOUNT":
+        path = f"/v1/billingAccounts?policyId={policy['policyId']}"
+        page = buyer.wait(path, lambda page: money(page["billingAccounts"][0]["credit"]) != 0)
+        assert money(page["billingAccounts"][0]["credit"]) == -change
+
+
 def planned_of(billing: Json) -> list[Json]:
     """The installments that are not billed, in the order they fall due."""
     return [item for item in billing["installments"] if item["state"] == "STATE_PLANNED"]
