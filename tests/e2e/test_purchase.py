@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bazarutod.stack import PROCESSES
-from tests.support.admins import PASSWORD, make_admin
+from tests.support.admins import PASSWORD, admin_headers, make_admin
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 from tests.support.traces import spans_of
@@ -30,6 +30,24 @@ def test_paying_the_first_invoice_puts_the_policy_in_force(buyer: Buyer) -> None
     payment = buyer.pay(buyer.invoice_of(policy))
     assert payment["state"] == "STATE_SUCCEEDED"
     assert buyer.in_force(policy)["policyNumber"] == policy["policyNumber"]
+
+
+def test_partner_of_a_customer_serves_their_policies_and_accounts_too(platform: Platform, buyer: Buyer) -> None:
+    policy = buyer.in_force(buyer.issue(paymentMethod="pm_card_ok"))
+    with httpx.Client(base_url=platform.url, timeout=30) as http:
+        admin = Buyer(http, admin_headers(platform.environment, http)["authorization"].removeprefix("Bearer "))
+        broker = {"partner": {"kind": "KIND_BROKER", "name": "Indico", "email": "geral@example.com"}}
+        partner_id = admin.call("POST", "/v1/partners", broker, key=secrets.token_hex(16))["partnerId"]
+        path = f"/v1/customers/{policy['customerId']}:assignPartner"
+        admin.call("POST", path, {"partnerId": partner_id}, key=secrets.token_hex(16))
+        path = f"/v1/policies/{policy['policyId']}"
+        buyer.wait(path, lambda resource: resource["partnerId"] == partner_id)
+        account = f"/v1/billingAccounts/{policy['policyId'].replace('pol_', 'bac_')}"
+        buyer.wait(account, lambda resource: resource["partnerId"] == partner_id)
+    stack = buyer.call("GET", f"{path}/transactions")["transactions"]
+    assert [item["type"] for item in stack] == ["TYPE_NEW_BUSINESS", "TYPE_ACTIVATION", "TYPE_SERVICING"]
+    assert stack[-1]["reason"] == "partner"
+    assert buyer.call("GET", path)["state"] == "STATE_IN_FORCE"
 
 
 def test_operator_sees_a_policy_as_a_picture(platform: Platform, buyer: Buyer) -> None:
