@@ -155,6 +155,22 @@ def _parked(service: str, connection: Connection, settings: Settings) -> Finding
     return Finding("nightly runs", service, "ok", "nothing is parked")
 
 
+def _reconciled(service: str, connection: Connection, settings: Settings) -> Finding:
+    counts: dict[str, int] = {}
+    if service == "payments":
+        rows = connection.execute("SELECT kind, count(*) AS count FROM reconciliation_differences GROUP BY kind")
+        counts = {row["kind"]: row["count"] for row in rows}
+    if counts:
+        said = "policies, billing and the ledger do not agree: " + ", ".join(
+            f"{count} {kind}" for kind, count in sorted(counts.items())
+        )
+        advice = (
+            "See docs/runbooks/ReconciliationDifferences.md; each row of reconciliation_differences names one thing"
+        )
+        return Finding("reconciliation", service, "warning", said, advice)
+    return Finding("reconciliation", service, "ok", "agrees with its neighbours as of the last night")
+
+
 def _queues(service: str, connection: Connection, settings: Settings) -> Finding:
     paused = [depth.queue for depth in operating.depths(connection) if depth.paused]
     if paused:
@@ -186,6 +202,7 @@ PROBES: Final[tuple[tuple[str, Probe], ...]] = (
     ("clock", _clock),
     ("jobs", _jobs),
     ("nightly runs", _parked),
+    ("reconciliation", _reconciled),
     ("queues", _queues),
     ("workers", _workers),
 )

@@ -13,7 +13,9 @@ A module says what is due and what to do with one item; everything else is here:
 `within(do)` works in the transaction of the batch, each item in a savepoint: for what needs the own database only.
 `Alone(do)` is called with no transaction open, `do(item_id, night)`, for what asks a neighbour: it opens its own ones.
 `Batched(prepare)` is the same for large runs: `prepare(session, item_ids, night)` reads at once what the items of a
-batch need, and gives what does one item by its id.
+batch need, and gives what does one item by its id. `together` may do a whole batch at once, as long as all is well.
+`Asked(ask, do)` is for items that a neighbour lists: `ask(after, limit, night)` gives the next ones by their ids, and
+what is known of each, with no transaction open; `do(session, item_id, known, night)` then works as with `within`.
 
 What holds:
 
@@ -31,7 +33,7 @@ What holds:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic
@@ -117,6 +119,8 @@ class Batched:
     """Items that are done in the transaction of their batch, each in a savepoint, after reading for all of them."""
 
     prepare: Callable[[Session, Sequence[UUID], Night], Callable[[UUID], None]]
+    together: Callable[[Session, Sequence[UUID], Night], None] | None = None
+    """Does all items of a batch at once, which is quicker. Where it fails, they are done one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,14 @@ class Alone:
     """Items each of which is done with no transaction open."""
 
     do: Callable[[UUID, Night], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Items that are not listed by the own database: asked for with no transaction open, done in that of the batch."""
+
+    ask: Callable[[UUID, int, Night], Mapping[UUID, Any]]
+    do: Callable[[Session, UUID, Any, Night], None]
 
 
 def within(do: Callable[[Session, UUID, Night], None]) -> Batched:
@@ -136,9 +148,10 @@ class Run(Generic[Arguments]):
     """What a kind of run goes through, and what it does with each."""
 
     kind: JobKind[Arguments]
-    list_due: Callable[[Session, Night, UUID, int], Sequence[UUID]]
+    list_due: Callable[[Session, Night, UUID, int], Sequence[UUID]] | None
+    """None where they are `Asked` for."""
     count_due: Callable[[Session, Night], int]
-    work: Batched | Alone
+    work: Batched | Alone | Asked
     batch: int = 100
 
 
@@ -149,7 +162,7 @@ def carry_out(database: Database, run: Run[Arguments], arguments: Arguments, nig
     """
     _begin(database, run, arguments, night)
     until = time.monotonic() + _SLICE
-    step = _do_batch if isinstance(run.work, Batched) else _do_alone
+    step = {Batched: _do_batch, Alone: _do_alone, Asked: _do_asked}[type(run.work)]
     while step(database, run, replace(night, now=clock.now())):
         if time.monotonic() > until:
             with database.transaction() as session:
@@ -207,15 +220,65 @@ def _do_batch(database: Database, run: Run[Any], night: Night) -> bool:
         if state.ended_at is not None:
             return False
         items = _next(session, run, state, night)
-        do = run.work.prepare(session, items, night) if items else None
-        outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do) for item_id in items}
+        if items and run.work.together and not state.listed and _are_done(session, run.work.together, items, night):
+            outcomes = dict.fromkeys(items, "")
+        else:
+            do = run.work.prepare(session, items, night) if items else None
+            outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do) for item_id in items}
         _record(session, run, state, outcomes)
         return _move(session, run, state, items)
+
+
+def _are_done(
+    session: Session,
+    together: Callable[[Session, Sequence[UUID], Night], None],
+    items: Sequence[UUID],
+    night: Night,
+) -> bool:
+    """Do all items at once; False, with nothing done, where that fails: which of them is why is found one by one."""
+    try:
+        with session.begin_nested():
+            together(session, items, night)
+    except (Unavailable, Exhausted):
+        raise
+    except Exception:
+        log.warning("batch is done one by one", exc_info=True)
+        return False
+    return True
 
 
 def _in_savepoint(item_id: UUID, session: Session, do: Callable[[UUID], None]) -> None:
     with session.begin_nested():
         do(item_id)
+
+
+def _do_asked(database: Database, run: Run[Any], night: Night) -> bool:
+    """Ask for the items of one batch, do them, and move the watermark behind them; False when nothing is left."""
+    assert isinstance(run.work, Asked)  # noqa: S101
+    with database.reading(fresh=True) as session:
+        before = session.execute(sa.select(_runs).where(*_is(run.kind, night))).one()
+        parked = _next_parked(session, run, before)[:1] if before.listed else []
+    if not before.listed:
+        known = run.work.ask(before.watermark, run.batch, night)
+        items: Sequence[UUID] = list(known)
+    else:  # one at a time: where nobody lists it any more there is nothing to be done
+        items = parked
+        known = run.work.ask(UUID(int=items[0].int - 1), 1, night) if items else {}
+    do = run.work.do
+    with database.transaction() as session:
+        state = _lock(session, run, night)
+        if state.ended_at is not None:
+            return False
+        if (state.listed, state.watermark, state.retried) != (before.listed, before.watermark, before.retried):
+            raise RunUnderWay
+
+        def do_known(item_id: UUID) -> None:
+            if item_id in known:
+                do(session, item_id, known[item_id], night)
+
+        outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do_known) for item_id in items}
+        _record(session, run, state, outcomes)
+        return _move(session, run, state, items)
 
 
 def _do_alone(database: Database, run: Run[Any], night: Night) -> bool:
@@ -264,8 +327,12 @@ def _lock(session: Session, run: Run[Any], night: Night) -> Any:
 
 def _next(session: Session, run: Run[Any], state: Any, night: Night) -> Sequence[UUID]:
     """The next items: those that are due; once more, at the end, those that are parked."""
-    if not state.listed:
-        return run.list_due(session, night, state.watermark, run.batch)
+    if state.listed:
+        return _next_parked(session, run, state)
+    return run.list_due(session, night, state.watermark, run.batch) if run.list_due else []
+
+
+def _next_parked(session: Session, run: Run[Any], state: Any) -> Sequence[UUID]:
     query = sa.select(_parked.c.item_id).where(_parked.c.name == run.kind.name, _parked.c.item_id > state.retried)
     return session.scalars(query.order_by(_parked.c.item_id).limit(run.batch)).all()
 

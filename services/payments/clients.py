@@ -22,6 +22,8 @@ from libs.identity.verification import public_key
 from libs.rpc import values
 from services.payments.billing.rules.delinquency import Delinquency
 from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
+from services.payments.billing.rules.reconciling import Written
+from services.payments.ledger.rules.proof import Item
 
 _ACTIONS = {rules_pb.DunningRule.Step.Action.Value(f"ACTION_{action.upper()}"): action for action in Action}
 
@@ -111,6 +113,13 @@ class Policies:
         )
         return self._policies.LapsePolicy(request).result == delinquencies_pb.LapsePolicyResponse.RESULT_LAPSED
 
+    def sum_written(self, after: UUID, limit: int) -> list[Written]:
+        """What policies behind an id cost, in the order of their ids; fewer than the limit where there are no more."""
+        request = policies_pb.SumWrittenPremiumsRequest(
+            after_policy_id=ids.encode("pol", after) if after.int else "", limit=limit
+        )
+        return [written_from_proto(policy) for policy in self._policies.SumWrittenPremiums(request).policies]
+
 
 def _delinquency_to_proto(delinquency: Delinquency) -> delinquencies_pb.Delinquency:
     ends_on = delinquency.grace_ends_on
@@ -123,4 +132,23 @@ def _delinquency_to_proto(delinquency: Delinquency) -> delinquencies_pb.Delinque
         past_due_amount=values.money_to_proto(delinquency.amount),
         since_date=values.date_to_proto(delinquency.due_on),
         grace_end_date=values.date_to_proto(ends_on) if ends_on else None,
+    )
+
+
+def written_from_proto(policy: policies_pb.WrittenPremium) -> Written:
+    """What policies says of a policy. `FieldInvalid` and `AmountInvalid` for what is none."""
+    policy_id = ids.decode("pol", policy.policy_id)
+    if not policy.billing_sequence:
+        return Written(policy_id, 0, values.time_from_proto(policy.issue_time), {})
+    amounts = {
+        Item.PREMIUM: policy.premium,
+        Item.RETENTION: policy.retention,
+        Item.TAX: policy.tax,
+        Item.FEES: policy.fees,
+    }
+    return Written(
+        policy_id,
+        policy.billing_sequence,
+        values.time_from_proto(policy.issue_time),
+        {item: values.money_from_proto(amount).minor for item, amount in amounts.items()},
     )

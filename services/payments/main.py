@@ -79,6 +79,7 @@ def work(settings: PaymentsSettings) -> None:
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     billing_jobs.register(runner, database)
     dunning_jobs.register(runner, dunning_jobs.Handlers(database, policies, quotes, payments_store.has_open), database)
+    billing_jobs.register_reconciling(runner, database, policies.sum_written)
     collection_jobs.register(runner, collection_jobs.Handlers(database, choose_provider(settings, database), policies))
     ledger_jobs.register(runner, database)
     with watching.shown(database):

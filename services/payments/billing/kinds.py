@@ -60,3 +60,4 @@ RUN_DUNNING = JobKind("payments.run_dunning", Occurrence, "payments", endless=Tr
 TELL_DELINQUENCY = JobKind("payments.tell_delinquency", TellDelinquency, "payments", endless=True)
 LAPSE_POLICY = JobKind("payments.lapse_policy", LapsePolicy, "payments", endless=True)
 REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)
+RECONCILE = JobKind("payments.reconcile_services", Occurrence, "processing", endless=True, daily="04:30")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.payments.billing.rules.reconciling import Kind
 from services.payments.billing.rules.refund import Part, PartState
 from services.payments.collection.rules.payment import Payment, State
 
@@ -31,6 +32,19 @@ oldest_open = Gauge(
     ["state"],
     multiprocess_mode="mostrecent",
 )
+
+_differences = Gauge(
+    "bazaruto_reconciliation_differences",
+    "Things about which policies, billing and the ledger do not agree",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+
+
+def show_differences(counts: dict[str, int]) -> None:
+    """Show how many differences there are of each kind."""
+    for kind in Kind:
+        _differences.labels(kind.value).set(counts.get(kind.value, 0))
 
 
 def count(before: Payment, after: Payment) -> None:

@@ -103,10 +103,11 @@ def test_well_platform_has_no_failure_and_every_check_speaks(platform: Platform)
     assert report["seconds"] < BOUND
     checks = report["checks"]
     assert {c["subject"] for c in checks if c["check"] == "process"} == {process.name for process in PROCESSES}
-    assert {c["check"] for c in checks} == set(
-        "configuration process version pool database connections locks statements migrations clock jobs queues"
-        " workers redis disk secrets logs backup".split()
+    names = (
+        "configuration process version pool database connections locks statements migrations clock jobs queues workers"
+        " redis disk secrets logs backup reconciliation"
     )
+    assert {c["check"] for c in checks} == {*names.split(), "nightly runs"}
 
 
 def test_table_tells_people_the_same(platform: Platform) -> None:

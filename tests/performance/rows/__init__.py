@@ -20,6 +20,7 @@ ROWS = {
     "rating": "the price of a motor risk with nothing around it, against the same formula as one plain function",
     "books": "the trial balance of 1,000,000 postings, as of a day and of a moment of booking, over HTTP",
     "rate-changes": "100,000 stored quotes rated again with a version of their product; CPU and memory of the process",
+    "nightly": "100,000 policies earned in a nightly run against 10,000; CPU and memory of the process",
     "memory": "PSS of each process after the rows before: what it has to itself, and its share of what it shares",
     "starting": "CPU of importing each main in a new interpreter, against importing the libraries alone",
     "restarting": "every process replaced at a hundred requests a second, against the same load left alone",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -11,17 +12,19 @@ from sqlalchemy.orm import Session
 from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner
-from libs.jobs.nightly import Batched, Night, Run
+from libs.jobs.nightly import Asked, Batched, Night, Run
 from libs.rpc import idempotency
-from services.payments.billing.flows import earning, invoicing, refunding
-from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS, REFUND_CREDIT, RefundCredit
+from services.payments.billing.flows import earning, invoicing, reconciling, refunding
+from services.payments.billing.flows.reconciling import SumWritten
+from services.payments.billing.kinds import ISSUE_DUE_INVOICES, REAP_KEYS, RECONCILE, REFUND_CREDIT, RefundCredit
 from services.payments.billing.rules import invoice
-from services.payments.billing.store import earnings, schedules
+from services.payments.billing.store import accounts, earnings, schedules
 from services.payments.ledger.kinds import EARN_PERIOD, RUN_EARNING, RunEarning
 from services.payments.ledger.rules.period import Period
 
 _BATCH = 100
 _EARNED_AT_ONCE = 500
+_COMPARED_AT_ONCE = 200
 
 
 def register(runner: JobRunner, database: Database) -> None:
@@ -29,8 +32,9 @@ def register(runner: JobRunner, database: Database) -> None:
     runner.daily(ISSUE_DUE_INVOICES, lambda: issue_due_invoices(database, clock.now()))
     runner.handle(REFUND_CREDIT, lambda job: refund_credit(database, job, clock.now()))
     runner.every("17 * * * *", REAP_KEYS, lambda: idempotency.reap(database))
-    runner.nightly(database, Run(EARN_PERIOD, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE))
-    by_hand = Run(RUN_EARNING, list_unearned, count_unearned, Batched(prepare_earning), _EARNED_AT_ONCE)
+    work = Batched(prepare_earning, earn_together)
+    runner.nightly(database, Run(EARN_PERIOD, list_unearned, count_unearned, work, _EARNED_AT_ONCE))
+    by_hand = Run(RUN_EARNING, list_unearned, count_unearned, work, _EARNED_AT_ONCE)
     runner.sweep(database, by_hand, night_of_period)
 
 
@@ -38,6 +42,23 @@ def refund_credit(database: Database, job: RefundCredit, now: datetime) -> None:
     """Pay out what came to an account after its policy ended: a payment that was under way then."""
     with database.transaction() as session:
         refunding.pay_out_credit(session, job.account_id, now)
+
+
+def register_reconciling(runner: JobRunner, database: Database, sum_written: SumWritten) -> None:
+    """Have what policies says of its contracts compared every night with what was billed and booked."""
+
+    def ask(after: UUID, limit: int, night: Night) -> dict[UUID, Any]:
+        return reconciling.compare(database, sum_written, after, limit, night.now)
+
+    def save(session: Session, policy_id: UUID, compared: Any, night: Night) -> None:
+        reconciling.save(session, policy_id, compared, night.now)
+
+    runner.nightly(database, Run(RECONCILE, None, count_accounts, Asked(ask, save), _COMPARED_AT_ONCE))
+
+
+def count_accounts(session: Session, night: Night) -> int:
+    """How many policies are billed."""
+    return accounts.count(session)
 
 
 def issue_due_invoices(database: Database, now: datetime) -> None:
@@ -72,6 +93,11 @@ def count_unearned(session: Session, night: Night) -> int:
 def prepare_earning(session: Session, policy_ids: Sequence[UUID], night: Night) -> Callable[[UUID], None]:
     """Read what is to be known of policies; gives what earns one of them up to the end of the period."""
     return earning.prepare(session, policy_ids, _period_of(night), night.now)
+
+
+def earn_together(session: Session, policy_ids: Sequence[UUID], night: Night) -> None:
+    """Earn policies up to the end of the period, all at once."""
+    earning.earn_all(session, policy_ids, _period_of(night), night.now)
 
 
 def _period_of(night: Night) -> Period:

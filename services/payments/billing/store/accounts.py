@@ -68,6 +68,26 @@ _WITH_SUMS = (
 )
 
 
+_LAST_APPLIED = sa.text("""
+    SELECT id, last_sequence, coalesce(
+        (SELECT applied_at FROM applied_transactions WHERE account_id = account.id AND sequence = last_sequence),
+        opened_at
+    ) AS applied_at
+    FROM billing_accounts AS account WHERE id > :after AND id <= :last ORDER BY id LIMIT :limit
+""")
+
+
+def count(session: Session) -> int:
+    """How many accounts there are."""
+    return session.scalar(sa.select(sa.func.count()).select_from(_accounts)) or 0
+
+
+def list_last_applied(session: Session, after: UUID, last: UUID, limit: int) -> dict[UUID, tuple[int, datetime]]:
+    """Of each account behind `after`, up to `last`, the last transaction that was applied: its position, and when."""
+    rows = session.execute(_LAST_APPLIED, {"after": after, "last": last, "limit": limit})
+    return {row.id: (row.last_sequence, row.applied_at) for row in rows}
+
+
 def find_sums(session: Session, account_id: UUID, now: datetime) -> AccountSums | None:
     """The account with what is owed on it."""
     row = session.execute(_WITH_SUMS.where(_accounts.c.id == account_id), {"now": now}).one_or_none()

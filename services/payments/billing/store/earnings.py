@@ -107,10 +107,14 @@ def find_as_earned(session: Session, policy_id: UUID) -> Earned | None:
     return _with_pictures(session, rows, {row.id: row.earned_sequence for row in rows}).get(policy_id)
 
 
-def save(session: Session, policy: Earnable, until: date) -> None:
-    """Note until which day a policy is earned."""
-    row = {"policy_id": policy.policy_id, "sequence": policy.sequence, "earned_until": until, "ends_on": policy.ends_on}
-    session.execute(_SAVE, row)
+def save(session: Session, policies: Sequence[Earnable], until: date) -> None:
+    """Note until which day policies are earned."""
+    rows = [
+        {"policy_id": policy.policy_id, "sequence": policy.sequence, "earned_until": until, "ends_on": policy.ends_on}
+        for policy in policies
+    ]
+    if rows:
+        session.execute(_SAVE, rows)
 
 
 _ADD = insert(_earnings)

@@ -249,3 +249,17 @@ class RefundPartRow(Row):
     failure_code: Mapped[str]
     sent_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+
+class DifferenceRow(Row):
+    """Something of a policy about which policies, billing and the ledger do not agree."""
+
+    __tablename__ = "reconciliation_differences"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    item: Mapped[str] = mapped_column(primary_key=True)
+    expected: Mapped[int]
+    actual: Mapped[int]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""How long payments stay open, shown to whoever watches the platform.
+"""How long payments stay open, and where the services do not agree, shown to whoever watches the platform.
 
 The worker shows it, when its metrics are read: one query a scrape, however many servers there are. Several workers
 look at the same table and show the same, so the largest counts, not the sum.
@@ -17,6 +17,7 @@ from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
 from libs.telemetry import metrics
+from services.payments.billing.store import differences
 from services.payments.collection import measures
 from services.payments.collection.rules.payment import OPEN
 from services.payments.collection.store import payments
@@ -28,7 +29,7 @@ log = structlog.get_logger("payments")
 
 @contextmanager
 def shown(database: Database) -> Iterator[None]:
-    """Within, each page of metrics tells how old the oldest open payment is."""
+    """Within, each page of metrics tells how old the oldest open payment is, and how many differences there are."""
     look = SharedLook(lambda: _observe(database, clock.now()), "watching")
 
     def refresh() -> None:
@@ -48,6 +49,7 @@ def shown(database: Database) -> Iterator[None]:
 def _observe(database: Database, now: datetime) -> None:
     with database.reading(fresh=True) as session:
         oldest = payments.find_oldest_open(session)
+        measures.show_differences(differences.count(session))
     for state in OPEN:
         start = oldest.get(state, now)
         measures.oldest_open.labels(state.value).set(max((now - start).total_seconds(), 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -17,3 +18,8 @@ def book(session: Session, journal: Journal, now: datetime) -> None:
         return
     if journals.find_by_source(session, journal.rule, journal.source_id) != journal:
         raise JournalConflict(rule=journal.rule, source_id=journal.source_id)
+
+
+def book_new(session: Session, entries: Sequence[Journal], now: datetime) -> None:
+    """Enter many journals at once. The constraint `journals_source_unique` refuses all where one was entered before."""
+    journals.add_new(session, entries, now, traces.current_trace_id())

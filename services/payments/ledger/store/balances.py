@@ -54,15 +54,23 @@ def list_all(session: Session, as_of: AsOf, dimension: Dimension | None = None) 
 
 def list_of_policy(session: Session, policy_id: UUID) -> list[Balance]:
     """The sums of every account of a policy."""
-    keys = (_postings.c.account_code, _journals.c.currency)
+    return list_of_policies(session, [policy_id]).get(policy_id, [])
+
+
+def list_of_policies(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, list[Balance]]:
+    """The sums of every account of policies."""
+    keys = (_journals.c.policy_id, _postings.c.account_code, _journals.c.currency)
     query = (
         sa.select(*keys, sa.literal("").label("part"))
         .add_columns(sa.func.sum(_DEBITS).label("debits"), sa.func.sum(_CREDITS).label("credits"))
         .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
-        .where(_journals.c.policy_id == policy_id)
+        .where(_journals.c.policy_id.in_(policy_ids))
         .group_by(*keys)
     )
-    return [balance_from_row(row) for row in session.execute(query)]
+    balances: dict[UUID, list[Balance]] = {}
+    for row in session.execute(query):
+        balances.setdefault(row.policy_id, []).append(balance_from_row(row))
+    return balances
 
 
 def list_earned(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, int], Money]]:

@@ -24,6 +24,7 @@ _WITH_POSTINGS = sa.select(*_journals.c, *(column for column in _postings.c if c
     _postings, _postings.c.journal_id == _journals.c.id
 )
 _ADD = insert(_journals).on_conflict_do_nothing(constraint="journals_source_unique").returning(_journals.c.id)
+_ADD_NEW = sa.insert(_journals)
 _ADD_POSTINGS = sa.insert(_postings)
 
 
@@ -49,6 +50,20 @@ def add(session: Session, journal: Journal, now: datetime, trace_id: str) -> boo
         [{"journal_id": journal_id, "line": line, **row_from_posting(posting)} for line, posting in lines],
     )
     return True
+
+
+def add_new(session: Session, entries: Sequence[Journal], now: datetime, trace_id: str) -> None:
+    """Save new journals. The constraint `journals_source_unique` refuses one of an event that has one."""
+    if not entries:
+        return
+    rows = [{"id": ids.new(), "booked_at": now, "trace_id": trace_id, **row_from_journal(item)} for item in entries]
+    session.execute(_ADD_NEW, rows)
+    postings = [
+        {"journal_id": row["id"], "line": line, **row_from_posting(posting)}
+        for row, item in zip(rows, entries, strict=True)
+        for line, posting in enumerate(item.postings, 1)
+    ]
+    session.execute(_ADD_POSTINGS, postings)
 
 
 def list_all(session: Session, criteria: Filter, after: UUID | None, limit: int) -> Sequence[Booked]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import ids
-from libs.money import total
-from libs.premium import ChargeLine
+from libs.money import Money, total
+from libs.premium import ChargeLine, LineKind
 from libs.rpc import values
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.delinquency import Delinquency
@@ -209,3 +210,24 @@ def transaction_to_proto(transaction: Transaction, currency: str) -> pb.PolicyTr
 def shown(lines: Sequence[ChargeLine]) -> list[ChargeLine]:
     """The lines that say what they are for. Those of before stand for sums, and say nothing."""
     return [line for line in lines if line.coverage_code or line.charge_code]
+
+
+def written_to_proto(policy_id: UUID, terms: Sequence[Term], billed: tuple[int, datetime] | None) -> pb.WrittenPremium:
+    """What a policy costs by its timeline, and the last of its transactions that payments is told of."""
+    written = pb.WrittenPremium(policy_id=ids.encode("pol", policy_id))
+    if billed is None or not terms:
+        return written
+    written.billing_sequence = billed[0]
+    written.issue_time.CopyFrom(values.time_to_proto(billed[1]))
+    sums = dict.fromkeys(LineKind, Money.zero(terms[0].currency))
+    for term in terms:
+        for line in term.lines():
+            sums[line.kind] += line.amount
+    for kind, field in (
+        (LineKind.PREMIUM, written.premium),
+        (LineKind.RETENTION, written.retention),
+        (LineKind.TAX, written.tax),
+        (LineKind.FEE, written.fees),
+    ):
+        field.CopyFrom(values.money_to_proto(sums[kind]))
+    return written

@@ -1,6 +1,8 @@
-"""The calls of the payments service: what became of a term's first premium."""
+"""The calls of the payments service: what became of a term's first premium, and what policies cost."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 import grpc
 
@@ -8,12 +10,13 @@ from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import clock, ids
 from libs.rpc import calls, values
 from services.policies.lifecycle.flows import activating, closing
-from services.policies.lifecycle.messages.policies import policy_to_proto
+from services.policies.lifecycle.messages.policies import policy_to_proto, written_to_proto
 from services.policies.lifecycle.servicer.changing import Changing
+from services.policies.lifecycle.store import policies, transactions
 
 
 class NeighbourCalls(Changing):
-    """Letting cover begin, and closing a contract that nobody paid for."""
+    """Letting cover begin, closing a contract that nobody paid for, and saying what policies cost."""
 
     def ActivatePolicy(self, request: pb.ActivatePolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         policy_id, paid_at = ids.decode("pol", request.policy_id), values.time_from_proto(request.paid_time)
@@ -34,3 +37,15 @@ class NeighbourCalls(Changing):
             )
         result = pb.CloseNotTakenResponse.RESULT_CLOSED if is_closed else pb.CloseNotTakenResponse.RESULT_NOT_NEEDED
         return pb.CloseNotTakenResponse(result=result)
+
+    def SumWrittenPremiums(
+        self, request: pb.SumWrittenPremiumsRequest, context: grpc.ServicerContext
+    ) -> pb.SumWrittenPremiumsResponse:
+        after = (
+            ids.decode("pol", request.after_policy_id, "after_policy_id") if request.after_policy_id else UUID(int=0)
+        )
+        with self._database.snapshot() as session:
+            terms = policies.find_terms_behind(session, after, request.limit)
+            billed = transactions.find_last_billed(session, list(terms))
+        sums = [written_to_proto(policy_id, terms[policy_id], billed.get(policy_id)) for policy_id in terms]
+        return pb.SumWrittenPremiumsResponse(policies=sums)

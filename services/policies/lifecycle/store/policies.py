@@ -207,6 +207,17 @@ def _conditions(criteria: Filter) -> Iterator[sa.ColumnElement[bool]]:
         yield sa.exists().where(TimelineRow.policy_id == _policies.c.id, *days)
 
 
+def find_terms_behind(session: Session, after: UUID, limit: int) -> dict[UUID, tuple[Term, ...]]:
+    """The terms of policies, in the order of their ids behind `after`; none where a timeline is not written yet."""
+    page = sa.select(_policies.c.id).where(_policies.c.id > after).order_by(_policies.c.id).limit(limit)
+    rows = session.execute(_CURRENT.where(_policies.c.id.in_(page)).order_by(_policies.c.id, *_IN_ORDER)).all()
+    groups = {policy_id: list(group) for policy_id, group in groupby(rows, key=lambda row: row.id)}
+    return {
+        policy_id: timelines.terms_from_rows(group) if group[0].term_number is not None else ()
+        for policy_id, group in groups.items()
+    }
+
+
 def list_without_timeline(session: Session, after: UUID, limit: int) -> Sequence[UUID]:
     """Policies of before whose timeline is not written yet, by id, behind `after`."""
     query = sa.select(_policies.c.id).where(~_policies.c.has_timeline, _policies.c.id > after)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from libs.money import Money
@@ -81,6 +82,18 @@ def find_changed(session: Session, policy_id: UUID, day: date, after: datetime, 
 def find_next_billing_sequence(session: Session, policy_id: UUID) -> int:
     """The position of the next transaction of a policy that payments is told of."""
     return (session.scalar(_BILLED, {"policy_id": policy_id}) or 0) + 1
+
+
+def find_last_billed(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, tuple[int, datetime]]:
+    """Of each policy, the position and the issue of the last transaction that payments is told of."""
+    billed = _transactions.c.billing_sequence
+    query = (
+        sa.select(_transactions.c.policy_id, billed, _transactions.c.issued_at)
+        .where(_transactions.c.policy_id.in_(policy_ids), billed.is_not(None))
+        .ext(distinct_on(_transactions.c.policy_id))
+        .order_by(_transactions.c.policy_id, billed.desc())
+    )
+    return {row.policy_id: (row.billing_sequence, row.issued_at) for row in session.execute(query)}
 
 
 def add(session: Session, policy_id: UUID, transaction: Transaction, currency: str) -> None:
