@@ -14,17 +14,21 @@ import psycopg
 import pytest
 
 from bazaruto.common.v1 import premium_pb2
-from bazaruto.policies.v1 import approval_pb2, delinquency_pb2, reinstatement_pb2
+from bazaruto.policies.v1 import approval_pb2, cancellation_pb2, delinquency_pb2, reinstatement_pb2
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import clock, ids
 from libs.calendar import day_of
 from libs.money import Money
+from libs.rpc import values
+from services.policies.lifecycle.flows import marking
 from services.policies.lifecycle.rules.approval import OPEN_FOR
+from services.policies.lifecycle.rules.loss import LossMark, LossState
 from services.policies.lifecycle.rules.product import ReinstatementRule
 from tests.integration.policies.billing import Billing, State
 from tests.integration.policies.house import RULES, House
 from tests.support.errors import metadata_of, reason_of
 from tests.support.people import People, Person, new_key
+from tests.unit.policies.contracts import CANCELLATIONS
 
 ZONE = "Africa/Maputo"
 LAPSED = delinquency_pb2.LapsePolicyResponse.RESULT_LAPSED
@@ -163,6 +167,16 @@ def test_reinstatement_is_refused_for_what_keeps_it_from_being_made(
     assert refusal(lapsed, lambda: lapsed.reinstate(lapsed.underwriter)) == (
         "REINSTATEMENT_WINDOW", {"until": until.isoformat()},
     )  # fmt: skip
+
+
+def test_loss_that_is_claimed_of_the_days_between_keeps_a_policy_from_being_put_back(lapsed: Desk) -> None:
+    policy_id, claim_id = ids.decode("pol", lapsed.policy_id), ids.encode("clm", ids.new())
+    mark = LossMark(claim_id, "vehicle_1", "collision", clock.now(), LossState.REGISTERED)
+    with lapsed.house.database.transaction() as session:
+        marking.mark(session, policy_id, mark)
+    assert refusal(lapsed, lambda: lapsed.reinstate(lapsed.underwriter)) == ("LOSS_IN_GAP", {"claim_id": claim_id})
+    lapsed.reinstate(lapsed.underwriter, with_gap=True)  # those days stay without cover
+    assert lapsed.policy.state == pb.Policy.STATE_GAP
 
 
 def test_policy_that_covers_is_not_put_back(desk: Desk) -> None:
@@ -312,6 +326,30 @@ def test_lapse_that_was_taken_back_is_not_made_again(desk: Desk) -> None:
     assert [kind for kind, _ in desk.stack][-2:] == ["lapse", "reversal"]
     desk.billing.tell(2, State.STATE_SETTLED)
     assert desk.policy.state == pb.Policy.STATE_IN_FORCE
+
+
+def test_lapse_and_cancellation_at_once_end_cover_on_the_earlier_day(desk: Desk) -> None:
+    rules = replace(desk.house.quotes.rules[1], cancellations=CANCELLATIONS)
+    desk.house.quotes.rules = dict.fromkeys((1, 2), rules)
+    lapse_on, cancel_on = desk.first_day + timedelta(days=61), desk.first_day + timedelta(days=90)
+
+    def cancel() -> str:
+        request = cancellation_pb2.CancelPolicyRequest(
+            policy_id=desk.policy_id, reason="withdrawn", effective_date=values.date_to_proto(cancel_on)
+        )
+        try:
+            desk.house.stub.CancelPolicy(request, metadata=desk.underwriter.metadata(idempotency_key=new_key()))
+        except grpc.RpcError as error:
+            return reason_of(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as threads:
+        lapse, cancellation = threads.submit(desk.billing.lapse, lapse_on), threads.submit(cancel)
+        assert lapse.result().result == LAPSED
+        assert cancellation.result() in ("", "POLICY_STATE_INVALID", "EFFECTIVE_DATE_INVALID")
+    ((ended_as, ended_on),) = desk.house.rows("SELECT ended_as, ended_on FROM timelines ORDER BY sequence DESC LIMIT 1")
+    assert (ended_as, ended_on) == ("lapsed", lapse_on)
+    assert desk.house.get(desk.owner, desk.policy_id).flags == []
 
 
 def test_decision_of_nothing_is_refused(desk: Desk) -> None:

@@ -51,11 +51,11 @@ def test_state_decides_what_is_done(state: State) -> None:
     assert reinstatement.has_ended(made.policy, now) is has_ended
     asked = Reinstatement(statement="No loss.")
     if has_ended:
-        back = reinstatement.reinstate(under(made), asked, Money.zero(EUR), now, transaction_id=UUID(int=9))
+        back = reinstatement.reinstate(under(made), asked, Money.zero(EUR), (), now, transaction_id=UUID(int=9))
         assert back.after.state(now) is State.IN_FORCE
     else:
         with pytest.raises(PolicyStateInvalid) as refused:
-            reinstatement.reinstate(under(made), asked, Money.zero(EUR), now, transaction_id=UUID(int=9))
+            reinstatement.reinstate(under(made), asked, Money.zero(EUR), (), now, transaction_id=UUID(int=9))
         assert refused.value.metadata == {"state": state}
 
     last = reversal.last_of(made)

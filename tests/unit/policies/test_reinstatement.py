@@ -14,9 +14,10 @@ from libs.money import Money
 from services.policies.lifecycle.rules import lapse, reinstatement
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.contract import Changed, Contract
+from services.policies.lifecycle.rules.loss import LossMark, LossState
 from services.policies.lifecycle.rules.policy import PolicyStateInvalid
 from services.policies.lifecycle.rules.product import ReinstatementRule
-from services.policies.lifecycle.rules.reinstatement import Arrears, Reinstatement, ReinstatementWindow
+from services.policies.lifecycle.rules.reinstatement import Arrears, LossInGap, Reinstatement, ReinstatementWindow
 from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.state import State
 from tests.unit.policies.contracts import RULES
@@ -45,8 +46,8 @@ def lapsed(rule: ReinstatementRule | None = RULE) -> Contract:
 
 
 def reinstate(made: Contract, asked: Reinstatement = STATED, now: datetime = NOW, **details: Any) -> Changed:
-    arrears = details.pop("arrears", NOTHING)
-    return reinstatement.reinstate(made, asked, arrears, now, transaction_id=UUID(int=100))
+    arrears, losses = details.pop("arrears", NOTHING), details.pop("losses", ())
+    return reinstatement.reinstate(made, asked, arrears, losses, now, transaction_id=UUID(int=100))
 
 
 def test_lapse_and_reinstatement_without_gap_cost_nothing_in_total() -> None:
@@ -129,3 +130,27 @@ def test_flat_cancellation_comes_back_with_its_fee() -> None:
     now = datetime(2025, 1, 12, tzinfo=UTC)
     assert premium_of(made.policy.terms[0].lines(), EUR).total == NOTHING
     assert reinstate(made, now=now).after.terms == in_force().policy.terms
+
+
+@pytest.mark.parametrize(
+    ("loss_at", "state", "is_paid", "with_gap", "is_refused"),
+    [
+        (datetime(2025, 3, 3, tzinfo=UTC), LossState.REGISTERED, False, False, True),
+        (datetime(2025, 3, 10, 23, 59, tzinfo=UTC), LossState.CLOSED, False, False, True),
+        (datetime(2025, 3, 10, tzinfo=UTC), LossState.DENIED, False, False, False),
+        (datetime(2025, 3, 10, tzinfo=UTC), LossState.DENIED, True, False, True),
+        (datetime(2025, 3, 10, tzinfo=UTC), LossState.REGISTERED, False, True, False),
+        (datetime(2025, 3, 2, 23, 59, tzinfo=UTC), LossState.REGISTERED, False, False, False),
+    ],
+)
+def test_loss_of_the_days_that_would_be_covered_again_keeps_the_policy_from_being_put_back(
+    loss_at: datetime, state: LossState, is_paid: bool, with_gap: bool, is_refused: bool
+) -> None:
+    mark = LossMark("clm_1", "car_1", "liability", loss_at, state, is_paid)
+    asked, now = replace(STATED, with_gap=with_gap), datetime(2025, 3, 12, tzinfo=UTC)
+    if not is_refused:
+        assert reinstate(lapsed(), asked, now, losses=(mark,)).transaction.lines
+        return
+    with pytest.raises(LossInGap) as refused:
+        reinstate(lapsed(), asked, now, losses=(mark,))
+    assert refused.value.metadata == {"claim_id": "clm_1"}

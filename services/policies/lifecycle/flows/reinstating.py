@@ -13,6 +13,7 @@ from services.policies.lifecycle.rules import reinstatement
 from services.policies.lifecycle.rules.contract import Contract
 from services.policies.lifecycle.rules.reinstatement import Reinstatement
 from services.policies.lifecycle.rules.settlement import Settlement
+from services.policies.lifecycle.store import losses
 
 
 def decide(
@@ -22,7 +23,8 @@ def decide(
 
     Raises what `reinstate` raises. The audit log keeps that there is a statement, and `details`.
     """
-    changed = reinstatement.reinstate(made, asked, arrears, now, transaction_id=ids.new())
+    marks = losses.list_of_policy(session, made.policy.id)
+    changed = reinstatement.reinstate(made, asked, arrears, marks, now, transaction_id=ids.new())
     return Decision(
         changed,
         "policy_reinstated",

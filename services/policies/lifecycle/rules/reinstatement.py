@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from libs.errors import FieldInvalid, Refused
 from libs.money import Money
 from services.policies.lifecycle.rules import contract
 from services.policies.lifecycle.rules.contract import Changed, Contract
+from services.policies.lifecycle.rules.loss import LossMark
 from services.policies.lifecycle.rules.policy import Policy, PolicyStateInvalid
 from services.policies.lifecycle.rules.product import ReinstatementRule
 from services.policies.lifecycle.rules.state import State
@@ -27,6 +29,12 @@ class ReinstatementWindow(Refused):
     """The time in which the policy could be put back is over. `until` is the first day on which it is."""
 
     reason = "REINSTATEMENT_WINDOW"
+
+
+class LossInGap(Refused):
+    """A loss is claimed of the days that would be covered again."""
+
+    reason = "LOSS_IN_GAP"
 
 
 class Arrears(Refused):
@@ -50,8 +58,16 @@ def has_ended(policy: Policy, now: datetime) -> bool:
     return policy.state(now) in _ENDED and _ended_term(policy) is not None
 
 
-def reinstate(made: Contract, asked: Reinstatement, arrears: Money, now: datetime, *, transaction_id: UUID) -> Changed:
-    """Put the policy back. `arrears` is what payments says is past due.
+def reinstate(
+    made: Contract,
+    asked: Reinstatement,
+    arrears: Money,
+    losses: Iterable[LossMark],
+    now: datetime,
+    *,
+    transaction_id: UUID,
+) -> Changed:
+    """Put the policy back. `arrears` is what payments says is past due, `losses` are those that are marked on it.
 
     Raises the state that keeps it from being put back, or `FieldInvalid` for what its product does not allow.
     """
@@ -70,6 +86,9 @@ def reinstate(made: Contract, asked: Reinstatement, arrears: Money, now: datetim
     _check_allowed(asked, rule)
     if arrears.minor > 0:
         raise Arrears(amount=arrears)
+    for mark in losses:
+        if mark.stands and resumes_on <= day_of(mark.loss_at, made.policy.time_zone):
+            raise LossInGap(claim_id=mark.claim_id)
     drafted = contract.draft(
         made,
         TransactionType.REINSTATEMENT,
