@@ -36,10 +36,11 @@ from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.store import payments as payments_store
 from services.payments.ledger.jobs import close_days
-from services.policies.lifecycle.flows import approving, marking, recording
-from services.policies.lifecycle.rules import approval
+from services.policies.lifecycle.flows import approving, marking, recording, transferring
+from services.policies.lifecycle.rules import approval, parties
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
 from services.policies.lifecycle.rules.loss import LossMark, LossState
+from services.policies.lifecycle.store import policies as policies_store
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
@@ -80,6 +81,7 @@ def make(platform: Platform) -> None:
         with _database(platform, "policies") as policies:
             _fall_behind(policies, ana)
             _claim(policies, ana)
+            _hand_over(policies, ana)
         kept = {"token": "pm_card_ok", "displayName": "blue Visa, 4242", "mandateText": "You may collect."}
         ana.call("POST", "/v1/paymentMethods", kept, key=secrets.token_hex(16))
         # What follows from the last purchases is left to be done, also with the token of a card.
@@ -233,6 +235,17 @@ def _claim(policies: Database, ana: Buyer) -> None:
     loss = LossMark(ids.encode("clm", ids.new()), "", "roadside", datetime.now(UTC), LossState.DENIED)
     with policies.transaction() as session:
         marking.mark(session, policy_id, loss)
+
+
+def _hand_over(policies: Database, ana: Buyer) -> None:
+    """A policy for which somebody else owes from now on."""
+    policy_id = ids.decode("pol", ana.call("GET", "/v1/policies?state=STATE_IN_FORCE")["policies"][0]["policyId"])
+    now = datetime.now(UTC)
+    with policies.transaction() as session:
+        policy = policies_store.lock(session, policy_id)
+        assert policy is not None
+        handover = parties.pay_by(policy, ids.new(), now)
+        transferring.save(session, transferring.decide(session, policy, handover, "operator", now), handover)
 
 
 def _change(payments: Database, policy: str, kind: Kind, share: Fraction) -> None:
