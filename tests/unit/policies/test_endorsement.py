@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from random import Random
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -22,12 +24,14 @@ from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.contract import Contract
 from services.policies.lifecycle.rules.effective import BackDating, EffectiveDateInvalid
 from services.policies.lifecycle.rules.endorsement import ChangeEmpty, Limits
+from services.policies.lifecycle.rules.loss import ClaimPaid, LossMark, LossState, check_still_covered
 from services.policies.lifecycle.rules.policy import PolicyStateInvalid
 from services.policies.lifecycle.rules.quote import QuoteOutdated
 from services.policies.lifecycle.rules.returns import Method, Return
 from services.policies.lifecycle.rules.state import State
 from services.policies.lifecycle.rules.term import Ended, EndKind, Risk
 from services.policies.lifecycle.rules.transaction import Delta, Opening, TransactionType
+from services.policies.lifecycle.store import changes
 from tests.unit.policies.contracts import RULES
 from tests.unit.policies.endorsing import NOW, a_contract, endorsed, issued, planned, quote_of, quoted
 from tests.unit.policies.stacks import EUR, FIRST, LAST, amounts, end
@@ -302,6 +306,18 @@ def test_quote_that_was_priced_on_an_older_timeline_is_outdated() -> None:
     assert caught.value.metadata == {"timeline_sequence": "2"}
 
 
+def test_change_of_fields_that_overrides_is_stored_and_read_without_loss() -> None:
+    base = endorsed(a_contract(ONE_CAR), Request(JULY, changed_objects={"car_1": {"value": 7000}}))
+    asked = {"car_1": {"value": 8000, "plate": "ZZ-99"}}
+    base = endorsed(base, Request(FIRST, changed_objects=asked, on_conflict=OnConflict.OVERRIDE))
+    made = replace(base.stack[-1], change=replace(base.stack[-1].change, identifiers={"car_1": "ZZ-99"}))  # type: ignore[type-var]
+    plain = json.loads(json.dumps(changes.row_from_change(made)))
+    row = SimpleNamespace(change=plain, currency=EUR)
+    assert changes.change_from_row(row) == made.change
+    assert isinstance(made.change, Delta)
+    assert (made.change.fields, made.change.overrides) == (asked, True)
+
+
 def test_price_that_stands_is_not_brought_again() -> None:
     base = a_contract(ONE_CAR)
     _, changed = issued(base, quoted(base, Request(JULY, {"km": 1})))
@@ -309,7 +325,7 @@ def test_price_that_stands_is_not_brought_again() -> None:
     assert brought.risk.answers["km"] == 1
 
 
-changes = st.lists(
+asked_changes = st.lists(
     st.tuples(
         st.integers(0, 364),
         st.one_of(
@@ -336,7 +352,7 @@ def request_of(day: int, what: tuple[str, int]) -> Request:
 
 
 @settings(max_examples=60, deadline=None)
-@given(changes, st.randoms(use_true_random=False))
+@given(asked_changes, st.randoms(use_true_random=False))
 def test_changes_come_to_the_same_money_in_every_order_of_issue(
     asked: list[tuple[int, tuple[str, int]]], random: Random
 ) -> None:
@@ -356,3 +372,33 @@ def test_changes_come_to_the_same_money_in_every_order_of_issue(
         assert amounts(opened, lines) == amounts(*(term.lines() for term in base.policy.terms))
         costs.append(amounts(*(term.lines() for term in base.policy.terms)))
     assert all(cost == costs[0] for cost in costs)
+
+
+@pytest.mark.parametrize(
+    ("asked", "loss_on", "state", "is_refused"),
+    [
+        (Request(JULY, removed_objects=("car_2",)), date(2025, 8, 1), LossState.REGISTERED, True),
+        (Request(JULY, removed_objects=("car_2",)), date(2025, 6, 30), LossState.REGISTERED, False),
+        (Request(JULY, removed_objects=("car_2",)), date(2025, 8, 1), LossState.DENIED, False),
+        (Request(JULY, {"km": 1}), date(2025, 8, 1), LossState.REGISTERED, False),
+        (
+            Request(JULY, removed_coverages=("liability",), added_coverages=(Coverage("fire"),)),
+            JULY,
+            LossState.CLOSED,
+            True,
+        ),
+    ],
+)
+def test_claimed_loss_is_not_left_without_cover(
+    asked: Request, loss_on: date, state: LossState, is_refused: bool
+) -> None:
+    two = replace(ONE_CAR, objects=(CAR, replace(CAR, id="car_2")), answers={**ONE_CAR.answers, "price_fire": 1})
+    base = a_contract(two)
+    after = endorsed(base, asked)
+    loss_at = datetime(loss_on.year, loss_on.month, loss_on.day, 12, tzinfo=UTC)
+    mark = LossMark("clm_1", "car_2", "liability", loss_at, state)
+    if not is_refused:
+        check_still_covered([mark], base.policy.terms, after.policy.terms, "UTC")
+        return
+    with pytest.raises(ClaimPaid):
+        check_still_covered([mark], base.policy.terms, after.policy.terms, "UTC")

@@ -19,11 +19,12 @@ from services.policies.lifecycle.rules.change_request import Conflict, Request
 from services.policies.lifecycle.rules.contract import Changed, Contract
 from services.policies.lifecycle.rules.endorsement import Limits, Stretch
 from services.policies.lifecycle.rules.insured import Insured, insured_by
+from services.policies.lifecycle.rules.loss import check_still_covered
 from services.policies.lifecycle.rules.product import ChangeRule
 from services.policies.lifecycle.rules.quote import PolicyAlreadyIssued, Quote, check_endorsable
 from services.policies.lifecycle.rules.settlement import Settlement
 from services.policies.lifecycle.rules.transaction import Delta, Transaction
-from services.policies.lifecycle.store import objects
+from services.policies.lifecycle.store import losses, objects
 
 DOCUMENT = "endorsement"
 """The code of the document that says what is different."""
@@ -84,6 +85,8 @@ def decide(
     drafted = replace(endorsement.change_in(accepted, base, now), id=ids.new())
     _check_day(base, drafted.effective_on, acting, now)
     changed = contract.put(base, drafted)
+    marks = losses.list_of_policy(session, policy.id)
+    check_still_covered(marks, policy.terms, changed.after.terms, policy.time_zone)
     newly = _insured_newly(drafted, changed)
     objects.lock(session, policy.product_code, newly)
     if not allows_duplicate:

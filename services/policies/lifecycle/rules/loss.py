@@ -5,13 +5,14 @@ A mark keeps cover from being taken back under a loss. What is said of the loss 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from libs.calendar import day_of
 from libs.errors import Refused
+from services.policies.lifecycle.rules.term import Term
 
 
 class ClaimPaid(Refused):
@@ -52,3 +53,24 @@ def check_cover_kept(marks: Iterable[LossMark], day: date, time_zone: str, *, is
     for mark in marks:
         if day_of(mark.loss_at, time_zone) >= day and (mark.is_paid or (is_flat and mark.stands)):
             raise ClaimPaid(claim_id=mark.claim_id)
+
+
+def check_still_covered(
+    marks: Iterable[LossMark], before: Sequence[Term], after: Sequence[Term], time_zone: str
+) -> None:
+    """`ClaimPaid` when a loss is claimed or paid whose object and coverage were insured on its day, and would be no
+    more.
+    """
+    for mark in marks:
+        day = day_of(mark.loss_at, time_zone)
+        if mark.stands and _insures(before, day, mark) and not _insures(after, day, mark):
+            raise ClaimPaid(claim_id=mark.claim_id)
+
+
+def _insures(terms: Sequence[Term], day: date, mark: LossMark) -> bool:
+    segment = next((found for term in terms if (found := term.segment_on(day)) is not None), None)
+    if segment is None:
+        return False
+    objects = {insured.id for insured in segment.risk.objects}
+    is_there = not mark.object_id or mark.object_id in objects
+    return is_there and mark.coverage_code in {coverage.code for coverage in segment.risk.coverages}
