@@ -29,7 +29,7 @@ from services.payments.billing.store import accounts, delinquencies, product_ter
 from services.payments.billing.store import dunning as due
 from services.payments.clients import Policies, Quotes
 
-_BATCH = 25  # accounts whose payers wait while the batch is at work
+_BATCH = 10  # accounts whose payers wait while the batch is at work
 
 log = structlog.get_logger("jobs")
 
