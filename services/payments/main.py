@@ -78,7 +78,9 @@ def work(settings: PaymentsSettings) -> None:
     policies = Policies(connect(settings.services["policies"].target, tokens))
     quotes = Quotes(connect(settings.services["quotes"].target, tokens))
     billing_jobs.register(runner, database)
-    dunning_jobs.register(runner, dunning_jobs.Handlers(database, policies, quotes, payments_store.has_open), database)
+    dunning_jobs.register(
+        runner, dunning_jobs.Handlers(database, policies, quotes, payments_store.find_is_open), database
+    )
     billing_jobs.register_reconciling(runner, database, policies.sum_written)
     collection_jobs.register(runner, collection_jobs.Handlers(database, choose_provider(settings, database), policies))
     ledger_jobs.register(runner, database)

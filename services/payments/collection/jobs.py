@@ -67,7 +67,7 @@ class Handlers:
             if token is None:
                 invoicing.forget_token(session, first.policy_id)
                 return
-            if delinquencies.is_lapsing(session, first.policy_id):
+            if delinquencies.find_is_lapsing(session, first.policy_id):
                 return  # what is owed behind the lapse is another amount, which the payer sees first
             processing = collecting.begin(
                 session, first, None, self._provider.name, now, agreed_before=True, attempt=job.attempt

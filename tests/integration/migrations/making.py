@@ -190,7 +190,7 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
         for code, version in product_terms.find_unknown(session):
             product_terms.add(session, ProductTerms(code, version, Dunning.of(30, [(0, Action.REMIND)])))
         later = now + timedelta(days=40)
-        advancing.look_after(session, ids.decode("pol", monthly["policyId"]), later, payments_store.has_open)
+        advancing.look_after(session, ids.decode("pol", monthly["policyId"]), later, payments_store.find_is_open)
     close_days(payments)
     annual = _issue(ana, HOME, beneficiaries=[{"name": "Teresa", "shareBasisPoints": 10000}])
     bill = ana.invoice_of(annual)

@@ -204,7 +204,7 @@ class House:
         self.handlers = collection_jobs.Handlers(self.database, self.provider, self.policies)
         billing_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
         collection_jobs.register(self.registered, self.handlers)  # type: ignore[arg-type]
-        self.dunning = dunning_jobs.Handlers(self.database, self.policies, self.quotes, payments_store.has_open)
+        self.dunning = dunning_jobs.Handlers(self.database, self.policies, self.quotes, payments_store.find_is_open)
         dunning_jobs.register(self.registered, self.dunning, self.database)  # type: ignore[arg-type]
         ledger_jobs.register(self.registered, self.database)  # type: ignore[arg-type]
 

@@ -43,7 +43,7 @@ class Link:
         to_policies = Policies(connect(policies.target, ServiceTokens(people.auth, "payments-worker")))
         to_payments = Payments(connect(payments.target, ServiceTokens(people.auth, "policies-worker")))
         of_payments, of_policies = Registered(), Registered()
-        dunning = dunning_jobs.Handlers(payments.database, to_policies, FakeQuotes(), payments_store.has_open)
+        dunning = dunning_jobs.Handlers(payments.database, to_policies, FakeQuotes(), payments_store.find_is_open)
         dunning_jobs.register(of_payments, dunning, payments.database)  # type: ignore[arg-type]
         handlers = collection_jobs.Handlers(payments.database, payments.provider, to_policies)
         collection_jobs.register(of_payments, handlers)  # type: ignore[arg-type]

@@ -124,7 +124,7 @@ def _follow_return(
     """
     holder = required(accounts.find(session, change.policy_id), "billing account", change.policy_id)
     if change.kind is Kind.REVERSAL and (before is None or before.state is not State.LAPSED):
-        dunning.forget_seen(session, holder.id)  # an end that is taken back: the run looks at its arrears again
+        dunning.save_not_seen(session, holder.id)  # an end that is taken back: the run looks at its arrears again
         if before is not None:
             _follow_amount(session, before, past_due(session, holder, today), now)
         return

@@ -96,7 +96,7 @@ def list_due(session: Session, night: Night, after: UUID, limit: int) -> Sequenc
 
 def count_due(session: Session, night: Night) -> int:
     """About how many that are."""
-    return due.count_due(session, _latest_day(night))
+    return due.find_due_count(session, _latest_day(night))
 
 
 def _latest_day(night: Night) -> date:

@@ -97,7 +97,7 @@ def lock_open(session: Session, account_id: UUID) -> Delinquency | None:
     return delinquency_from_row(row) if row else None
 
 
-def is_lapsing(session: Session, account_id: UUID) -> bool:
+def find_is_lapsing(session: Session, account_id: UUID) -> bool:
     """Whether the policy of an account is just lapsing."""
     row = session.execute(_OPEN, {"account_id": account_id}).one_or_none()
     return row is not None and row.state == State.LAPSING

@@ -43,7 +43,7 @@ def list_due(session: Session, latest: date, after: UUID, limit: int) -> Sequenc
     return list(session.scalars(sa.select(both.c.account_id).order_by(both.c.account_id).limit(limit)))
 
 
-def count_due(session: Session, latest: date) -> int:
+def find_due_count(session: Session, latest: date) -> int:
     """About how many that are: an account may be counted twice."""
     late = sa.select(sa.func.count(_invoices.c.policy_id.distinct())).where(*_fell_due(latest))
     going_on = sa.select(sa.func.count()).select_from(DelinquencyRow).where(_is_due(latest))
@@ -67,7 +67,7 @@ def save_due_date(session: Session, invoice_ids: Collection[UUID], due_on: date)
     session.execute(sa.update(_invoices).where(_invoices.c.id.in_(invoice_ids)).values(changes))
 
 
-def forget_seen(session: Session, account_id: UUID) -> None:
+def save_not_seen(session: Session, account_id: UUID) -> None:
     """Have the run look again at the unsettled invoices of an account, whose policy is back."""
     query = sa.update(_invoices).where(_invoices.c.policy_id == account_id, _IS_UNSETTLED)
     session.execute(query.values(past_due_at=None))

@@ -59,7 +59,7 @@ def begin(
     if open_payment_id := payments.find_open(session, unpaid):
         raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
     # The lapse has locked every unsettled invoice: this one is either paid before it, or sees it.
-    if delinquencies.is_lapsing(session, unpaid.policy_id):
+    if delinquencies.find_is_lapsing(session, unpaid.policy_id):
         raise PolicyLapsing
     left = calls.seconds_left()
     if left is not None and left < _LEAST:

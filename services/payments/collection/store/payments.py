@@ -74,7 +74,7 @@ def find_open(session: Session, unpaid: Invoice) -> UUID | None:
     return session.scalar(sa.select(_payments.c.id).where(is_of, _payments.c.status.in_(OPEN)))
 
 
-def has_open(session: Session, account_id: UUID) -> bool:
+def find_is_open(session: Session, account_id: UUID) -> bool:
     """Whether a payment of an account has not come to its end."""
     of_account = sa.select(InvoiceRow.id).where(InvoiceRow.policy_id == account_id)
     is_of = (_payments.c.account_id == account_id) | _payments.c.invoice_id.in_(of_account)
