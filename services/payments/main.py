@@ -62,7 +62,7 @@ def serve(settings: PaymentsSettings) -> None:
     server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
     server.add(
         ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
-        LedgerServicer(database, totals.find, earnings.count_unearned),
+        LedgerServicer(database, totals.find, earnings.find_unearned_count),
     )
     server.add(delinquency_pb2_grpc.add_DelinquencyServiceServicer_to_server, DelinquencyServicer(database))
     server.keep_audit_log(audit_pb2_grpc.add_PaymentAuditServiceServicer_to_server)

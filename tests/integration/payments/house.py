@@ -189,7 +189,7 @@ class House:
             server.add(refund_pb2_grpc.add_RefundServiceServicer_to_server, RefundServicer(database))
             payments = PaymentServicer(database, self.provider)
             server.add(payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments)
-            ledger = LedgerServicer(database, totals.find, earnings.count_unearned)
+            ledger = LedgerServicer(database, totals.find, earnings.find_unearned_count)
             server.add(ledger_pb2_grpc.add_LedgerServiceServicer_to_server, ledger)
             server.add(delinquency_pb2_grpc.add_DelinquencyServiceServicer_to_server, DelinquencyServicer(database))
 

@@ -15,6 +15,7 @@ from libs.money import Money
 from services.payments.billing.kinds import RELEASE_REFUND, ReleaseRefund
 from services.payments.billing.rules import refund
 from services.payments.billing.rules.refund import Part, Refund, State
+from services.payments.billing.rules.transaction import ENDINGS
 from services.payments.billing.store import accounts, refunds, settling
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
@@ -117,7 +118,7 @@ def pay_out_credit(session: Session, account_id: UUID, now: datetime) -> None:
     holder = required(accounts.lock(session, account_id), "billing account", account_id)
     sums = required(accounts.find_sums(session, account_id, now), "billing account", account_id)
     amount = Money(min(sums.credit, refunds.find_refundable(session, account_id)), holder.currency)
-    if sums.planned or sums.due or amount.minor <= 0 or not accounts.is_ended(session, account_id):
+    if sums.planned or sums.due or amount.minor <= 0 or accounts.find_last_kind(session, account_id) not in ENDINGS:
         return
     order = Order(
         account_id,

@@ -58,7 +58,7 @@ def register_reconciling(runner: JobRunner, database: Database, sum_written: Sum
 
 def count_accounts(session: Session, night: Night) -> int:
     """How many policies are billed."""
-    return accounts.count(session)
+    return accounts.find_count(session)
 
 
 def issue_due_invoices(database: Database, now: datetime) -> None:
@@ -87,7 +87,7 @@ def list_unearned(session: Session, night: Night, after: UUID, limit: int) -> Se
 
 def count_unearned(session: Session, night: Night) -> int:
     """How many policies `list_unearned` will give."""
-    return earnings.count_unearned(session, _period_of(night).ends_on)
+    return earnings.find_unearned_count(session, _period_of(night).ends_on)
 
 
 def prepare_earning(session: Session, policy_ids: Sequence[UUID], night: Night) -> Callable[[UUID], None]:

@@ -15,7 +15,7 @@ from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from services.payments.billing.rules.account import Account, AccountSums
 from services.payments.billing.rules.invoice import UNSETTLED
-from services.payments.billing.rules.transaction import ENDINGS
+from services.payments.billing.rules.transaction import Kind
 from services.payments.billing.store.rows import (
     AccountRow,
     CreditRow,
@@ -77,7 +77,7 @@ _LAST_APPLIED = sa.text("""
 """)
 
 
-def count(session: Session) -> int:
+def find_count(session: Session) -> int:
     """How many accounts there are."""
     return session.scalar(sa.select(sa.func.count()).select_from(_accounts)) or 0
 
@@ -129,10 +129,11 @@ def lock(session: Session, account_id: UUID) -> Account | None:
     return account_from_row(row) if row else None
 
 
-def is_ended(session: Session, account_id: UUID) -> bool:
-    """Whether the last transaction of the policy ended cover."""
+def find_last_kind(session: Session, account_id: UUID) -> Kind | None:
+    """What the last transaction of the policy was; None before the first one."""
     query = sa.select(TransactionRow.kind).where(TransactionRow.account_id == account_id)
-    return session.scalar(query.order_by(TransactionRow.sequence.desc()).limit(1)) in ENDINGS
+    kind = session.scalar(query.order_by(TransactionRow.sequence.desc()).limit(1))
+    return Kind(kind) if kind else None
 
 
 def add(session: Session, account: Account) -> bool:

@@ -49,6 +49,6 @@ def list_policies(session: Session, after: UUID, last: UUID, limit: int) -> Sequ
     return session.scalars(query).all()
 
 
-def count(session: Session) -> dict[str, int]:
+def find_counts(session: Session) -> dict[str, int]:
     """How many there are of each kind; kinds without any are left out."""
     return {row[0]: row[1] for row in session.execute(_COUNT)}

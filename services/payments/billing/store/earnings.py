@@ -89,7 +89,7 @@ def list_unearned(session: Session, day: date, after: UUID, limit: int) -> Seque
     return session.scalars(_UNEARNED_IDS, {"day": day, "after": after, "limit": limit}).all()
 
 
-def count_unearned(session: Session, day: date) -> int:
+def find_unearned_count(session: Session, day: date) -> int:
     """How many policies are not earned up to a day."""
     return session.scalar(_COUNT, {"day": day}) or 0
 

@@ -14,21 +14,17 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from libs import audit, ids
-from libs.calendar import day_of, start_of
+from libs import ids
 from libs.db import Database, when_committed
 from libs.jobs import defer, required
-from services.payments.billing.flows.refunding import subject_of
-from services.payments.billing.rules import refund
-from services.payments.billing.rules.refund import Outcome, Part, PartState, Pending, Refund, State
+from services.payments.billing.flows import sending
+from services.payments.billing.rules.refund import Outcome, Part, PartState, Pending, Refund
 from services.payments.billing.store import refunds
 from services.payments.collection import measures
 from services.payments.collection.flows.collecting import PROVIDER_SECONDS
 from services.payments.collection.kinds import SETTLE_REFUND, SettleRefund
 from services.payments.collection.rules import payment
 from services.payments.collection.rules.provider import Provider
-from services.payments.ledger.flows import booking
-from services.payments.ledger.rules import posting
 
 COMES_BACK_WITHIN = timedelta(days=5)
 """When the provider is asked once more about what arrived: a bank may have sent it back by then."""
@@ -48,13 +44,7 @@ def release(database: Database, provider: Provider, refund_id: UUID, now: dateti
 
 def begin(session: Session, refund_id: UUID, now: datetime) -> list[Part]:
     """Put a refund in the books as sent, with the jobs that will look after its parts; gives those to be sent."""
-    approved = required(refunds.lock(session, refund_id), "refund", refund_id)
-    # Taken back meanwhile, or sent by the same job before it died.
-    if approved.state is not State.APPROVED or start_of(approved.not_before, approved.time_zone) > now:
-        return []
-    sent = refund.send(approved, now)
-    refunds.save(session, sent)
-    begun = [part for part in sent.current if part.state is PartState.SENT]
+    begun = sending.begin(session, required(refunds.lock(session, refund_id), "refund", refund_id), now)
     for part in begun:
         _settle_later(session, part.id, 0, now)
     return begun
@@ -68,26 +58,12 @@ def send(provider: Provider, part: Part) -> Outcome:
 def record(session: Session, refund_id: UUID, part_id: UUID, outcome: Outcome, now: datetime) -> Refund:
     """Record an outcome with all that follows from it. Recording it again changes nothing."""
     before = required(refunds.lock(session, refund_id), "refund", refund_id)
-    after = refund.apply(before, part_id, outcome, now)
+    after = sending.record(session, before, part_id, outcome, now)
     if after is before:
         return before
-    refunds.save(session, after)
-    part, was = required(after.part(part_id), "part", part_id), required(before.part(part_id), "part", part_id)
-    source, day, about = ids.encode("rfp", part_id), day_of(now, after.time_zone), subject_of(after)
+    part = required(after.part(part_id), "part", part_id)
     if part.state is PartState.SUCCEEDED:
-        booking.book(session, posting.REFUND_SUCCEEDED.journal(source, about, day, part.amount), now)
         defer(session, SETTLE_REFUND, SettleRefund(part_id, 0), at=now + COMES_BACK_WITHIN)
-    elif was.state is PartState.SUCCEEDED:
-        booking.book(session, posting.REFUND_FAILED.journal(source, about, day, part.amount), now)
-    audit.record(
-        session,
-        "refund_succeeded" if part.state is PartState.SUCCEEDED else "refund_failed",
-        ids.encode("rfd", refund_id),
-        before={"state": before.state},
-        after={"state": after.state, "amount": part.amount, "failure_code": part.failure_code},
-        payment_id=ids.encode("pay", part.payment_id),
-        account_id=ids.encode("bac", after.account_id),
-    )
     when_committed(session, lambda: measures.count_refund(part))
     log.info("refund recorded", refund_id=ids.encode("rfd", refund_id), state=after.state)
     return after

@@ -49,7 +49,7 @@ def shown(database: Database) -> Iterator[None]:
 def _observe(database: Database, now: datetime) -> None:
     with database.reading(fresh=True) as session:
         oldest = payments.find_oldest_open(session)
-        measures.show_differences(differences.count(session))
+        measures.show_differences(differences.find_counts(session))
     for state in OPEN:
         start = oldest.get(state, now)
         measures.oldest_open.labels(state.value).set(max((now - start).total_seconds(), 0))

@@ -67,9 +67,7 @@ def add(session: Session, approval: Approval) -> None:
 
 def save(session: Session, approval: Approval) -> None:
     """Save a decision. The database refuses a second one."""
-    session.execute(
-        sa.update(_approvals).where(_approvals.c.id == approval.id).values(decision_from_approval(approval))
-    )
+    session.execute(sa.update(_approvals).where(_approvals.c.id == approval.id).values(changes_from_approval(approval)))
 
 
 def row_from_approval(approval: Approval) -> dict[str, Any]:
@@ -86,11 +84,11 @@ def row_from_approval(approval: Approval) -> dict[str, Any]:
         "asked_at": approval.asked_at,
         "needed": approval.needed,
         "until": approval.until,
-        **decision_from_approval(approval),
+        **changes_from_approval(approval),
     }
 
 
-def decision_from_approval(approval: Approval) -> dict[str, Any]:
+def changes_from_approval(approval: Approval) -> dict[str, Any]:
     """The part of its row that a decision fills in."""
     return {
         "decided_as": approval.decided_as,
