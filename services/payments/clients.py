@@ -80,6 +80,17 @@ class Policies:
             )
         )
 
+    def activate_settled(self, policy_id: UUID, invoice_id: UUID, paid_at: datetime, term_number: int) -> None:
+        """As `activate_policy`, where credit settled the first invoice and not a payment."""
+        self._policies.ActivatePolicy(
+            policies_pb.ActivatePolicyRequest(
+                policy_id=ids.encode("pol", policy_id),
+                payment_id=ids.encode("inv", invoice_id),
+                paid_time=values.time_to_proto(paid_at),
+                term_number=term_number,
+            )
+        )
+
     def close_not_taken(self, policy_id: UUID, invoice_id: UUID, term_number: int) -> bool:
         """Have a policy closed whose first premium was not paid in time; False when nothing was to be closed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import services.policies
-from bazaruto.policies.v1 import approval_pb2_grpc, audit_pb2_grpc
+from bazaruto.policies.v1 import approval_pb2_grpc, audit_pb2_grpc, renewal_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import process
 from libs.config import Settings
@@ -19,6 +19,7 @@ from services.policies.clients import Payments, Quotes, Users
 from services.policies.lifecycle import jobs
 from services.policies.lifecycle.servicer.approvals import ApprovalServicer
 from services.policies.lifecycle.servicer.policies import PolicyServicer
+from services.policies.lifecycle.servicer.renewals import RenewalServicer
 
 NAME = "policies"
 
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> None:
     parts = (database, quotes, users, payments)
     server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
     server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))
+    server.add(renewal_pb2_grpc.add_RenewalServiceServicer_to_server, RenewalServicer(*parts))
     server.keep_audit_log(audit_pb2_grpc.add_PolicyAuditServiceServicer_to_server)
     server.run()
 

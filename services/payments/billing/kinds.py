@@ -1,6 +1,6 @@
 """The kinds of jobs of billing, and their arguments.
 
-`COLLECT` and `RELEASE_REFUND` are handled by collection, which stands above.
+`COLLECT`, `CONFIRM_CREDIT` and `RELEASE_REFUND` are handled by collection, which stands above.
 """
 
 from __future__ import annotations
@@ -51,8 +51,16 @@ class LapsePolicy:
     delinquency_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmCredit:
+    """The arguments of `CONFIRM_CREDIT`."""
+
+    invoice_id: UUID
+
+
 COLLECT = JobKind("payments.collect", Collect, "payments", endless=True)
 RELEASE_REFUND = JobKind("payments.release_refund", ReleaseRefund, "payments", endless=True)
+CONFIRM_CREDIT = JobKind("payments.confirm_credit", ConfirmCredit, "payments", endless=True)
 REFUND_CREDIT = JobKind("payments.refund_credit", RefundCredit, "payments")
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments", daily="03:23")
 LEARN_PRODUCT_TERMS = JobKind("payments.learn_product_terms", Nothing, "payments", daily="03:31")

@@ -12,7 +12,14 @@ from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
 from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from services.payments.billing.flows import invoicing
-from services.payments.billing.kinds import COLLECT, RELEASE_REFUND, Collect, ReleaseRefund
+from services.payments.billing.kinds import (
+    COLLECT,
+    CONFIRM_CREDIT,
+    RELEASE_REFUND,
+    Collect,
+    ConfirmCredit,
+    ReleaseRefund,
+)
 from services.payments.billing.rules import invoice
 from services.payments.billing.store import delinquencies, invoices
 from services.payments.clients import Policies
@@ -104,6 +111,15 @@ class Handlers:
         with giving_up.when_refused():
             self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at, first.term_number)
 
+    def confirm_credit(self, job: ConfirmCredit) -> None:
+        """Tell policies that a first premium is paid, which credit of the account has settled."""
+        with self._database.reading() as session:
+            first = required(invoices.find(session, job.invoice_id), "invoice", job.invoice_id)
+        if first.paid_at is None:
+            raise GiveUp(f"the invoice {job.invoice_id} is not paid")
+        with giving_up.when_refused():
+            self._policies.activate_settled(first.policy_id, first.id, first.paid_at, first.term_number)
+
     def close_unpaid_policies(self) -> None:
         """Have policies closed whose first premium was not paid in time; their transactions then void the invoices.
 
@@ -132,4 +148,5 @@ def register(runner: JobRunner, handlers: Handlers) -> None:
     runner.handle(RELEASE_REFUND, handlers.release_refund)
     runner.handle(SETTLE_REFUND, handlers.settle_refund)
     runner.handle(CONFIRM_PREMIUM, handlers.confirm_premium)
+    runner.handle(CONFIRM_CREDIT, handlers.confirm_credit)
     runner.daily(CLOSE_UNPAID_POLICIES, handlers.close_unpaid_policies)

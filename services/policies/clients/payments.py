@@ -20,6 +20,7 @@ from libs.money import Money
 from libs.rpc import values
 from libs.rpc.errors import NeighbourUnavailable, RemoteError
 from libs.rpc.interceptors import DeadlineTooShort
+from services.policies.lifecycle.rules import renewal
 from services.policies.lifecycle.rules.charges import premium_of
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.settlement import (
@@ -150,6 +151,7 @@ def transaction_to_proto(
     """A transaction as payments is told of it, without what the first premium is collected with."""
     term = policy.term_numbered(transaction.term_number) or policy.terms[0]
     reverses, arrears, not_before = transaction.reverses, settlement.arrears_seen, settlement.refund_not_before
+    payable_until = renewal.first_payable_until(policy, transaction)
     return billing_pb.ApplyPolicyTransactionRequest(
         policy_id=ids.encode("pol", policy.id),
         transaction_id=ids.encode("ptx", transaction.id),
@@ -174,6 +176,7 @@ def transaction_to_proto(
         arrears_seen=values.money_to_proto(arrears) if arrears else None,
         refund_not_before_date=values.date_to_proto(not_before) if not_before else None,
         reason=transaction.reason,
+        first_payable_until_time=values.time_to_proto(payable_until) if payable_until else None,
     )
 
 
@@ -181,7 +184,7 @@ def _schedule_to_proto(policy: Policy, settlement: Settlement, installments: int
     """How it is paid; None where nothing differs from what payments does anyway."""
     schedule = billing_pb.Schedule()
     if installments:
-        schedule.plan_code, schedule.installments = policy.plan_code, installments
+        schedule.plan_code, schedule.installments = settlement.plan_code or policy.plan_code, installments
     if settlement.charge is not ChargeTiming.SPREAD:
         schedule.charge_timing = _CHARGES[settlement.charge]
     if settlement.credit is not CreditTiming.ACCOUNT:

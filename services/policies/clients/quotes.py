@@ -19,6 +19,7 @@ from services.policies.lifecycle.rules.endorsement import Stretch
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.product import ProductRules
 from services.policies.lifecycle.rules.quote import NEW_BUSINESS, Priced, Quote, QuoteNotAccepted
+from services.policies.lifecycle.rules.renewal import Offer, days_of_next, last_term
 from services.policies.lifecycle.rules.term import Risk
 from services.policies.lifecycle.rules.transaction import Transaction
 
@@ -36,6 +37,9 @@ _KINDS = {
     quotes_pb.Quote.KIND_ENDORSEMENT: "endorsement",
     quotes_pb.Quote.KIND_RENEWAL: "renewal",
 }
+
+
+Metadata = tuple[tuple[str, str], ...]
 
 
 class Quotes:
@@ -76,6 +80,11 @@ class Quotes:
         made = self._quotes.CreatePolicyQuote(request, metadata=idempotency.forwarded())
         return made, quote_from_proto(made) if made.HasField("premium") else None
 
+    def find_priced(self, quote_id: str) -> Quote | None:
+        """A quote as the platform itself sees it; None for one without a price: a draft, or a declined risk."""
+        quote = self._quotes.GetQuote(quotes_pb.GetQuoteRequest(quote_id=quote_id))
+        return quote_from_proto(quote) if quote.HasField("premium") else None
+
     def bind_quote(self, policy: Policy, transaction: Transaction) -> None:
         """Record by which transaction the policy took a quote. Repeating it changes nothing."""
         self._quotes.BindQuote(
@@ -86,6 +95,34 @@ class Quotes:
                 transaction_id=ids.encode("ptx", transaction.id),
             )
         )
+
+    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata) -> Offer:
+        """Have the next term of a policy priced, with the version that follows that of its last one.
+
+        `sequence` is the newest transaction that wrote the last term, `key` the metadata that the quotes service knows
+        a repeated call by.
+        """
+        last, (starts_on, ends_on) = last_term(policy), days_of_next(policy)
+        segment = quotes_pb.PolicyQuoteSegment(
+            start_date=values.date_to_proto(starts_on),
+            end_date=values.date_to_proto(ends_on),
+            objects=[values.insured_object_to_proto(insured) for insured in risk.objects],
+        )
+        for coverage in risk.coverages:
+            values.fill_coverage(segment.coverages.add(), coverage)
+        values.fill_struct(segment.answers, risk.answers)
+        request = quotes_pb.CreatePolicyQuoteRequest(
+            kind=quotes_pb.Quote.KIND_RENEWAL,
+            policy_id=ids.encode("pol", policy.id),
+            timeline_sequence=sequence,
+            product_code=policy.product_code,
+            product_version=last.product_version,
+            customer_id=ids.encode("cus", policy.user_id),
+            partner_id=ids.encode("par", policy.partner_id) if policy.partner_id else "",
+            segments=[segment],
+            with_successor=True,
+        )
+        return offer_from_proto(self._quotes.CreatePolicyQuote(request, metadata=key))
 
     def get_product_rules(self, product_code: str, version: int) -> ProductRules:
         """What a version of a product says of its policies. It never changes, so that it is asked for once."""
@@ -151,4 +188,18 @@ def _priced_from_proto(segment: quotes_pb.QuoteSegment) -> Priced:
             tuple(values.coverage_from_proto(coverage) for coverage in segment.coverages),
         ),
         {(line.object_id, line.coverage_code): line.amount for line in lines if line.kind is LineKind.PREMIUM},
+    )
+
+
+def offer_from_proto(quote: quotes_pb.Quote) -> Offer:
+    """What is offered of a next term."""
+    return Offer(
+        quote_id=ids.decode("quo", quote.quote_id),
+        state=_STATES.get(quote.state, "unknown"),
+        product_version=quote.product_version,
+        starts_on=values.date_from_proto(quote.start_date, "start_date"),
+        ends_on=values.optional_date(quote, "end_date"),
+        premium=values.premium_from_proto(quote.premium) if quote.HasField("premium") else None,
+        lines=tuple(values.charge_line_from_proto(line, "premium.lines") for line in quote.premium.lines),
+        valid_until=quote.valid_until_time.ToDatetime(UTC),
     )

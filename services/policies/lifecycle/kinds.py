@@ -7,6 +7,7 @@ from datetime import date
 from uuid import UUID
 
 from libs.jobs import JobKind, Nothing
+from libs.jobs.nightly import Occurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class ApplyTransaction:
     refund_not_before: date | None = None
     arrears_seen: int | None = None
     """What was past due when it was decided, in minor units."""
+    plan_code: str = ""
+    """The installment plan of a next term; empty for the plan of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +55,7 @@ APPLY_TRANSACTION = JobKind("policies.apply_transaction", ApplyTransaction, "pay
 # Of programs of before: their policies are billed as they were.
 OPEN_BILLING = JobKind("policies.open_billing", OpenBilling, "payments", endless=True)
 BIND_QUOTE = JobKind("policies.bind_quote", BindQuote, "processing", endless=True)
+OFFER_RENEWALS = JobKind("policies.offer_renewals", Occurrence, "processing", endless=True, daily="02:10")
+RENEW_DUE = JobKind("policies.renew_due", Occurrence, "processing", endless=True, daily="02:40")
 WRITE_TIMELINES = JobKind("policies.write_timelines", Nothing, "processing")
 REAP_KEYS = JobKind("policies.reap_idempotency_keys", Nothing)

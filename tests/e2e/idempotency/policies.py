@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 from tests.e2e.idempotency.desk import Desk, Make, Request
+from tests.e2e.idempotency.quotes import DEFINITION
+
+RENEWAL: Final = "renewal: {offer_days: 365, auto: false, cover: in_grace, late_days: 30}\n"
+"""What the product of the bicycle says of next terms: it is offered from the first day on."""
 
 
 def issue(desk: Desk) -> Request:
@@ -65,6 +70,30 @@ def rescind_cancellation(desk: Desk) -> Request:
     return desk.own(f"/v1/policies/{policy_id}:rescindCancellation", {})
 
 
+def set_renewal_preference(desk: Desk) -> Request:
+    policy = desk.buyer.issue()
+    body = {"preference": "RENEWAL_PREFERENCE_MANUAL"}
+    return desk.own(f"/v1/policies/{policy['policyId']}:setRenewalPreference", body)
+
+
+def renew(desk: Desk) -> Request:
+    """The next term of a policy whose product offers it from the first day on; sold, offered and accepted before."""
+    product = f"bicycle_{secrets.token_hex(4)}"
+    drafts = f"/v1/products/{product}/versions"
+    desk.send(desk.underwriter(drafts, {"definition": DEFINITION.format(code=product) + RENEWAL}))
+    desk.send(desk.underwriter(f"{drafts}/1:publish", {}, second=True))
+    risk = {"productCode": product, "answers": {"value": 800}}
+    quote_id = desk.send(desk.own("/v1/quotes", {"risk": risk}))["quoteId"]
+    desk.send(desk.own(f"/v1/quotes/{quote_id}:accept", {}))
+    policy = desk.send(desk.own("/v1/policies", {"quoteId": quote_id}))
+    desk.buyer.pay(desk.buyer.invoice_of(policy))
+    desk.buyer.in_force(policy)
+    path = f"/v1/policies/{policy['policyId']}"
+    offer = desk.send(desk.own(f"{path}:quoteRenewal", {}))
+    desk.send(desk.own(f"/v1/quotes/{offer['quoteId']}:accept", {}))
+    return desk.own(f"{path}:renew", {"quoteId": offer["quoteId"]})
+
+
 REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/IssueEndorsement": endorse,
     "PolicyApprovalService/DecidePolicyApproval": decide,
@@ -76,4 +105,6 @@ REQUESTS: Final[dict[str, Make]] = {
     "PolicyService/SetBeneficiaries": set_beneficiaries,
     "PolicyService/SetPayer": set_payer,
     "PolicyService/TransferPolicy": transfer,
+    "RenewalService/RenewPolicy": renew,
+    "RenewalService/SetRenewalPreference": set_renewal_preference,
 }

@@ -112,6 +112,10 @@ class FakePolicies(Policies):
         self.activated.append((policy_id, payment_id))
         self.terms.append(term_number)
 
+    def activate_settled(self, policy_id: UUID, invoice_id: UUID, paid_at: datetime, term_number: int) -> None:
+        self.activated.append((policy_id, invoice_id))
+        self.terms.append(term_number)
+
     def close_not_taken(self, policy_id: UUID, invoice_id: UUID, term_number: int) -> bool:
         if self.refuses:
             raise self.refuses

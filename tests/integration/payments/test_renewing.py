@@ -11,6 +11,7 @@ import pytest
 
 from bazaruto.common.v1 import charge_pb2
 from bazaruto.payments.v1 import billing_pb2 as pb
+from bazaruto.payments.v1 import invoice_pb2
 from libs import ids
 from libs.rpc import values
 from services.payments.billing.jobs import issue_due_invoices
@@ -84,6 +85,15 @@ def test_next_term_that_waits_for_its_premium_is_billed_at_once_and_due_when_it_
     house.work()
     assert house.policies.activated[-1] == (ids.decode("pol", contract.policy_id), ids.decode("pay", paid.payment_id))
     assert house.policies.terms == [1, 2]
+
+
+def test_credit_that_settles_a_first_premium_lets_cover_begin(contract: Contract) -> None:
+    contract.apply("ENDORSEMENT", line(Kind.KIND_PREMIUM, -700_00, "own_damage"))
+    (invoice,) = renew(contract, 4, **until(400)).invoices
+    assert (minor(invoice.amount_due), invoice.state) == (0, invoice_pb2.Invoice.STATE_PAID)
+    contract.house.work()
+    assert contract.house.policies.activated[-1][1] == ids.decode("inv", invoice.invoice_id)
+    assert contract.house.policies.terms == [1, 2]
 
 
 def test_next_term_that_was_not_paid_is_closed_and_leaves_the_first_one_in_the_books(contract: Contract) -> None:

@@ -13,14 +13,15 @@ from uuid import UUID
 import grpc
 import psycopg
 
-from bazaruto.policies.v1 import approval_pb2_grpc
+from bazaruto.payments.v1 import billing_pb2 as billing_pb
+from bazaruto.policies.v1 import approval_pb2_grpc, renewal_pb2_grpc
 from bazaruto.policies.v1 import policy_pb2 as pb
 from bazaruto.policies.v1 import policy_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.calendar import day_of
 from libs.config import JobSettings, Settings
 from libs.db import Database
-from libs.errors import ResourceNotFound
+from libs.errors import FieldInvalid, ResourceNotFound
 from libs.jobs import JobRunner
 from libs.money import Money
 from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind, Premium
@@ -28,16 +29,20 @@ from libs.rpc import calls, values
 from libs.rpc.errors import NeighbourUnavailable
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
+from services.policies.clients.payments import transaction_to_proto
+from services.policies.clients.quotes import Metadata
 from services.policies.lifecycle import jobs
 from services.policies.lifecycle.rules.charges import Tax
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.product import FeeRule, ProductRules, TaxRule
 from services.policies.lifecycle.rules.quote import Quote
+from services.policies.lifecycle.rules.renewal import Offer, days_of_next
 from services.policies.lifecycle.rules.settlement import AS_USUAL, Forecast, Settlement
-from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.term import Risk, Term
 from services.policies.lifecycle.rules.transaction import Transaction
 from services.policies.lifecycle.servicer.approvals import ApprovalServicer
 from services.policies.lifecycle.servicer.policies import PolicyServicer
+from services.policies.lifecycle.servicer.renewals import RenewalServicer
 from tests.support.people import Person, new_key
 from tests.support.sections import section
 
@@ -60,6 +65,10 @@ class FakeQuotes(Quotes):
         """What the versions of the product say of policies."""
         self.bound: list[str] = []
         """The transactions that quotes were bound by."""
+        self.offered: dict[str, str] = {}
+        """The quotes of next terms, by the key that each was asked for with."""
+        self.broken: set[UUID] = set()
+        """The policies whose next term cannot be priced."""
 
     def add(self, owner: Person, **changes: Any) -> str:
         """An accepted quote of somebody."""
@@ -111,6 +120,48 @@ class FakeQuotes(Quotes):
     def bind_quote(self, policy: Policy, transaction: Transaction) -> None:
         self.bound.append(ids.encode("ptx", transaction.id))
 
+    def find_priced(self, quote_id: str) -> Quote | None:
+        return self.quotes.get(quote_id)
+
+    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata) -> Offer:
+        """The next term by version 2, with the driver a year older, for 1300.00; the same for the same key."""
+        if policy.id in self.broken:
+            raise FieldInvalid(violations={"driver_age": "must be at most 90"})
+        name = key[0][1]
+        if name not in self.offered:
+            starts_on, ends_on = days_of_next(policy)
+            lines = (
+                ChargeLine(LineKind.PREMIUM, Money(130000, EUR), starts_on, ends_on, "liability", "", "vehicle_1"),
+                ChargeLine(LineKind.TAX, Money(22100, EUR), starts_on, starts_on, "", "premium_tax"),
+                ChargeLine(LineKind.FEE, Money(2500, EUR), starts_on, starts_on, "", "policy_fee"),
+            )
+            self.offered[name] = quote_id = ids.encode("quo", ids.new())
+            self.quotes[quote_id] = Quote(
+                id=ids.decode("quo", quote_id),
+                user_id=policy.user_id,
+                created_by=policy.created_by,
+                product_code="motor",
+                product_version=2,
+                time_zone=policy.time_zone,
+                state="quoted",
+                valid_until=datetime.now(UTC) + timedelta(days=400),
+                starts_on=starts_on,
+                ends_on=ends_on,
+                premium=Premium(Money(130000, EUR), Money(22100, EUR), Money(2500, EUR)),
+                coverages=risk.coverages,
+                plans={"annual": 1, "direct": 1, "quarterly": 4},
+                kind="renewal",
+                answers={**risk.answers, "driver_age": 35},
+                objects=risk.objects,
+                lines=lines,
+                policy_id=ids.encode("pol", policy.id),
+                timeline_sequence=sequence,
+            )
+        quote = self.quotes[self.offered[name]]
+        return Offer(
+            quote.id, quote.state, 2, quote.starts_on, quote.ends_on, quote.premium, quote.lines, quote.valid_until
+        )
+
 
 class FakeUsers(Users):
     """The users service as policies sees it: parties that everybody may read."""
@@ -136,6 +187,8 @@ class FakePayments(Payments):
         self.asked: list[tuple[str, str]] = []
         self.applied: list[tuple[Policy, Transaction]] = []
         """What it was told, with the policy as each transaction left it."""
+        self.sent: list[billing_pb.ApplyPolicyTransactionRequest] = []
+        """What it was asked to apply."""
         self.payers: dict[str, UUID] = {}
         """The parties that keep payment methods."""
         self.due: dict[UUID, date | None] = {}
@@ -180,6 +233,7 @@ class FakePayments(Payments):
         named = ids.encode("pmt", method_id) if method_id else ""
         self.asked.append((ids.encode("pol", policy.id), payment_method or named))
         self.applied.append((policy, transaction))
+        self.sent.append(transaction_to_proto(policy, transaction, terms, settlement, installments))
         if len(self.asked) == 1:
             raise NeighbourUnavailable
 
@@ -199,10 +253,12 @@ class House:
             parts = (database, self.quotes, self.users, self.payments)
             server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
             server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))
+            server.add(renewal_pb2_grpc.add_RenewalServiceServicer_to_server, RenewalServicer(*parts))
 
         channel = start("policies", url, build)
         self.stub = rpc_pb.PolicyServiceStub(channel)
         self.approvals = approval_pb2_grpc.PolicyApprovalServiceStub(channel)
+        self.renewals = renewal_pb2_grpc.RenewalServiceStub(channel)
 
     def issue(self, person: Person, quote_id: str = "", key: str = "", **fields: Any) -> pb.Policy:
         """Issue a policy from a quote, or from a new one."""

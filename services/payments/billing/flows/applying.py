@@ -17,11 +17,11 @@ from libs.money import CurrencyMismatch, Money
 from services.payments.billing import measures
 from services.payments.billing.flows import dunning, invoicing, refunding
 from services.payments.billing.flows.refunding import Order
-from services.payments.billing.kinds import COLLECT, Collect
+from services.payments.billing.kinds import COLLECT, CONFIRM_CREDIT, Collect, ConfirmCredit
 from services.payments.billing.rules import account, applying, transaction
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Outcome, Refunding, Standing
-from services.payments.billing.rules.invoice import Invoice
+from services.payments.billing.rules.invoice import Invoice, State
 from services.payments.billing.rules.result import Result, open_invoice, result_of
 from services.payments.billing.rules.transaction import BillingConflict, Kind, Transaction
 from services.payments.billing.store import (
@@ -137,6 +137,8 @@ def _save(
         if settled.id in unsettled:
             invoices.save(session, settled)
         invoicing.allocate_credit(session, settled, settlement.amount, now)
+        if settled.payable_until and settled.state is State.PAID and change.kind is not Kind.NOT_TAKEN:
+            defer(session, CONFIRM_CREDIT, ConfirmCredit(settled.id))
     for recalled in outcome.recalled:
         refunding.recall(session, recalled.refund_id, now)
     if outcome.refund and result.refund_id:

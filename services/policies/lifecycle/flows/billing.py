@@ -20,6 +20,7 @@ def settlement_of(job: ApplyTransaction, currency: str) -> Settlement:
         CreditTiming(job.credit or AS_USUAL.credit),
         job.refund_not_before,
         None if job.arrears_seen is None else Money(job.arrears_seen, currency),
+        job.plan_code,
     )
 
 
@@ -46,5 +47,6 @@ def have_applied(
         settlement.credit,
         settlement.refund_not_before,
         settlement.arrears_seen.minor if settlement.arrears_seen else None,
+        settlement.plan_code,
     )
     defer(session, APPLY_TRANSACTION, job, lock=f"policy:{policy_id}")

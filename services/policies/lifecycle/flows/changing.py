@@ -48,10 +48,15 @@ class Decision:
     """What the audit log keeps of it beside the money."""
 
 
-def load(session: Session, policy: Policy, rules: Mapping[int, ProductRules]) -> Contract:
-    """The contract of a policy with its whole stack. `TimelineNotWritten` for one of before that has none yet."""
+def check_timeline(policy: Policy) -> None:
+    """`TimelineNotWritten` for a policy of before that has no timeline yet."""
     if not policy.has_timeline:
         raise TimelineNotWritten
+
+
+def load(session: Session, policy: Policy, rules: Mapping[int, ProductRules]) -> Contract:
+    """The contract of a policy with its whole stack. `TimelineNotWritten` for one of before that has none yet."""
+    check_timeline(policy)
     return Contract(policy, transactions.list_stack(session, policy.id), rules)
 
 

@@ -98,7 +98,7 @@ def cover_to_proto(
     is_unclear = covers and delinquency is not None and delinquency.leaves_unclear(moment, policy.time_zone)
     message = pb.Cover(
         in_force=covers and not is_unclear,
-        reason=pb.Cover.REASON_UNCLEAR if is_unclear else _REASONS.get(state, pb.Cover.REASON_UNSPECIFIED),
+        reason=pb.Cover.REASON_UNCLEAR if is_unclear else _reason(state, term),
         at_time=values.time_to_proto(moment),
         term_number=term.number,
         cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
@@ -110,6 +110,13 @@ def cover_to_proto(
     if segment and covers:
         _fill_risk(message, segment.risk)
     return message
+
+
+def _reason(state: State, term: Term) -> pb.Cover.Reason.ValueType:
+    """Why a policy does not cover; a next term that waits for its premium is not paid, and not over."""
+    if state is State.EXPIRED and term.segments and term.cover_starts_at is None:
+        return pb.Cover.REASON_UNPAID
+    return _REASONS.get(state, pb.Cover.REASON_UNSPECIFIED)
 
 
 def filter_from_proto(request: pb.ListPoliciesRequest) -> dict[str, Any]:

@@ -57,6 +57,10 @@ class Policy:
     """False for a policy of before, until a job has written what is insured, and line by line at what price."""
     is_delinquent: bool = False
     """Whether a premium is past due, as far as payments has told."""
+    is_not_renewed: bool = False
+    """Whether somebody decided that there is no next term."""
+    offered_term: int | None = None
+    """The number of the next term that was offered last; None where none was."""
 
     @property
     def payable_on(self) -> date:
@@ -69,9 +73,14 @@ class Policy:
 
     def flags(self, now: datetime) -> tuple[Flag, ...]:
         """What else is known of the policy at a moment."""
+        today = day_of(now, self.time_zone)
+        is_renewed = any(term.starts_on > today and not _is_void(term) for term in self.terms[1:])
         holds = {
-            Flag.CANCEL_PENDING: is_cancel_pending(day_of(now, self.time_zone), self.terms),
+            Flag.CANCEL_PENDING: is_cancel_pending(today, self.terms),
             Flag.DELINQUENT: self.is_delinquent,
+            Flag.RENEWED: is_renewed,
+            Flag.DO_NOT_RENEW: self.is_not_renewed,
+            Flag.RENEWAL_OFFERED: self.offered_term == self.terms[-1].number + 1 and not self.is_not_renewed,
         }
         return tuple(flag for flag in Flag if holds.get(flag))
 
@@ -116,7 +125,13 @@ class Policy:
         return next((segment for segment in segments if day < segment.ends_on), segments[-1] if segments else None)
 
     def _term_on(self, day: date) -> Term:
-        return next((term for term in reversed(self.terms) if term.starts_on <= day), self.terms[0])
+        later = (term for term in reversed(self.terms[1:]) if term.starts_on <= day and not _is_void(term))
+        return next(later, self.terms[0])
+
+
+def _is_void(term: Term) -> bool:
+    """Whether a term is as if it had never been, because its first premium was not paid in time."""
+    return term.ended is not None and term.ended.kind is EndKind.NOT_TAKEN
 
 
 def prefix_of(product_code: str) -> str:

@@ -13,7 +13,7 @@ from libs.money import Money
 from libs.premium import ChargeLine, Coverage, InsuredObject, Premium
 from services.policies.lifecycle.rules.term import Item, Risk
 
-NEW_BUSINESS, ENDORSEMENT = "new_business", "endorsement"
+NEW_BUSINESS, ENDORSEMENT, RENEWAL = "new_business", "endorsement", "renewal"
 
 
 class QuoteNotAccepted(Refused):
@@ -125,7 +125,7 @@ def check_issuable(quote: Quote, plan_code: str, now: datetime) -> None:
     if plan_code not in quote.plans:
         raise InstallmentPlanInvalid(plan=plan_code)
     installments = quote.plans[plan_code]
-    if not _fits(quote, installments):
+    if not fits(quote, installments):
         raise PlanUnaffordable(plan=plan_code, installments=str(installments))
 
 
@@ -141,7 +141,7 @@ def check_endorsable(quote: Quote, policy_id: str, now: datetime) -> None:
         raise QuoteNotAccepted(state=quote.state)
 
 
-def _fits(quote: Quote, installments: int) -> bool:
+def fits(quote: Quote, installments: int) -> bool:
     """Whether each installment is an amount, and the last falls due while there is cover. They divide the year."""
     last_due_on = months_after(quote.starts_on, 12 // installments * (installments - 1))
     spread = quote.premium.net + quote.premium.tax

@@ -36,6 +36,8 @@ class Settlement:
     """The first day on which a refund may be sent; None where it need not wait."""
     arrears_seen: Money | None = None
     """What was past due when it was decided; None where nobody looked."""
+    plan_code: str = ""
+    """The installment plan of a next term that begins; empty where none does."""
 
 
 AS_USUAL: Final = Settlement()

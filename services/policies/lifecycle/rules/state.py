@@ -45,7 +45,9 @@ def is_cancel_pending(today: date, terms: Sequence[Term]) -> bool:
 def state_at(now: datetime, terms: Sequence[Term], time_zone: str, payable_on: date) -> State:
     """How a policy with these terms stands. `payable_on` is the last day on which its first premium can be paid."""
     today = day_of(now, time_zone)
-    first = terms[0]
+    first, *later = terms
+    # A next term that was not taken never was.
+    terms = [first, *(term for term in later if term.ended is None or term.ended.kind is not EndKind.NOT_TAKEN)]
     ended = next((term.ended for term in terms if term.ended is not None), None)
     if ended is not None and (today >= ended.on or not first.segments):
         return State(ended.kind.value)

@@ -46,7 +46,7 @@ def fold(stack: Sequence[Transaction], rate: Rate, currency: str) -> list[TermFo
     """The terms of a policy, in order, of its whole stack in order of issue."""
     standing = counting(stack)
     return [
-        _fold_term(transaction.change, _carried(transaction, standing), standing, rate, currency)
+        _fold_term(transaction, transaction.change, _carried(transaction, standing), standing, rate, currency)
         for transaction in standing
         if isinstance(transaction.change, Opening)
     ]
@@ -79,7 +79,12 @@ def counting(stack: Sequence[Transaction]) -> list[Transaction]:
 
 
 def _fold_term(
-    opening: Opening, deltas: Sequence[Transaction], standing: Sequence[Transaction], rate: Rate, currency: str
+    opened: Transaction,
+    opening: Opening,
+    deltas: Sequence[Transaction],
+    standing: Sequence[Transaction],
+    rate: Rate,
+    currency: str,
 ) -> TermFold:
     whole = Term(
         opening.term_number,
@@ -90,9 +95,11 @@ def _fold_term(
         _segments(opening, deltas, rate),
         _cover_start(opening, standing),
     )
-    covered: tuple[Days, ...] = ((opening.starts_on, opening.ends_on),)
+    first_day = opening.covered_from or opening.starts_on
+    covered: tuple[Days, ...] = ((first_day, opening.ends_on),)
     ended: tuple[Ended, Return, tuple[Days, ...]] | None = None  # and the days that were covered before
-    for transaction in standing:
+    # What was decided before there was the term is not about it.
+    for transaction in (item for item in standing if item.sequence > opened.sequence):
         day = transaction.effective_on
         match transaction.change:
             case Ending(kind, how) if day < opening.ends_on and (ended is None or day < ended[0].on):
@@ -101,7 +108,7 @@ def _fold_term(
                 is_flat = how.method is Method.FLAT or day <= opening.starts_on
                 covered = () if is_flat else _until(before, day)
             case Reopening() if ended is not None and day < opening.ends_on:
-                covered, ended = _joined(covered, (max(day, opening.starts_on), opening.ends_on)), None
+                covered, ended = _joined(covered, (max(day, first_day), opening.ends_on)), None
             case _:
                 pass
     changes = sum(opening.starts_on <= change.effective_on < opening.ends_on for change in deltas)
@@ -156,7 +163,8 @@ def _left_of(transaction: Transaction, change: Delta, deltas: Sequence[Transacti
 
 def _cover_start(opening: Opening, standing: Sequence[Transaction]) -> datetime | None:
     starts = (transaction.change for transaction in standing if isinstance(transaction.change, CoverStart))
-    return next((start.starts_at for start in starts if start.term_number == opening.term_number), None)
+    paid = next((start.starts_at for start in starts if start.term_number == opening.term_number), None)
+    return paid or opening.cover_starts_at
 
 
 def _within(term: Term, covered: Sequence[Days]) -> Term:

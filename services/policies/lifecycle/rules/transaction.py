@@ -42,6 +42,10 @@ class Opening:
     ends_on: date
     product_version: int
     risk: Risk
+    covered_from: date | None = None
+    """The first day that is covered and owed, of a term that was renewed late; None where it is the first of all."""
+    cover_starts_at: datetime | None = None
+    """When cover begins without a payment; None where it waits for one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import grpc
 from bazaruto.policies.v1 import policy_pb2 as pb
 from libs import clock, ids
 from libs.rpc import calls, values
-from services.policies.lifecycle.flows import activating, closing
+from services.policies.lifecycle.flows import activating, closing, renewing
 from services.policies.lifecycle.messages.policies import policy_to_proto, written_to_proto
 from services.policies.lifecycle.servicer.changing import Changing
 from services.policies.lifecycle.store import policies, transactions
@@ -30,11 +30,16 @@ class NeighbourCalls(Changing):
     def CloseNotTaken(
         self, request: pb.CloseNotTakenRequest, context: grpc.ServicerContext
     ) -> pb.CloseNotTakenResponse:
-        policy_id = ids.decode("pol", request.policy_id)
+        policy_id, actor = ids.decode("pol", request.policy_id), calls.caller().subject
+        # What becomes of a next term is worked out by its product version; of a whole contract, nothing is left.
+        rules = self._rules_of(self._visible(policy_id)) if request.term_number > 1 else {}
         with self._database.transaction() as session:
-            is_closed = closing.close_not_taken(
-                session, policy_id, request.invoice_id, calls.caller().subject, clock.now()
-            )
+            if request.term_number > 1:
+                is_closed = renewing.close_not_taken(
+                    session, policy_id, request.term_number, request.invoice_id, rules, actor, clock.now()
+                )
+            else:
+                is_closed = closing.close_not_taken(session, policy_id, request.invoice_id, actor, clock.now())
         result = pb.CloseNotTakenResponse.RESULT_CLOSED if is_closed else pb.CloseNotTakenResponse.RESULT_NOT_NEEDED
         return pb.CloseNotTakenResponse(result=result)
 

@@ -93,7 +93,15 @@ def change_from_row(row: Any) -> Change | None:
         case "opening":
             days = date.fromisoformat(plain["starts_on"]), date.fromisoformat(plain["ends_on"])
             risk = _risk_from_plain(plain["risk"], row.currency)
-            return Opening(plain["term_number"], *days, plain["product_version"], risk)
+            since, starts_at = plain.get("covered_from"), plain.get("cover_starts_at")
+            return Opening(
+                plain["term_number"],
+                *days,
+                plain["product_version"],
+                risk,
+                date.fromisoformat(since) if since else None,
+                datetime.fromisoformat(starts_at) if starts_at else None,
+            )
         case "delta":
             return Delta(
                 plain["answers"],
@@ -125,10 +133,14 @@ def prices_from_row(row: Any) -> tuple[Price, ...]:
 
 def _change_to_plain(change: Change | None) -> dict[str, Any]:
     match change:
-        case Opening(number, starts_on, ends_on, version, risk):
+        case Opening(number, starts_on, ends_on, version, risk, covered_from, cover_starts_at):
             days = {"starts_on": starts_on.isoformat(), "ends_on": ends_on.isoformat()}
             named = {"kind": "opening", "term_number": number, "product_version": version}
-            return {**named, **days, "risk": _risk_to_plain(risk)}
+            starts = {
+                "covered_from": covered_from.isoformat() if covered_from else None,
+                "cover_starts_at": cover_starts_at.isoformat() if cover_starts_at else None,
+            }
+            return {**named, **days, **starts, "risk": _risk_to_plain(risk)}
         case Delta(answers, objects, removed_objects, coverages, removed_coverages, fields, identifiers, overrides):
             return {
                 "kind": "delta",

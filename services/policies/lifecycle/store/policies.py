@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from libs.db import Database, Query
 from libs.db.scoping import scoped
@@ -19,7 +19,7 @@ from libs.identity.scopes import Scope
 from services.policies.lifecycle.rules.delinquency import OVER
 from services.policies.lifecycle.rules.parties import with_parties
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.rules.term import Term
+from services.policies.lifecycle.rules.term import EndKind, Term
 from services.policies.lifecycle.store import parties, segments, timelines
 from services.policies.lifecycle.store.rows import DelinquencyRow, ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
 
@@ -204,7 +204,14 @@ def _conditions(criteria: Filter) -> Iterator[sa.ColumnElement[bool]]:
         *([TimelineRow.ends_on < criteria.ends_before] if criteria.ends_before else []),
     ]
     if days:
-        yield sa.exists().where(TimelineRow.policy_id == _policies.c.id, *days)
+        never_was = aliased(TimelineRow)
+        is_void = sa.exists().where(
+            never_was.policy_id == TimelineRow.policy_id,
+            never_was.term_number == TimelineRow.term_number,
+            never_was.term_number > 1,
+            never_was.ended_as == EndKind.NOT_TAKEN,
+        )
+        yield sa.exists().where(TimelineRow.policy_id == _policies.c.id, ~is_void, *days)
 
 
 def find_terms_behind(session: Session, after: UUID, limit: int) -> dict[UUID, tuple[Term, ...]]:
@@ -268,7 +275,12 @@ def row_from_policy(policy: Policy) -> dict[str, Any]:
 
 def changes_from_policy(policy: Policy) -> dict[str, Any]:
     """The part of a contract's row that changes."""
-    return {"activated_at": policy.activated_at, "version": policy.version}
+    return {
+        "activated_at": policy.activated_at,
+        "version": policy.version,
+        "is_not_renewed": policy.is_not_renewed,
+        "offered_term": policy.offered_term,
+    }
 
 
 def policy_from_rows(session: Session, rows: Sequence[Any]) -> Policy:
@@ -299,4 +311,6 @@ def policy_from_row(row: Any, terms: tuple[Term, ...]) -> Policy:
         version=row.version,
         has_timeline=row.has_timeline,
         is_delinquent=row.is_delinquent,
+        is_not_renewed=row.is_not_renewed,
+        offered_term=row.offered_term,
     )

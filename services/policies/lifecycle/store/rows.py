@@ -44,6 +44,8 @@ class PolicyRow(Row):
     activated_at: Mapped[datetime | None]
     version: Mapped[int]
     has_timeline: Mapped[bool]
+    is_not_renewed: Mapped[bool]
+    offered_term: Mapped[int | None]
 
 
 class PaymentMethodRow(Row):
@@ -237,6 +239,33 @@ class ApprovalRow(Row):
     decided_by: Mapped[str]
     decided_at: Mapped[datetime | None]
     decision_reason: Mapped[str]
+
+
+class RenewalRow(Row):
+    """The offer of a next term that was made without being asked for."""
+
+    __tablename__ = "renewals"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    term_number: Mapped[int] = mapped_column(primary_key=True)
+    quote_id: Mapped[UUID]
+    timeline_sequence: Mapped[int]
+    starts_on: Mapped[date]
+    offered_at: Mapped[datetime]
+
+
+class RenewalDecisionRow(Row):
+    """What somebody decided of the next term of a policy; append-only."""
+
+    __tablename__ = "renewal_decisions"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    preference: Mapped[str]
+    is_insurers: Mapped[bool]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    decided_at: Mapped[datetime]
 
 
 class TermRow(Row):
