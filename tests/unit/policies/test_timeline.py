@@ -55,7 +55,7 @@ def test_segments_are_in_order_and_add_up_to_their_term(stack: Stack) -> None:
         ends = [day for segment in term.segments for day in (segment.starts_on, segment.ends_on)]
         assert ends == sorted(ends)
         assert all(each.starts_on < each.ends_on for each in term.segments)
-        shown = sum(money.minor for segment in term.segments for money in term.net_of(segment).values())
+        shown = sum(money.minor for net in term.nets() for money in net.values())
         assert shown == charges.premium_of(term.lines(), EUR).net.minor
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.policies.lifecycle.rules.delinquency import Delinquency
 from services.policies.lifecycle.rules.insured import key_to_find
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.state import Flag, State
-from services.policies.lifecycle.rules.term import Risk, Segment, Term
+from services.policies.lifecycle.rules.term import Item, Risk, Segment, Term
 from services.policies.lifecycle.rules.transaction import Reopening, Transaction, TransactionType
 
 _STATES = {state: pb.Policy.State.Value(f"STATE_{state.name}") for state in State}
@@ -151,25 +151,21 @@ def _fill_term(message: pb.Term, term: Term) -> None:
     values.fill_date(message.start_date, term.starts_on)
     values.fill_date(message.end_date, term.ends_on)
     values.fill_premium(message.premium, premium_of(lines, term.currency), shown(lines))
-    for number, segment in enumerate(term.segments, 1):
-        _fill_segment(message.segments.add(), number, segment, term)
+    for number, (segment, net) in enumerate(zip(term.segments, term.nets(), strict=True), 1):
+        _fill_segment(message.segments.add(), number, segment, net, term)
 
 
 def segments_to_proto(terms: Iterable[Term]) -> list[pb.Segment]:
     """The stretches of terms."""
-    return [
-        _segment_to_proto(number, segment, term) for term in terms for number, segment in enumerate(term.segments, 1)
-    ]
+    messages = []
+    for term in terms:
+        for number, (segment, net) in enumerate(zip(term.segments, term.nets(), strict=True), 1):
+            messages.append(pb.Segment())
+            _fill_segment(messages[-1], number, segment, net, term)
+    return messages
 
 
-def _segment_to_proto(number: int, segment: Segment, term: Term) -> pb.Segment:
-    message = pb.Segment()
-    _fill_segment(message, number, segment, term)
-    return message
-
-
-def _fill_segment(message: pb.Segment, number: int, segment: Segment, term: Term) -> None:
-    net = term.net_of(segment)
+def _fill_segment(message: pb.Segment, number: int, segment: Segment, net: Mapping[Item, Money], term: Term) -> None:
     message.segment_number = number
     message.term_number = term.number
     values.fill_date(message.start_date, segment.starts_on)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -79,7 +80,7 @@ class Contract:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changed:
     """What a transaction makes of a contract."""
 
@@ -87,7 +88,7 @@ class Changed:
     after: Policy
     transaction: Transaction
 
-    @property
+    @cached_property
     def terms(self) -> list[Term]:
         """The terms that are different after it, as they are then."""
         old = {term.number: _essence(term) for term in self.before.terms}

@@ -21,14 +21,14 @@ def rate_of(stack: Sequence[Transaction]) -> Rate:
     none.
     """
     prices = {
-        (price.term_number, _key(price.risk)): price.full_term
+        (price.term_number, price.risk.key): price.full_term
         for transaction in [*stack, *counting(stack)]
         for price in transaction.prices
     }
 
     def rate(opening: Opening, risk: Risk) -> Mapping[Item, Money]:
         try:
-            return prices[opening.term_number, _key(risk)]
+            return prices[opening.term_number, risk.key]
         except KeyError:
             raise RiskNotPriced(f"term {opening.term_number} comes to a risk without a price") from None
 
@@ -41,22 +41,11 @@ def prices_missing(stack: Sequence[Transaction], brought: Iterable[Price]) -> tu
     A price that stands is not brought again: what an underwriter added to it stays, and what nobody touches never
     changes.
     """
-    known = {(price.term_number, _key(price.risk)) for transaction in counting(stack) for price in transaction.prices}
-    missing = {(price.term_number, _key(price.risk)): price for price in reversed(list(brought))}
+    known = {(price.term_number, price.risk.key) for transaction in counting(stack) for price in transaction.prices}
+    missing = {(price.term_number, price.risk.key): price for price in reversed(list(brought))}
     return tuple(price for key, price in reversed(missing.items()) if key not in known)
 
 
 def is_same(one: Risk, other: Risk) -> bool:
     """Whether two risks are the same, in whatever order they say what is insured."""
-    return _key(one) == _key(other)
-
-
-def _key(risk: Risk) -> str:
-    """What a risk is recognised by, in whatever order its answers, objects and coverages stand."""
-    objects = sorted((item.id, item.code, _plain(item.fields), item.identifier) for item in risk.objects)
-    coverages = sorted((item.code, item.to_minor()) for item in risk.coverages)
-    return repr((_plain(risk.answers), objects, coverages))
-
-
-def _plain(fields: Mapping[str, object]) -> list[tuple[str, str]]:
-    return sorted((name, repr(value)) for name, value in fields.items())
+    return one.key == other.key

@@ -13,21 +13,31 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
+from operator import itemgetter
 
 from libs.money import Money, round_half_even
 from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind
 
+_first = itemgetter(0)
 Item = tuple[str, str]
 """What has a price of its own: the name of the insured object, empty where there is none, and a coverage's code."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Risk:
     """What is insured, and what was asked about it."""
 
     answers: Mapping[str, object]
     objects: tuple[InsuredObject, ...]
     coverages: tuple[Coverage, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """What it is recognised by, in whatever order its answers, objects and coverages stand."""
+        objects = [(item.id, item.code, sorted(item.fields.items()), item.identifier) for item in self.objects]
+        coverages = [(item.code, item.to_minor()) for item in self.coverages]
+        return repr((sorted(self.answers.items()), sorted(objects, key=_first), sorted(coverages, key=_first)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +111,23 @@ class Term:
         """What the term costs, for the days that are covered."""
         return self.earned(item, self.ends_on)
 
-    def net_of(self, segment: Segment) -> Mapping[Item, Money]:
-        """What a segment of the term shows as its price. Those of all segments add up to what is written."""
-        if segment.starts_on == self.starts_on and segment.ends_on == self.ends_on:
-            return segment.full_term
-        return {
-            item: self.earned(item, segment.ends_on) - self.earned(item, segment.starts_on)
-            for item in segment.full_term
-        }
+    def nets(self) -> list[Mapping[Item, Money]]:
+        """What each segment shows as its price. They add up to what is written."""
+        if self._is_of_one_piece:
+            return [self.segments[0].full_term]
+        used, nets = dict.fromkeys(self.items, 0), list[Mapping[Item, Money]]()
+        for segment in self.segments:
+            days = (segment.ends_on - segment.starts_on).days
+            net = {}
+            for item, full_term in segment.full_term.items():
+                before = self._rounded(used[item])
+                used[item] += full_term.minor * days
+                net[item] = self._rounded(used[item]) - before
+            nets.append(net)
+        return nets
 
     def lines(self) -> list[ChargeLine]:
         """Everything that the term costs: the net premium by object and coverage, and its charges."""
-        written = (
-            self.net_of(self.segments[0]).items()
-            if len(self.segments) == 1
-            else [(item, self.written(item)) for item in self.items]
-        )
         premium = [
             ChargeLine(
                 LineKind.PREMIUM,
@@ -128,10 +139,31 @@ class Term:
                 term_number=self.number,
                 commissionable=True,
             )
-            for (object_id, coverage_code), amount in written
+            for (object_id, coverage_code), amount in self._all_written().items()
         ]
         return [*premium, *self.charges]
 
     def segment_on(self, day: date) -> Segment | None:
         """The segment that a day is part of."""
         return next((segment for segment in self.segments if segment.starts_on <= day < segment.ends_on), None)
+
+    @property
+    def _is_of_one_piece(self) -> bool:
+        """Whether nothing changes from the first to the last of its days."""
+        days = [(segment.starts_on, segment.ends_on) for segment in self.segments]
+        return days == [(self.starts_on, self.ends_on)]
+
+    def _all_written(self) -> Mapping[Item, Money]:
+        """What the term costs, as `written` says of each item. One pass: a term may have many of both."""
+        if self._is_of_one_piece:
+            return self.segments[0].full_term
+        used: dict[Item, int] = {}
+        for segment in self.segments:
+            days = (segment.ends_on - segment.starts_on).days
+            for item, full_term in segment.full_term.items():
+                used[item] = used.get(item, 0) + full_term.minor * days
+        return {item: self._rounded(minor_days) for item, minor_days in used.items()}
+
+    def _rounded(self, minor_days: int) -> Money:
+        """Minor units times days that were used, as a part of the price of the whole term."""
+        return Money(round_half_even(Fraction(minor_days, self.days)), self.currency)
