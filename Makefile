@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 CONTRACTS := $(shell find protos -name '*.proto' -not -path 'protos/gen*') protos/generate.py
 
-.PHONY: help run test test-unit test-deploy test-ops lint format protos bench bench-growth demo scan lock clean
+.PHONY: help run test test-unit test-long test-deploy test-ops lint format protos bench bench-growth demo scan lock clean
 
 help: ## Print every target with one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -53,10 +53,13 @@ demo: protos/gen/.done ## Buy a policy on the running platform and print each st
 	@$(BIN)/bazarutod demo
 
 test: protos/gen/.typed ## Run every test that needs nothing but Python, in parallel
-	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup --ignore=tests/ops --ignore=tests/deploy
+	@$(BIN)/pytest -n $${TEST_WORKERS:-auto} --dist loadgroup --ignore=tests/ops --ignore=tests/deploy --ignore=tests/long
 
 test-unit: protos/gen/.typed ## Run the tests that need no server
 	@$(BIN)/pytest tests/unit
+
+test-long: protos/gen/.typed ## Run the long forms of tests; takes hours
+	@$(BIN)/pytest -s tests/long
 
 test-deploy: protos/gen/.typed .venv/.deploy .venv/.security ## Install the real validators and check deploy/ with them, as root
 	@./tests/install.sh deploy
