@@ -118,7 +118,7 @@ class Advance:
                 reason = ""
                 with _progress(start, target) as tell:
                     try:
-                        self._move(databases, target, seconds, tell)
+                        self.move(databases, target, seconds, tell)
                     except Stuck as error:
                         reason = str(error)
                     except KeyboardInterrupt:
@@ -175,7 +175,8 @@ class Advance:
             if not any(worker.heartbeat_seconds < silent_after for worker in operating.workers(connection)):
                 sys.exit(f"no worker of {service} is at work: start the platform first, with `bazarutod up`")
 
-    def _move(self, databases: Databases, target: datetime, patience: float, tell: Any) -> None:
+    def move(self, databases: Databases, target: datetime, patience: float, tell: Any) -> None:
+        """Move the clock step by step; `tell` hears where it stands. `Stuck` when no job ends for so many seconds."""
         hand = Hand.read(self._file)
         done_until = hand.done_until or clock.now()
         Hand(hand.offset, target, done_until).write(self._file)

@@ -181,6 +181,32 @@ def drill(
 
 
 @app.command()
+def simulate(
+    policies: Annotated[int, typer.Option(min=1, max=100_000, help="How many policies are bought.")] = 60,
+    months: Annotated[int, typer.Option(min=1, max=60, help="How many months go by.")] = 12,
+    seed: Annotated[int, typer.Option(help="What all decisions are drawn by: the same seed, the same book.")] = 1,
+    begins: Annotated[
+        str, typer.Option("--from", help="The first day, that of a month to come; the next one by default.")
+    ] = "",
+    html: Annotated[Path | None, typer.Option(help="Write the report into this file too, with charts.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="An empty folder for the platform's data, which stays there afterwards.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Live through months of a book of policies, on a platform of its own, and prove the books at each month's end.
+
+    Policies of all products are bought, paid or not, changed, cancelled, lapsed, put back and renewed over the public
+    API, under a moved clock. It ends with 1 and says which policy, when something is not as it always has to be. No
+    other platform of the machine is touched.
+    """
+    from bazarutod.simulate.command import Wish
+    from bazarutod.simulate.command import run as run_simulation
+
+    run_simulation(Wish(policies, months, seed, begins, html, keep, as_json))
+
+
+@app.command()
 def config() -> None:
     """Check the configuration and print it as it is in force, without secrets."""
     from bazarutod.settings import load_suite

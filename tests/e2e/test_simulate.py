@@ -1,0 +1,53 @@
+"""Some months of a small book, lived through and proved by the command itself; the long form is in tests/long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.simulated import assert_only_known_refusals
+
+pytestmark = [pytest.mark.xdist_group("simulate"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """What the command prints of twelve policies in three months, and the page that it writes."""
+    page = tmp_path_factory.mktemp("simulate") / "report.html"
+    options = ["--policies", "12", "--months", "3", "--seed", "3", "--json", "--html", str(page)]
+    command = [sys.executable, "-m", "bazarutod", "simulate", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), page
+
+
+def test_books_are_right_at_the_end_of_each_month(report: tuple[dict[str, Any], Path]) -> None:
+    document, _ = report
+    assert document["wrong"] == ""
+    assert len(document["by_month"]) == 3
+    assert_only_known_refusals(document)
+
+
+def test_policies_are_bought_paid_changed_and_lapse(report: tuple[dict[str, Any], Path]) -> None:
+    document, _ = report
+    counts = {name: sum(month["transactions"].get(name, 0) for month in document["by_month"]) for name in _TYPES}
+    assert counts["new_business"] == 12
+    assert all(counts.values()), counts
+    assert any(float(month["money"]["EUR"]["earned"]) > 0 for month in document["by_month"])
+
+
+def test_page_needs_nothing_from_elsewhere(report: tuple[dict[str, Any], Path]) -> None:
+    text = report[1].read_text()
+    assert "<svg" in text
+    assert "seed 3" in text
+    for word in ("http://", "https://", "src=", "@import", "<script"):
+        assert word not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+_TYPES = ("new_business", "activation", "endorsement", "lapse")
