@@ -159,8 +159,26 @@ def _dice(event: Event) -> Random:
     return Random(event.seed)  # noqa: S311 - to be repeated
 
 
-def _leave(book: Book, staff: Staff, held: Held, event: Event, today: date) -> None:
-    """Nothing is done."""
+def _refuse_renewal(book: Book, staff: Staff, held: Held, event: Event, today: date) -> None:
+    body = {"preference": "RENEWAL_PREFERENCE_NONE", "reason": "Another insurer is cheaper."}
+    held.holder.post(f"{held.path}:setRenewalPreference", body)
+    book.done["renewals refused"] += 1
+
+
+def _renew(book: Book, staff: Staff, held: Held, event: Event, today: date) -> None:
+    """The customer renews on their own account, also late, and may choose another plan."""
+    if held.life.product == "travel":
+        return
+    offer = held.holder.post(f"{held.path}:quoteRenewal", {})
+    if offer["state"] == "STATE_QUOTED":
+        held.holder.post(f"/v1/quotes/{offer['quoteId']}:accept", {})
+    plan = _dice(event).choice(("annual", "monthly"))
+    body = {"quoteId": offer["quoteId"], "planCode": plan}
+    preview = held.holder.post(f"{held.path}:renew", {**body, "validateOnly": True})
+    result = held.holder.post(f"{held.path}:renew", body)
+    _compare(held, preview, result)
+    held.last_change = result["transaction"]["transactionId"]
+    book.done["renewed by hand"] += 1
 
 
 _DEEDS: Final[dict[Deed, Callable[[Book, Staff, Held, Event, date], None]]] = {
@@ -169,6 +187,6 @@ _DEEDS: Final[dict[Deed, Callable[[Book, Staff, Held, Event, date], None]]] = {
     Deed.RESCIND: _rescind,
     Deed.REVERSE: _reverse,
     Deed.REFUND: _refund,
-    Deed.REFUSE_RENEWAL: _leave,
-    Deed.RENEW: _leave,
+    Deed.REFUSE_RENEWAL: _refuse_renewal,
+    Deed.RENEW: _renew,
 }

@@ -27,7 +27,8 @@ h3 { font-size: 15px; margin: 0 0 8px; } p { margin: 0 0 8px; } .soft { color: v
 .facts div, .card { background: var(--card); border: 1px solid var(--edge); border-radius: 8px; padding: 12px 16px; }
 .facts b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; } .facts span { color: var(--soft); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 16px; }
-svg { display: block; width: 100%; min-width: 400px; height: auto; } .card { overflow-x: auto; } svg text { fill: var(--soft); font-size: 11px; }
+svg { display: block; width: 100%; min-width: 400px; height: auto; }
+.card { overflow-x: auto; } svg text { fill: var(--soft); font-size: 11px; }
 svg .value { text-anchor: end; } svg .month { text-anchor: middle; }
 svg .grid { stroke: var(--edge); } svg .axis { stroke: var(--soft); } polyline { fill: none; stroke-width: 2; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 6px 0 0; color: var(--soft); font-size: 13px; }
