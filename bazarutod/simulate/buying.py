@@ -113,7 +113,7 @@ def _day_of_payment(book: Book, held: Held, invoice: Json, today: date) -> date 
         case Paying.FAILING:
             return due + timedelta(days=life.late_days + 4) if life.number % 2 else None
         case _:
-            is_first = invoice.get("installmentNumber", 0) <= 1
+            is_first = invoice.get("installmentNumber", 0) <= 1 and invoice.get("termNumber", 1) <= 1
             return today if is_first else due + timedelta(days=life.late_days)
 
 

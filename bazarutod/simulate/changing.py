@@ -12,7 +12,7 @@ from bazarutod.simulate.buying import pay_what_is_open
 from bazarutod.simulate.calling import Json, Refused
 from bazarutod.simulate.lives import Deed, Event
 from bazarutod.simulate.money import minor
-from bazarutod.simulate.risks import change_of
+from bazarutod.simulate.risks import NOT_RENEWED, change_of
 from bazarutod.simulate.world import Staff
 
 _BACKDATED: Final = {"motor": 30, "home": 15, "health": 15}
@@ -160,6 +160,8 @@ def _dice(event: Event) -> Random:
 
 
 def _refuse_renewal(book: Book, staff: Staff, held: Held, event: Event, today: date) -> None:
+    if held.life.product in NOT_RENEWED:
+        return
     body = {"preference": "RENEWAL_PREFERENCE_NONE", "reason": "Another insurer is cheaper."}
     held.holder.post(f"{held.path}:setRenewalPreference", body)
     book.done["renewals refused"] += 1
@@ -167,7 +169,7 @@ def _refuse_renewal(book: Book, staff: Staff, held: Held, event: Event, today: d
 
 def _renew(book: Book, staff: Staff, held: Held, event: Event, today: date) -> None:
     """The customer renews on their own account, also late, and may choose another plan."""
-    if held.life.product == "travel":
+    if held.life.product in NOT_RENEWED:
         return
     offer = held.holder.post(f"{held.path}:quoteRenewal", {})
     if offer["state"] == "STATE_QUOTED":

@@ -10,6 +10,7 @@ from typing import Any
 from bazarutod.simulate.book import as_date
 from bazarutod.simulate.calling import Json
 from bazarutod.simulate.money import minor
+from bazarutod.simulate.risks import NOT_RENEWED
 from bazarutod.simulate.world import Staff
 
 _ENDED = ("STATE_CANCELLED", "STATE_LAPSED", "STATE_NOT_TAKEN", "STATE_PENDING")
@@ -99,7 +100,7 @@ class Figures:
                 path = f"/v1/policies/{policy_id}/transactions"
                 self._stacks[policy_id] = list(staff.admin.pages(path, "transactions"))
                 self._etags[policy_id] = policy["etag"]
-            lasts = policy["state"] not in _ENDED
+            lasts = policy["state"] not in _ENDED and policy["productCode"] not in NOT_RENEWED
             self._terms[policy_id, term.get("termNumber", 1)] = as_date(term["endDate"]), lasts
         return states
 

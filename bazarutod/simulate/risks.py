@@ -271,3 +271,5 @@ _OPTIONAL: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 }
 PRODUCTS: Final = tuple(_RISKS)
 """The products that are bought, in the order in which policies take turns."""
+NOT_RENEWED: Final = frozenset({"travel"})
+"""Products whose policies have one term."""
