@@ -29,9 +29,7 @@ class Violated(Exception):
 def prove(book: Book, world: World) -> Json:
     """Check everything; gives the trial balance. `Violated` with the first thing that is wrong."""
     balance = world.staff.finance.get("/v1/ledger/trialBalance")
-    for amount in balance.get("differences", []):
-        if minor(amount):
-            raise Violated(f"the trial balance differs by {text(minor(amount))} {amount['currencyCode']}")
+    check_balance(balance)
     for held in book.held.values():
         _prove_policy(held, world)
     payments = world.databases["payments"]
@@ -41,12 +39,15 @@ def prove(book: Book, world: World) -> Json:
     return balance
 
 
-def _prove_policy(held: Held, world: World) -> None:
-    about = f"policy {held.number} ({held.policy_id}, the {held.life.number}. one, {held.life.product})"
-    try:
-        ledger = world.staff.finance.get(f"{held.path}/ledger")
-    except Refused as refused:
-        raise Violated(f"{about} has no ledger: {refused.reason}") from refused
+def check_balance(balance: Json) -> None:
+    """`Violated` when the debits of a currency are not its credits."""
+    for amount in balance.get("differences", []):
+        if minor(amount):
+            raise Violated(f"the trial balance differs by {text(minor(amount))} {amount['currencyCode']}")
+
+
+def check_ledger(about: str, ledger: Json) -> None:
+    """`Violated` when billing and books of a policy differ, or what is written is not earned and unearned."""
     booked = {line["item"]: minor(line.get("booked")) for line in ledger["lines"]}
     for line in ledger["lines"]:
         if minor(line.get("difference")):
@@ -58,6 +59,15 @@ def _prove_policy(held: Held, world: World) -> None:
     parts = booked.get("ITEM_EARNED", 0) + booked.get("ITEM_UNEARNED", 0)
     if written != parts:
         raise Violated(f"{about}: {text(written)} is written, and {text(parts)} is earned and unearned")
+
+
+def _prove_policy(held: Held, world: World) -> None:
+    about = f"policy {held.number} ({held.policy_id}, the {held.life.number}. one, {held.life.product})"
+    try:
+        ledger = world.staff.finance.get(f"{held.path}/ledger")
+    except Refused as refused:
+        raise Violated(f"{about} has no ledger: {refused.reason}") from refused
+    check_ledger(about, ledger)
 
 
 def _prove_provider(balance: Json, payments: psycopg.Connection[Any]) -> None:
