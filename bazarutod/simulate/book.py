@@ -53,8 +53,10 @@ class Book:
     """Lapsed policies by the day on which they are paid for (true) or put back (false)."""
     billed: set[str] = field(default_factory=set)
     """Invoices that were looked at."""
-    lapses: set[str] = field(default_factory=set)
-    """Delinquencies by which a policy lapsed that were looked at."""
+    unbilled: set[str] = field(default_factory=set)
+    """Policies whose first invoice was not seen yet."""
+    lapsed: set[str] = field(default_factory=set)
+    """Policies that were seen lapsed on the day before."""
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By deed and reason."""

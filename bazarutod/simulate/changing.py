@@ -118,11 +118,10 @@ def _refund(book: Book, staff: Staff, held: Held, event: Event, today: date) -> 
 
 def note_lapses(book: Book, staff: Staff, today: date) -> None:
     """Look at policies that lapsed, and say when those that are to be put back are paid for."""
-    for item in staff.finance.pages("/v1/delinquencies", "delinquencies", isOpen="true"):
-        if item["state"] != "STATE_LAPSED" or item["delinquencyId"] in book.lapses:
-            continue
-        book.lapses.add(item["delinquencyId"])
-        held = book.held[item["policyId"]]
+    lapsed = {item["policyId"] for item in staff.admin.pages("/v1/policies", "policies", state="STATE_LAPSED")}
+    fresh, book.lapsed = lapsed - book.lapsed, lapsed
+    for policy_id in [one for one in book.held if one in fresh]:  # in the order in which they were bought
+        held = book.held[policy_id]
         if held.life.reinstated_after:
             day = today + timedelta(days=held.life.reinstated_after)
             book.restorations[day].append((held, True))
