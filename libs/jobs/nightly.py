@@ -15,7 +15,8 @@ A module says what is due and what to do with one item; everything else is here:
 `Batched(prepare)` is the same for large runs: `prepare(session, item_ids, night)` reads at once what the items of a
 batch need, and gives what does one item by its id. `together` may do a whole batch at once, as long as all is well.
 `Asked(ask, do)` is for items that a neighbour lists: `ask(after, limit, night)` gives the next ones by their ids, and
-what is known of each, with no transaction open; `do(session, item_id, known, night)` then works as with `within`.
+what is known of each, with no transaction open; `do(session, item_id, known, night)` then works as with `within`, and
+`together(session, known, night)` as with `Batched`.
 
 What holds:
 
@@ -136,6 +137,8 @@ class Asked:
 
     ask: Callable[[UUID, int, Night], Mapping[UUID, Any]]
     do: Callable[[Session, UUID, Any, Night], None]
+    together: Callable[[Session, Mapping[UUID, Any], Night], None] | None = None
+    """Does all that was asked for at once, as that of `Batched`."""
 
 
 def within(do: Callable[[Session, UUID, Night], None]) -> Batched:
@@ -220,7 +223,8 @@ def _do_batch(database: Database, run: Run[Any], night: Night) -> bool:
         if state.ended_at is not None:
             return False
         items = _next(session, run, state, night)
-        if items and run.work.together and not state.listed and _are_done(session, run.work.together, items, night):
+        together = run.work.together
+        if items and together and not state.listed and _are_done(session, lambda: together(session, items, night)):
             outcomes = dict.fromkeys(items, "")
         else:
             do = run.work.prepare(session, items, night) if items else None
@@ -229,16 +233,11 @@ def _do_batch(database: Database, run: Run[Any], night: Night) -> bool:
         return _move(session, run, state, items)
 
 
-def _are_done(
-    session: Session,
-    together: Callable[[Session, Sequence[UUID], Night], None],
-    items: Sequence[UUID],
-    night: Night,
-) -> bool:
+def _are_done(session: Session, together: Callable[[], None]) -> bool:
     """Do all items at once; False, with nothing done, where that fails: which of them is why is found one by one."""
     try:
         with session.begin_nested():
-            together(session, items, night)
+            together()
     except (Unavailable, Exhausted):
         raise
     except Exception:
@@ -264,7 +263,7 @@ def _do_asked(database: Database, run: Run[Any], night: Night) -> bool:
     else:  # one at a time: where nobody lists it any more there is nothing to be done
         items = parked
         known = run.work.ask(UUID(int=items[0].int - 1), 1, night) if items else {}
-    do = run.work.do
+    do, together = run.work.do, run.work.together
     with database.transaction() as session:
         state = _lock(session, run, night)
         if state.ended_at is not None:
@@ -276,7 +275,10 @@ def _do_asked(database: Database, run: Run[Any], night: Night) -> bool:
             if item_id in known:
                 do(session, item_id, known[item_id], night)
 
-        outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do_known) for item_id in items}
+        if items and together and not state.listed and _are_done(session, lambda: together(session, known, night)):
+            outcomes = dict.fromkeys(items, "")
+        else:
+            outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do_known) for item_id in items}
         _record(session, run, state, outcomes)
         return _move(session, run, state, items)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -35,20 +35,25 @@ def compare(
         differed = differences.list_policies(session, after, last, limit)
         policy_ids = sorted({*listed, *kept, *differed})[:limit]
         known = [policy_id for policy_id in policy_ids if policy_id in kept]
-        booked = balances.list_of_policies(session, known)
-        compared: dict[UUID, list[Difference] | DomainError] = {}
-        for policy_id in policy_ids:
-            try:
-                billed = totals.find(session, policy_id)
-                ours = Kept(*kept[policy_id], billed, booked.get(policy_id, [])) if billed else None
-                compared[policy_id] = reconciling.differences(listed.get(policy_id), ours, now)
-            except DomainError as error:
-                compared[policy_id] = error
+        billed, booked = totals.find_all(session, known), balances.list_of_policies(session, known)
+    compared: dict[UUID, list[Difference] | DomainError] = {}
+    for policy_id in policy_ids:
+        sums = billed.get(policy_id)
+        try:
+            if isinstance(sums, DomainError):
+                raise sums
+            ours = Kept(*kept[policy_id], sums, booked.get(policy_id, [])) if sums else None
+            compared[policy_id] = reconciling.differences(listed.get(policy_id), ours, now)
+        except DomainError as error:
+            compared[policy_id] = error
     return compared
 
 
-def save(session: Session, policy_id: UUID, compared: list[Difference] | DomainError, now: datetime) -> None:
-    """Keep the differences of a policy; those of before that are mended go."""
-    if isinstance(compared, DomainError):
-        raise compared
-    differences.save(session, policy_id, compared, now)
+def save_all(session: Session, compared: Mapping[UUID, list[Difference] | DomainError], now: datetime) -> None:
+    """Keep the differences of policies; those of before that are mended go. Raises why one could not be compared."""
+    known: dict[UUID, list[Difference]] = {}
+    for policy_id, outcome in compared.items():
+        if isinstance(outcome, DomainError):
+            raise outcome
+        known[policy_id] = outcome
+    differences.save(session, known, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 from uuid import UUID
@@ -51,9 +51,13 @@ def register_reconciling(runner: JobRunner, database: Database, sum_written: Sum
         return reconciling.compare(database, sum_written, after, limit, night.now)
 
     def save(session: Session, policy_id: UUID, compared: Any, night: Night) -> None:
-        reconciling.save(session, policy_id, compared, night.now)
+        reconciling.save_all(session, {policy_id: compared}, night.now)
 
-    runner.nightly(database, Run(RECONCILE, None, count_accounts, Asked(ask, save), _COMPARED_AT_ONCE))
+    def save_together(session: Session, compared: Mapping[UUID, Any], night: Night) -> None:
+        reconciling.save_all(session, compared, night.now)
+
+    work = Asked(ask, save, save_together)
+    runner.nightly(database, Run(RECONCILE, None, count_accounts, work, _COMPARED_AT_ONCE))
 
 
 def count_accounts(session: Session, night: Night) -> int:

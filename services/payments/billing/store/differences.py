@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -22,8 +22,8 @@ _SAVE = _ADD.on_conflict_do_update(
 _COUNT = sa.select(_differences.c.kind, sa.func.count()).group_by(_differences.c.kind)
 
 
-def save(session: Session, policy_id: UUID, differences: Sequence[Difference], now: datetime) -> None:
-    """Keep exactly these differences of a policy."""
+def save(session: Session, differences: Mapping[UUID, Sequence[Difference]], now: datetime) -> None:
+    """Keep exactly these differences of these policies."""
     rows = [
         {
             "policy_id": policy_id,
@@ -34,12 +34,13 @@ def save(session: Session, policy_id: UUID, differences: Sequence[Difference], n
             "first_seen_at": now,
             "last_seen_at": now,
         }
-        for difference in differences
+        for policy_id, of_policy in differences.items()
+        for difference in of_policy
     ]
     if rows:
         session.execute(_SAVE, rows)
-    gone = sa.delete(_differences).where(_differences.c.policy_id == policy_id, _differences.c.last_seen_at < now)
-    session.execute(gone)
+    of_these = _differences.c.policy_id.in_(list(differences))
+    session.execute(sa.delete(_differences).where(of_these, _differences.c.last_seen_at < now))
 
 
 def list_policies(session: Session, after: UUID, last: UUID, limit: int) -> Sequence[UUID]:

@@ -100,11 +100,11 @@ def find_all(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, Earned]
     return _with_pictures(session, rows, {row.id: row.last_sequence for row in rows})
 
 
-def find_as_earned(session: Session, policy_id: UUID) -> Earned | None:
-    """A policy as it stood when it was earned last; None where it never was."""
-    rows = session.execute(_ACCOUNTS, {"ids": [policy_id]}).all()
+def find_as_earned(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, Earned]:
+    """Policies as they stood when they were earned last; those that never were are left out."""
+    rows = session.execute(_ACCOUNTS, {"ids": list(policy_ids)}).all()
     rows = [row for row in rows if row.earned_until is not None]
-    return _with_pictures(session, rows, {row.id: row.earned_sequence for row in rows}).get(policy_id)
+    return _with_pictures(session, rows, {row.id: row.earned_sequence for row in rows})
 
 
 def save(session: Session, policies: Sequence[Earnable], until: date) -> None:

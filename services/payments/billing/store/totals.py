@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from libs.errors import DomainError
 from services.payments.billing.rules import earning
 from services.payments.billing.store import earnings
+from services.payments.billing.store.earnings import Earned
 from services.payments.ledger.rules.proof import Billed, Item
 
 # The price of a policy whose first invoice was withdrawn is no longer charged, whatever its lines say.
 _TOTALS = sa.text("""
-    SELECT account.currency, charged.*,
+    SELECT account.id, account.currency, charged.*,
         (SELECT coalesce(sum(total), 0) FROM schedule_installments JOIN schedules ON schedules.id = schedule_id
          WHERE account_id = account.id AND state = 'planned') AS unbilled,
         (SELECT coalesce(sum(total - settled), 0) FROM invoices
@@ -36,25 +40,41 @@ _TOTALS = sa.text("""
         FROM applied_transactions JOIN charge_lines AS line USING (transaction_id)
         WHERE account_id = account.id AND account.withdrawn_at IS NULL
     ) AS charged
-    WHERE account.id = :account_id
+    WHERE account.id = ANY(:account_ids)
 """)
 
 
 def find(session: Session, account_id: UUID) -> Billed | None:
     """The sums of an account; None where there is none."""
-    row = session.execute(_TOTALS, {"account_id": account_id}).one_or_none()
-    if row is None:
-        return None
-    earned = _earned(session, account_id)
+    match find_all(session, [account_id]).get(account_id):
+        case DomainError() as error:
+            raise error
+        case billed:
+            return billed
+
+
+def find_all(session: Session, account_ids: Sequence[UUID]) -> dict[UUID, Billed | DomainError]:
+    """The sums of accounts, or why there are none of one. Those that do not exist are left out."""
+    rows = session.execute(_TOTALS, {"account_ids": list(account_ids)}).all()
+    known = earnings.find_as_earned(session, [row.id for row in rows])
+    billed: dict[UUID, Billed | DomainError] = {}
+    for row in rows:
+        try:
+            billed[row.id] = _billed_from_row(row, _earned(known.get(row.id)))
+        except DomainError as error:
+            billed[row.id] = error
+    return billed
+
+
+def _billed_from_row(row: Any, earned: int) -> Billed:
     amounts: dict[Item, int] = {
         item: int(getattr(row, item)) for item in Item if item not in (Item.EARNED, Item.UNEARNED)
     }
     return Billed(row.currency, {**amounts, Item.EARNED: earned, Item.UNEARNED: amounts[Item.PREMIUM] - earned})
 
 
-def _earned(session: Session, account_id: UUID) -> int:
+def _earned(known: Earned | None) -> int:
     """What is earned of a policy by the day that it was earned up to, by its timeline of then; in minor units."""
-    known = earnings.find_as_earned(session, account_id)
     if known is None or known.until is None:
         return 0
     return sum(amount.minor for amount in earning.earned_by(known.policy, known.until).values())
