@@ -11,20 +11,20 @@ import pytest
 
 from bazaruto.policies.v1 import endorsement_pb2 as pb
 from libs import ids
-from libs.errors import DomainError
+from libs.errors import DomainError, FieldInvalid
 from libs.identity.callers import AccessDenied
 from libs.identity.scopes import NOTHING
 from services.policies.lifecycle.flows import endorsing
 from services.policies.lifecycle.flows.endorsing import Acting
 from services.policies.lifecycle.messages.endorsements import settlement_from_proto
-from services.policies.lifecycle.rules.change_request import Request
+from services.policies.lifecycle.rules.change_request import Request, delta_of
 from services.policies.lifecycle.rules.contract import Contract
 from services.policies.lifecycle.rules.product import ChangeRule, CoverRule
 from services.policies.lifecycle.rules.quote import check_endorsable
 from services.policies.lifecycle.rules.settlement import ChargeTiming, CreditTiming, Settlement
 from tests.unit.policies.contracts import RULES
 from tests.unit.policies.endorsing import a_contract, quoted
-from tests.unit.policies.stacks import FIRST
+from tests.unit.policies.stacks import FIRST, risk
 
 CHANGEABLE = replace(
     RULES,
@@ -107,3 +107,17 @@ def test_change_is_settled_as_the_product_says_unless_it_is_asked_otherwise() ->
         credit_timing=pb.IssueEndorsementRequest.CREDIT_TIMING_ACCOUNT,
     )
     assert settlement_from_proto(asked, other) == Settlement(ChargeTiming.NEXT_INSTALLMENT, CreditTiming.ACCOUNT)
+
+
+def test_values_that_answer_no_question_are_refused_by_their_places() -> None:
+    (car,) = risk().objects
+    request = Request(
+        FIRST,
+        answers={"annual_km": None, "garage": True},
+        added_objects=(replace(car, id="car_2", fields={"name": ["Rui"]}),),
+        changed_objects={car.id: {"value": {"units": 1}}},
+    )
+    with pytest.raises(FieldInvalid) as refused:
+        delta_of(request, risk())
+    places = ["answers.annual_km", "objects.add[0].fields.name", "objects.change[0].fields.value"]
+    assert list(refused.value.violations) == places

@@ -59,6 +59,13 @@ def test_new_business_and_what_was_taken_back_are_not_taken_back() -> None:
     assert reversal.last_of(contract_of(stack)) is None
 
 
+def test_cancellation_of_what_was_never_paid_for_is_not_taken_back() -> None:
+    stack = Stack()
+    stack.open(risk())
+    stack.put(FIRST, end(Return(Method.FLAT)))
+    assert reversal.last_of(contract_of(stack)) is None
+
+
 def test_reinstatement_can_be_taken_back_and_cover_has_ended_again() -> None:
     stack = opened()
     stack.put(date(2025, 3, 3), PRO_RATA)

@@ -77,8 +77,10 @@ def named(request: Request, terms: Sequence[Term]) -> Request:
 def delta_of(request: Request, risk: Risk) -> Delta:
     """What a request changes of the risk that is insured on its day.
 
-    `FieldInvalid` for an object or coverage that is changed or taken away and is not there, or added and is.
+    `FieldInvalid` for an object or coverage that is changed or taken away and is not there, or added and is; and for a
+    value that answers no question.
     """
+    _check_values(request)
     objects = {insured.id: insured for insured in risk.objects}
     coverages = {coverage.code: coverage for coverage in risk.coverages}
     _check_objects(request, objects)
@@ -125,6 +127,23 @@ def check_conflicts(request: Request, found: Sequence[Conflict]) -> None:
     """`ChangeConflicts` where there are any, and the request says that it is not to be made then."""
     if request.on_conflict is OnConflict.REFUSE and found:
         raise ChangeConflicts(sequence=str(found[0].transaction.sequence), path=found[0].path)
+
+
+def _check_values(request: Request) -> None:
+    """Whether a value fits its question is for quotes to say. What is not even one value is not handed on to it."""
+    given = {
+        "answers": request.answers,
+        **{f"objects.add[{index}].fields": insured.fields for index, insured in enumerate(request.added_objects)},
+        **{f"objects.change[{i}].fields": fields for i, fields in enumerate(request.changed_objects.values())},
+    }
+    wrong = {
+        f"{place}.{name}": "is neither text nor a number nor a truth value"
+        for place, values in given.items()
+        for name, value in values.items()
+        if not isinstance(value, str | int | float)
+    }
+    if wrong:
+        raise FieldInvalid(violations=wrong)
 
 
 def _check_objects(request: Request, objects: Mapping[str, InsuredObject]) -> None:

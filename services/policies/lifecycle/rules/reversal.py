@@ -33,13 +33,16 @@ class NotLastTransaction(Refused):
 def last_of(made: Contract) -> Transaction | None:
     """The transaction that can be taken back: the last one that counts and changed the timeline.
 
-    None where that is new business, a contract that was not taken, or a term that was paid for since it was added.
+    None where that is new business, a contract that was not taken, a term that was paid for since it was added, or a
+    cancellation of what was not paid for: its first bill is gone, and it is only bought anew.
     """
     changing = [item for item in made.standing if item.change is not None]
     last = next((item for item in reversed(changing) if not isinstance(item.change, CoverStart)), None)
     if last is None or last.type not in _TAKEN_BACK:
         return None
     if isinstance(last.change, Opening) and _is_paid_for(last.change, changing):
+        return None
+    if last.type is TransactionType.CANCELLATION and made.policy.terms[0].cover_starts_at is None:
         return None
     return last
 
