@@ -46,6 +46,15 @@ def line(kind: charge_pb2.ChargeLine.Kind.ValueType, minor: int, code: str) -> c
     )
 
 
+def priced(sign: int) -> list[charge_pb2.ChargeLine]:
+    """1200.00 net, 204.00 tax, a fee of 25.00; or all of it given back."""
+    return [
+        line(Kind.KIND_PREMIUM, sign * 1200_00, "own_damage"),
+        line(Kind.KIND_TAX, sign * 204_00, "premium_tax"),
+        line(Kind.KIND_FEE, sign * 25_00, "policy_fee"),
+    ]
+
+
 @dataclass
 class Contract:
     """A policy whose transactions are sent to payments."""
@@ -94,13 +103,8 @@ class Contract:
 
     def issue(self, installments: int = 1, **changes: Any) -> pb.AppliedTransaction:
         """The first transaction: 1200.00 net, 204.00 tax, a fee of 25.00."""
-        lines = (
-            line(Kind.KIND_PREMIUM, 1200_00, "own_damage"),
-            line(Kind.KIND_TAX, 204_00, "premium_tax"),
-            line(Kind.KIND_FEE, 25_00, "policy_fee"),
-        )
         schedule = pb.Schedule(plan_code="plan", installments=installments)
-        return self.apply("NEW_BUSINESS", *lines, **{"schedule": schedule, **changes})
+        return self.apply("NEW_BUSINESS", *priced(1), **{"schedule": schedule, **changes})
 
     def billing(self) -> invoice_pb2.Billing:
         request = invoice_pb2.GetBillingRequest(policy_id=self.policy_id)
@@ -307,6 +311,27 @@ def test_cancellation_takes_the_last_installments_first(contract: Contract) -> N
     contract.issue(4)  # 376.00 billed, three of 351.00 planned
     applied = contract.apply("CANCELLATION", line(Kind.KIND_PREMIUM, -400_00, "own_damage"))
     assert [(number, amount) for number, _, amount in planned(applied)] == [(2, 351_00), (3, 302_00)]
+
+
+def test_installments_that_fell_away_are_planned_again_when_the_cancellation_is_taken_back(contract: Contract) -> None:
+    issued = contract.issue(12)
+    ended = contract.request("CANCELLATION", line(Kind.KIND_PREMIUM, -1000_00, "own_damage"))
+    contract.send(ended)
+    contract.apply("ENDORSEMENT", line(Kind.KIND_PREMIUM, 10_00, "own_damage"))
+    taken_back = line(Kind.KIND_PREMIUM, 990_00, "own_damage")
+    applied = contract.apply("REVERSAL", taken_back, reverses_transaction_id=ended.transaction_id)
+    assert planned(applied) == planned(issued)
+    assert minor(applied.balance_due) == minor(issued.balance_due)
+
+
+def test_what_was_billed_and_given_back_is_due_at_once_when_cover_goes_on(contract: Contract) -> None:
+    issued = contract.issue(4)  # 376.00 billed, three of 351.00 planned
+    contract.house.pay(contract.person, issued.invoices[0].invoice_id)
+    contract.apply("CANCELLATION", *priced(-1))
+    applied = contract.apply("REINSTATEMENT", *priced(1))
+    assert planned(applied) == planned(issued)
+    (again,) = [invoice for invoice in applied.invoices if invoice.installment_number == 0]
+    assert total(again) == 376_00
 
 
 def test_plan_that_does_not_fit_its_price_is_reduced_and_said_so(contract: Contract) -> None:

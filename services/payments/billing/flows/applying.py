@@ -22,6 +22,7 @@ from services.payments.billing.rules import account, applying, transaction
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Outcome, Refunding, Standing
 from services.payments.billing.rules.invoice import Invoice, State
+from services.payments.billing.rules.plan import Installment
 from services.payments.billing.rules.result import Result, open_invoice, result_of
 from services.payments.billing.rules.transaction import BillingConflict, Kind, Transaction
 from services.payments.billing.store import (
@@ -104,9 +105,22 @@ def _standing(
         open=tuple(open_invoice(item) for item in unsettled.values()),
         billed=invoices.find_last_numbers(session, holder.id),
         is_withdrawn=holder.withdrawn_at is not None,
+        fallen=_fallen(session, holder) if applying.may_restore(change) else {},
+        given_back=settling.find_given_back(session, holder.id, change.reverses) if applying.may_restore(change) else 0,
         recallable=tuple(refunds.list_recallable(session, holder.id)) if applying.may_recall(change) else (),
         refundable=refunds.find_refundable(session, holder.id) if applying.may_refund(change) else 0,
     )
+
+
+def _fallen(session: Session, holder: Account) -> dict[int, tuple[Installment, ...]]:
+    """What fell away when cover ended, on the day of the month that the payer has chosen since."""
+    fallen = schedules.find_fallen(session, holder.id)
+    if not holder.due_day:
+        return fallen
+    return {
+        term_number: tuple(replace(part, due_on=part.due_on.replace(day=holder.due_day)) for part in parts)
+        for term_number, parts in fallen.items()
+    }
 
 
 def _save(

@@ -4,6 +4,9 @@ What is added goes into the installments of its term, or is billed at once. What
 planned installments of its term first; what is left becomes credit. Credit settles open invoices, the one that fell due
 first before the others, and then what is billed here. What is left is paid out where cover ends or the plan says so;
 what transactions before had paid out and nobody has sent yet is credit again before anything is to be paid.
+
+Where cover goes on that had ended, the installments that had fallen away are planned again: who pays by the month does
+not owe the year at once. What they do not come to, because it was billed and given back meanwhile, is billed at once.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 from uuid import UUID
 
 from libs.calendar import day_of
@@ -59,6 +63,10 @@ class Standing:
     is_withdrawn: bool = False
     """Whether the first invoice was withdrawn, and the whole price taken out of the books."""
     recallable: tuple[Recallable, ...] = ()
+    fallen: Mapping[int, tuple[Installment, ...]] = field(default_factory=dict)
+    """By its term: what would be planned if cover had not ended, in the order it falls due."""
+    given_back: int = 0
+    """What the ending gave back beyond what was planned; minor units. It was billed before."""
     refundable: int = 0
     """What can still be paid back of payments, beside what is recallable; minor units."""
 
@@ -141,6 +149,11 @@ def may_recall(transaction: Transaction) -> bool:
     return transaction.kind in ENDINGS or transaction.total.minor > 0
 
 
+def may_restore(transaction: Transaction) -> bool:
+    """Whether it may have cover go on that had ended."""
+    return transaction.kind in (Kind.REINSTATEMENT, Kind.REVERSAL) and transaction.total.minor > 0
+
+
 def may_refund(transaction: Transaction) -> bool:
     """Whether what it gives back may be paid out."""
     return transaction.kind in ENDINGS or transaction.plan.refunds_credit
@@ -171,6 +184,9 @@ def _apply_to_term(
     owed = total([part.amounts for part in before] + [item.amounts for item in voided], change.currency) + change
     if change.total.minor > 0 and transaction.plan.charge_timing is ChargeTiming.AT_ONCE:
         return replace(outcome, bills=(*outcome.bills, Bill(term_number, 0, today, change)))
+    fallen = standing.fallen.get(term_number, ())
+    if change.total.minor > 0 and len(fallen) > len(before):
+        return _restored(outcome, standing, term_number, change, owed, today)
     if not before and owed.total.minor > 0:
         return replace(
             outcome, bills=(*outcome.bills, Bill(term_number, 0, today, owed)), voided=(*outcome.voided, *voided)
@@ -193,6 +209,42 @@ def _begin(transaction: Transaction, change: Amounts, number: int, today: date) 
     due_on = issued_on if transaction.kind is Kind.NEW_BUSINESS else max(issued_on, starts_on)
     days = plan.due_dates(due_on, starts_on, transaction.plan.count)
     return [Installment(number + i, day, part) for i, (day, part) in enumerate(zip(days, parts, strict=False))]
+
+
+def _restored(
+    outcome: Outcome, standing: Standing, term_number: int, change: Amounts, owed: Amounts, today: date
+) -> Outcome:
+    """What is owed for a term whose cover goes on, by the installments that had fallen away.
+
+    Those of days that are over are billed at once.
+    """
+    fallen, first = standing.fallen[term_number], plan.fees_first(change, plan.NO_PLAN)
+    billed_before = standing.given_back - sum(bill.amounts.total.minor for bill in outcome.bills if not bill.number)
+    at_once = _part(owed, first, billed_before)
+    if at_once.total.minor > 0:
+        amounts = plan.split(owed - at_once, nothing(owed.currency), len(fallen))
+    else:
+        amounts = plan.split(owed - first, first, len(fallen))
+    bills = (Bill(term_number, 0, today, at_once),) if at_once.total.minor > 0 else ()
+    parts = [
+        Installment(part.number, max(part.due_on, today), amount) for part, amount in zip(fallen, amounts, strict=False)
+    ]
+    due = (Bill(term_number, part.number, part.due_on, part.amounts) for part in parts if _is_due(part, today))
+    return replace(
+        outcome,
+        schedules=(*outcome.schedules, Schedule(term_number, tuple(parts))),
+        bills=(*outcome.bills, *bills, *due),
+    )
+
+
+def _part(owed: Amounts, first: Amounts, minor: int) -> Amounts:
+    """The part of what is owed that comes to about an amount: `first`, and of the rest a share of each column."""
+    rest = owed - first
+    if minor <= 0 or rest.total.minor <= 0:
+        return nothing(owed.currency)
+    share = Fraction(max(minor - first.total.minor, 0), rest.total.minor)
+    part = first + rest.share(share)
+    return part if share < 1 and 0 < part.total.minor < owed.total.minor else owed
 
 
 def _changed(

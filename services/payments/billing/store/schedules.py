@@ -17,6 +17,7 @@ from services.payments.billing.rules.amounts import Amounts, Column
 from services.payments.billing.rules.applying import Planned, Schedule
 from services.payments.billing.rules.billing import KnownSchedule, Part, PartState
 from services.payments.billing.rules.plan import Installment
+from services.payments.billing.rules.transaction import ENDINGS
 from services.payments.billing.store.rows import (
     AccountRow,
     InstallmentRow,
@@ -60,6 +61,25 @@ _ALL = (
     .order_by(TransactionRow.sequence, _schedules.c.term_number, _schedules.c.id, _installments.c.number)
 )
 
+_BILLED = (
+    sa.select(sa.func.coalesce(sa.func.max(InvoiceRow.installment_number), 0))
+    .where(InvoiceRow.policy_id == _schedules.c.account_id, InvoiceRow.term_number == _schedules.c.term_number)
+    .scalar_subquery()
+)
+_FALLEN = (
+    sa.select(_schedules.c.term_number, *_installments.c, AccountRow.currency)
+    .join(_schedules, _schedules.c.id == _installments.c.schedule_id)
+    .join(TransactionRow, TransactionRow.transaction_id == _schedules.c.transaction_id)
+    .join(AccountRow, AccountRow.id == _schedules.c.account_id)
+    .where(
+        _schedules.c.account_id == sa.bindparam("account_id"),
+        TransactionRow.kind.not_in(sorted(ENDINGS)),
+        _installments.c.number > _BILLED,
+    )
+    # One that takes the place of another is made later, whichever transaction it is of.
+    .order_by(_schedules.c.term_number, _installments.c.number, _schedules.c.id)
+)
+
 
 def list_all(session: Session, account_id: UUID) -> Sequence[KnownSchedule]:
     """Every schedule of an account, in the order they were made. One that plans nothing is not among them."""
@@ -79,6 +99,19 @@ def list_planned(session: Session, account_id: UUID) -> Sequence[Planned]:
         Planned(row.schedule_id, row.transaction_id, row.term_number, installment_from_row(row, row.currency))
         for row in rows
     ]
+
+
+def find_fallen(session: Session, account_id: UUID) -> dict[int, tuple[Installment, ...]]:
+    """By term, the installments behind those that are billed as they would be planned if no cover had ended.
+
+    An ending has what is left fall due earlier, also in what is planned behind it: the latest day is that of before.
+    """
+    fallen: dict[int, dict[int, Installment]] = {}
+    for row in session.execute(_FALLEN, {"account_id": account_id}):
+        part, parts = installment_from_row(row, row.currency), fallen.setdefault(row.term_number, {})
+        due_on = max(part.due_on, parts[part.number].due_on) if part.number in parts else part.due_on
+        parts[part.number] = replace(part, due_on=due_on)
+    return {term_number: tuple(parts.values()) for term_number, parts in fallen.items()}
 
 
 def list_due(session: Session, due_until: date, limit: int) -> Sequence[UUID]:

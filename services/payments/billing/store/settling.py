@@ -8,7 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.payments.billing.store.rows import AllocationRow, CreditRow
+from services.payments.billing.rules.transaction import ENDINGS, Kind
+from services.payments.billing.store.rows import AllocationRow, CreditRow, TransactionRow
 
 _credits = CreditRow.__table__
 _ADD_ALLOCATION = sa.insert(AllocationRow.__table__)
@@ -17,10 +18,35 @@ _CREDIT = sa.select(sa.func.coalesce(sa.func.sum(_credits.c.amount), 0)).where(
     _credits.c.account_id == sa.bindparam("account_id")
 )
 
+_HISTORY = (
+    sa.select(TransactionRow.transaction_id, TransactionRow.kind, TransactionRow.reverses)
+    .where(TransactionRow.account_id == sa.bindparam("account_id"))
+    .order_by(TransactionRow.sequence)
+)
+
 
 def find_credit(session: Session, account_id: UUID) -> int:
     """The credit of an account, in minor units."""
     return int(session.execute(_CREDIT, {"account_id": account_id}).scalar_one())
+
+
+def find_given_back(session: Session, account_id: UUID, reverses: UUID | None) -> int:
+    """What the endings that are undone gave back beyond what was planned, in minor units.
+
+    It is the one that a reversal takes back, or all since cover last went on.
+    """
+    endings = [reverses] if reverses else []
+    if not reverses:
+        history = session.execute(_HISTORY, {"account_id": account_id}).all()
+        taken_back = {row.reverses for row in history}
+        for row in history:
+            if row.transaction_id not in taken_back and row.kind == Kind.REINSTATEMENT:
+                endings = []
+            elif row.transaction_id not in taken_back and row.kind in ENDINGS:
+                endings.append(row.transaction_id)
+    return int(
+        session.execute(_CREDIT.where(_credits.c.transaction_id.in_(endings)), {"account_id": account_id}).scalar_one()
+    )
 
 
 def add_allocation(
