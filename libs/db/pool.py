@@ -24,6 +24,21 @@ class PoolTooLarge(ValueError):
     """The server does not allow as many connections as the configuration asks for."""
 
 
+class LentConnection(psycopg.Connection):
+    """A connection whose `close` gives it back, also after the server has closed it.
+
+    The library's own does nothing then: the connection would count as lent for ever, and a restart of the server would
+    cost the pool each one that was in use.
+    """
+
+    def close(self) -> None:
+        """Back to the pool, which makes another one in place of what is broken."""
+        if self.closed and isinstance(self._pool, Pool):
+            self._pool.putconn(self)
+        else:
+            super().close()
+
+
 class Pool(psycopg_pool.ConnectionPool[psycopg.Connection]):
     """Connections that are lent, at most `max_connections` of them."""
 
@@ -32,6 +47,7 @@ class Pool(psycopg_pool.ConnectionPool[psycopg.Connection]):
         self._lent: set[int] = set()
         super().__init__(
             url,
+            connection_class=LentConnection,
             min_size=min(settings.min_connections, settings.max_connections),
             max_size=settings.max_connections,
             max_lifetime=settings.max_lifetime.total_seconds(),

@@ -174,6 +174,23 @@ def test_connections_that_the_server_closed_are_replaced_before_anybody_notices(
             database.ping()
 
 
+def test_connection_that_breaks_while_it_is_in_use_makes_room_for_another(url: str) -> None:
+    def breaks_off() -> None:
+        with database.transaction() as session:
+            pid = session.scalar(sa.text("SELECT pg_backend_pid()"))
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+            session.execute(sa.text("SELECT 1"))
+
+    with opened(url, min_connections=1, max_connections=2) as database:
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable):
+                breaks_off()
+        assert database.pool.lent == 0
+        with held(database, 2):
+            pass
+
+
 def test_server_that_is_not_there_is_unavailable_and_not_a_full_pool() -> None:
     settings = {"acquire_timeout": timedelta(seconds=0.3), "max_connections": 1}
     with opened("postgresql://nobody@127.0.0.1:1/none", **settings) as database, pytest.raises(DatabaseUnavailable):
