@@ -241,8 +241,14 @@ class FakePayments(Payments):
 class House:
     """A policies server with its database and the quotes that it knows."""
 
-    def __init__(self, start: Callable[..., grpc.Channel], url: str) -> None:
-        self.quotes = FakeQuotes()
+    def __init__(
+        self,
+        start: Callable[..., grpc.Channel],
+        url: str,
+        quotes: FakeQuotes | None = None,
+        neighbour: Payments | None = None,
+    ) -> None:
+        self.quotes = quotes or FakeQuotes()
         self.users = FakeUsers()
         self.payments = FakePayments()
         self.url = url
@@ -250,7 +256,7 @@ class House:
         def build(server: Server, database: Database, settings: Settings) -> None:
             self.database = database
             self.target = settings.services["policies"].target
-            parts = (database, self.quotes, self.users, self.payments)
+            parts = (database, self.quotes, self.users, neighbour or self.payments)
             server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(*parts))
             server.add(approval_pb2_grpc.add_PolicyApprovalServiceServicer_to_server, ApprovalServicer(*parts))
             server.add(renewal_pb2_grpc.add_RenewalServiceServicer_to_server, RenewalServicer(*parts))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from libs.calendar import day_of
 from libs.errors import DomainError
 from libs.money import Money
-from libs.premium import ChargeLine, Coverage, InsuredObject, Premium
+from libs.premium import ChargeLine, Coverage, InsuredObject, LineKind, Premium
 from services.policies.lifecycle.rules import (
     cancellation,
     change_request,
@@ -25,6 +25,7 @@ from services.policies.lifecycle.rules import (
     parties,
     policy,
     reinstatement,
+    renewal,
     reversal,
 )
 from services.policies.lifecycle.rules.cancellation import Wish
@@ -33,12 +34,12 @@ from services.policies.lifecycle.rules.contract import Changed, Contract
 from services.policies.lifecycle.rules.endorsement import Limits, Stretch
 from services.policies.lifecycle.rules.lapse import Lapse
 from services.policies.lifecycle.rules.policy import Policy
-from services.policies.lifecycle.rules.product import FeeRule, ReinstatementRule
+from services.policies.lifecycle.rules.product import FeeRule, ReinstatementRule, RenewalRule
 from services.policies.lifecycle.rules.quote import Priced, Quote
 from services.policies.lifecycle.rules.reinstatement import Reinstatement
 from services.policies.lifecycle.rules.reversal import NotLastTransaction
 from services.policies.lifecycle.rules.state import State
-from services.policies.lifecycle.rules.transaction import Opening, Price, Transaction, TransactionType
+from services.policies.lifecycle.rules.transaction import Opening, Transaction
 from tests.unit.policies import stacks
 from tests.unit.policies.contracts import CANCELLATIONS, RULES, contract_of
 from tests.unit.policies.stacks import EUR, FIRST, Stack
@@ -48,7 +49,10 @@ DAY = timedelta(days=1)
 BACKDATING = Limits(0, 30)
 CHANGE_FEE = FeeRule("change_fee", Money(500, EUR), frozenset({"endorsement"}), is_returned=False)
 PRODUCT = replace(
-    RULES, fees=(*RULES.fees, CHANGE_FEE), reinstatement=ReinstatementRule(60, with_gap=True, needs_statement=False)
+    RULES,
+    fees=(*RULES.fees, CHANGE_FEE),
+    reinstatement=ReinstatementRule(60, with_gap=True, needs_statement=False),
+    renewal=RenewalRule(330, is_automatic=True, covers_in_grace=False, late_days=20),
 )
 EVERY_ROLE = frozenset({"customer", "underwriter", "adjuster", "system"})
 REASONS = tuple(rule.reason for rule in CANCELLATIONS)
@@ -284,24 +288,42 @@ def close(history: History, command: Command) -> None:
 
 
 def renew(history: History, command: Command) -> None:
-    """Add the next term, with what is insured at the end of the last one."""
-    last = history.made.policy.terms[-1]
-    if history.state not in (State.SCHEDULED, State.IN_FORCE) or last.ended is not None:
-        raise policy.PolicyStateInvalid(state=history.state)
-    starts_on, ends_on = last.ends_on, date(last.ends_on.year + 1, last.ends_on.month, last.ends_on.day)
-    opening = Opening(last.number + 1, starts_on, ends_on, 1, last.segments[-1].risk)
-    price = Price(opening.term_number, opening.risk, stacks.rate(opening, opening.risk))
-    drafted = contract.draft(
-        history.made,
-        TransactionType.RENEWAL,
-        starts_on,
-        history.now,
-        opening,
-        transaction_id=history.next_id(),
-        term_number=opening.term_number,
-        prices=(price,),
+    """Begin the next term, with what is insured at the end of the last one."""
+    last, zero = history.made.policy.terms[-1], Money.zero(EUR)
+    renewal.check_due(history.made.policy, PRODUCT, None, history.now)
+    (starts_on, ends_on), risk = renewal.days_of_next(history.made.policy), renewal.risk_of_next(history.made.policy)
+    opening = Opening(last.number + 1, starts_on, ends_on, 1, risk)
+    quote = Quote(
+        id=UUID(int=20_000 + len(history.stack)),
+        user_id=history.made.policy.user_id,
+        created_by=history.made.policy.user_id,
+        product_code="motor",
+        product_version=1,
+        time_zone="UTC",
+        state="accepted",
+        valid_until=history.now + timedelta(days=30),
+        starts_on=starts_on,
+        ends_on=ends_on,
+        premium=Premium(zero, zero, zero),
+        coverages=risk.coverages,
+        plans={},
+        kind="renewal",
+        answers=risk.answers,
+        objects=risk.objects,
+        lines=tuple(
+            ChargeLine(LineKind.PREMIUM, amount, starts_on, ends_on, coverage_code, "", object_id)
+            for (object_id, coverage_code), amount in stacks.rate(opening, risk).items()
+        ),
     )
-    history.put(contract.put(history.made, drafted))
+    history.put(renewal.renew(history.made, quote, None, history.now, transaction_id=history.next_id()))
+
+
+def give_up(history: History, command: Command) -> None:
+    """Take a later term back that nobody paid for."""
+    term = history.made.policy.terms[-1]
+    if term.number == 1 or term.cover_starts_at is not None or term.ended is not None:
+        raise policy.PolicyStateInvalid(state=history.state)
+    history.put(renewal.not_taken(history.made, term, "inv", history.now, transaction_id=history.next_id()))
 
 
 def transfer(history: History, command: Command) -> None:
@@ -331,6 +353,7 @@ COMMANDS: dict[str, Callable[[History, Command], None]] = {
     "reverse": reverse,
     "close": close,
     "renew": renew,
+    "give_up": give_up,
     "transfer": transfer,
 }
 _OFTEN = ("endorse",) * 5 + ("pass_time",) * 3 + ("cancel", "reinstate") * 2

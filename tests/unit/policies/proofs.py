@@ -29,9 +29,15 @@ def live(history: History, commands: Iterable[Command], *, checks: bool = True) 
 
 def check(history: History) -> None:
     """Every proof at once."""
-    made = history.made
+    check_contract(history.made)
+
+
+def check_contract(made: Contract) -> None:
+    """Every proof of a policy with its stack."""
     charged = amounts(*(transaction.lines for transaction in made.stack))
-    assert charged == amounts(history.lines), "the lines of all transactions are not those of the timeline"
+    assert charged == amounts([line for term in made.policy.terms for line in term.lines()]), (
+        "the lines of all transactions are not those of the timeline"
+    )
     assert all(amount > 0 for amount in charged.values()), "more was given back than was charged"
     assert _shape(made.terms_of(made.stack)) == _shape(made.policy.terms), "the stack does not come to the timeline"
     numbers = [item.billing_sequence for item in made.stack if item.billing_sequence is not None]
