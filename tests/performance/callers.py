@@ -83,7 +83,7 @@ def prepare(platform: Platform, policies: int = POLICIES) -> Callers:
     with httpx.Client(base_url=platform.url, timeout=60) as http, ThreadPoolExecutor(4) as threads:
         customers = list(threads.map(lambda _: _register(http), range(CUSTOMERS)))
         names_objects = _names_objects(http, customers[0])
-        template = _buy(http, customers[0], names_objects)
+        template = buy(http, customers[0], names_objects)
     callers = Callers(customers, template, policies, names_objects)
     with platform.connect("policies") as connection:
         _copy(connection, callers)
@@ -122,25 +122,37 @@ def _names_objects(http: httpx.Client, customer: Customer) -> bool:
     return bool(product.get("objectTypes"))
 
 
-def _buy(http: httpx.Client, customer: Customer, names_objects: bool) -> UUID:
+def buy(http: httpx.Client, customer: Customer, names_objects: bool) -> UUID:
     """A motor policy in force."""
-
-    def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"authorization": f"Bearer {customer.token}", "idempotency-key": secrets.token_hex(16)}
-        answer = http.request(method, path, json=body, headers=headers)
-        if answer.is_error:
-            raise CannotMeasure(f"{method} {path}: {answer.status_code} {answer.text}")
-        return dict(answer.json())
-
-    quote = call("POST", QUOTE_PATH, quote_request(names_objects))
-    call("POST", f"/v1/quotes/{quote['quoteId']}:accept", {})
-    policy = call("POST", "/v1/policies", {"quoteId": quote["quoteId"], "paymentMethod": "pm_card_ok"})
+    quote = post(http, customer, QUOTE_PATH, quote_request(names_objects))
+    post(http, customer, f"/v1/quotes/{quote['quoteId']}:accept", {})
+    policy = post(http, customer, "/v1/policies", {"quoteId": quote["quoteId"], "paymentMethod": "pm_card_ok"})
     path, deadline = f"/v1/policies/{policy['policyId']}", time.monotonic() + _PATIENCE
-    while call("GET", path)["state"] != "STATE_IN_FORCE":
+    while _call(http, customer, "GET", path)["state"] != "STATE_IN_FORCE":
         if time.monotonic() > deadline:
             raise CannotMeasure(f"a policy was not in force after {_PATIENCE:.0f} s")
         time.sleep(0.1)
     return _uuid(policy["policyId"])
+
+
+def post(http: httpx.Client, customer: Customer, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a customer is answered. `CannotMeasure` when that is an error."""
+    return _call(http, customer, "POST", path, body)
+
+
+def shown_policy(policy_id: UUID) -> str:
+    """The id of a policy as callers see it."""
+    return _shown("pol", policy_id)
+
+
+def _call(
+    http: httpx.Client, customer: Customer, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {customer.token}", "idempotency-key": secrets.token_hex(16)}
+    answer = http.request(method, path, json=body, headers=headers)
+    if answer.is_error:
+        raise CannotMeasure(f"{method} {path}: {answer.status_code} {answer.text}")
+    return dict(answer.json())
 
 
 def _copy(connection: psycopg.Connection, callers: Callers) -> None:

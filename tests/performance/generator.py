@@ -75,6 +75,23 @@ async def closed_loop(order: dict[str, Any]) -> Outcome:
     return outcome
 
 
+async def once(order: dict[str, Any]) -> Outcome:
+    """Callers who ask for each of the requests one time, each as soon as it is answered."""
+    left = iter(_requests(order["requests"]))
+    connections = [await connect(order["address"]) for _ in range(order["callers"])]
+    outcome = Outcome()
+
+    async def call(connection: Any) -> None:
+        for request in left:
+            asked = time.perf_counter()
+            outcome.note(await connection.ask(request), asked)
+
+    await asyncio.gather(*map(call, connections))
+    for connection in connections:
+        connection.close()
+    return outcome
+
+
 async def open_loop(order: dict[str, Any]) -> Outcome:
     """Callers who come at a fixed rate, whether or not those before them were answered; what fails is counted."""
     requests = itertools.cycle(_requests(order["requests"]))
@@ -135,6 +152,7 @@ async def purchases(order: dict[str, Any]) -> Outcome:
 
 ORDERS: dict[str, Callable[[dict[str, Any]], Awaitable[Outcome]]] = {
     "closed": closed_loop,
+    "once": once,
     "open": open_loop,
     "grpc": grpc_loop,
     "purchases": purchases,

@@ -17,6 +17,7 @@ class Effort:
     seconds: float = 4.0
     warm_up: float = 2.0
     purchases: int = 32
+    changes: int = 16  # policies that are changed in each round
     jobs: int = 600
     starts: int = 5
     rows: int = 300_000  # to lose and get back
@@ -31,7 +32,7 @@ class Effort:
     def quick(cls) -> Effort:
         """Enough to see that everything runs; the figures mean little."""
         return cls(
-            rounds=2, seconds=1.0, warm_up=0.5, purchases=8, jobs=60, starts=2, rows=10_000, postings=20_000,
+            rounds=2, seconds=1.0, warm_up=0.5, purchases=8, changes=4, jobs=60, starts=2, rows=10_000, postings=20_000,
             restarts=1, left_alone=2.0, many=20_000, quotes=4_000, policies=5_000,
         )  # fmt: skip
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 
+from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
+
 # Each has two coverages over 2025: 1000.00 and as many cents as its number, and 200.00; USD, issued in December.
 _POLICIES = """
     WITH made AS (
@@ -56,3 +58,44 @@ _POLICIES = """
 def write(connection: psycopg.Connection[Any], count: int) -> list[Any]:
     """Make policies; gives their ids in order. Written of the one at a position, from 1: 120000 and it, in cents."""
     return [row[0] for row in connection.execute(_POLICIES, {"count": count})]
+
+
+TERMS = ProductTerms(
+    "motor", 1, Dunning.of(30, [(0, Action.RETRY), (3, Action.REMIND), (10, Action.RETRY), (30, Action.LAPSE)])
+)
+"""What the product of these policies says of premium that is not paid."""
+
+# As if the one installment had been billed, for a day that is over; what it is booked to follows.
+_UNPAID = """
+    WITH chosen AS (
+        SELECT account.id, customer_id, total, transaction_id, row_number() OVER (ORDER BY account.id) AS number
+        FROM billing_accounts AS account JOIN applied_transactions ON account_id = account.id
+    ), unpaid AS (
+        SELECT *, gen_random_uuid() AS invoice_id, gen_random_uuid() AS journal_id FROM chosen
+        WHERE number %% %(every)s = 0
+    ), billed AS (
+        UPDATE schedule_installments SET state = 'invoiced'
+        FROM unpaid WHERE schedule_id = transaction_id
+    ), invoiced AS (
+        INSERT INTO invoices (id, number, user_id, policy_id, term_number, installment_number, due_on, currency, total,
+            settled, status, issued_at, time_zone)
+        SELECT invoice_id, 'UNPAID-' || number, customer_id, id, 1, 1, current_date - 5, 'USD', total, 0, 'open',
+            now(), 'UTC'
+        FROM unpaid
+    ), itemized AS (
+        INSERT INTO invoice_items (invoice_id, kind, charge_code, amount)
+        SELECT invoice_id, 'premium', '', total FROM unpaid
+    ), booked AS (
+        INSERT INTO journals (id, rule, source_id, policy_id, billing_account_id, currency, effective_on, booked_at,
+            lines)
+        SELECT journal_id, 'invoice_issued', invoice_id::text, id, id, 'USD', current_date, now(), 2 FROM unpaid
+    )
+    INSERT INTO postings (journal_id, line, account_code, side, amount, coverage_code, term_number)
+    SELECT journal_id, 1, '1100', 'debit', total, '', 0 FROM unpaid
+    UNION ALL SELECT journal_id, 2, '1105', 'credit', total, '', 0 FROM unpaid
+"""
+
+
+def leave_unpaid(connection: psycopg.Connection[Any], every: int) -> None:
+    """Have one of so many policies billed, and five days past due."""
+    connection.execute(_UNPAID, {"every": every})
