@@ -16,34 +16,46 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
+from sqlalchemy.orm import Session
 
 from bazarutod.demo import RISK
 from bazarutod.stack import SERVICES
 from libs import ids
 from libs.config import DbSettings
 from libs.db import Database
+from libs.errors import Refused
 from libs.identity.scopes import EVERYBODY
-from libs.jobs import operating
+from libs.jobs import JobKind, operating
+from libs.jobs.nightly import Night, Occurrence, Run, carry_out, night_at, within
 from libs.money import Money, total
 from services.payments.billing.flows import advancing, applying, invoicing
+from services.payments.billing.jobs import earn_together
+from services.payments.billing.kinds import RUN_DUNNING
 from services.payments.billing.rules.dunning import Action, Dunning, ProductTerms
+from services.payments.billing.rules.reconciling import Difference
+from services.payments.billing.rules.reconciling import Kind as Between
 from services.payments.billing.rules.transaction import Kind, Transaction
-from services.payments.billing.store import accounts, product_terms, refunds, transactions
+from services.payments.billing.store import accounts, differences, product_terms, refunds, transactions
 from services.payments.collection.adapters.sandbox import Sandbox
 from services.payments.collection.flows import collecting, refunding
 from services.payments.collection.store import payments as payments_store
 from services.payments.ledger.jobs import close_days
 from services.policies.lifecycle.flows import approving, marking, recording, transferring
+from services.policies.lifecycle.kinds import OFFER_RENEWALS
 from services.policies.lifecycle.rules import approval, parties
 from services.policies.lifecycle.rules.delinquency import Delinquency, Standing
 from services.policies.lifecycle.rules.loss import LossMark, LossState
+from services.policies.lifecycle.rules.renewal import Offered
 from services.policies.lifecycle.store import policies as policies_store
+from services.policies.lifecycle.store import renewals
 from services.quotes.catalogue.adapters.source import dump
 from services.quotes.quoting import jobs as quoting
 from tests.integration.migrations import state
+from tests.support import postgres
 from tests.support.admins import admin_headers
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform, running_platform
@@ -82,6 +94,7 @@ def make(platform: Platform) -> None:
             _fall_behind(policies, ana)
             _claim(policies, ana)
             _hand_over(policies, ana)
+            _offer_renewal(policies, ana)
         kept = {"token": "pm_card_ok", "displayName": "blue Visa, 4242", "mandateText": "You may collect."}
         ana.call("POST", "/v1/paymentMethods", kept, key=secrets.token_hex(16))
         # What follows from the last purchases is left to be done, also with the token of a card.
@@ -191,6 +204,7 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
             product_terms.add(session, ProductTerms(code, version, Dunning.of(30, [(0, Action.REMIND)])))
         later = now + timedelta(days=40)
         advancing.look_after(session, ids.decode("pol", monthly["policyId"]), later, payments_store.find_is_open)
+        earn_together(session, [ids.decode("pol", monthly["policyId"])], night_at(later))
     close_days(payments)
     annual = _issue(ana, HOME, beneficiaries=[{"name": "Teresa", "shareBasisPoints": 10000}])
     bill = ana.invoice_of(annual)
@@ -206,6 +220,10 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
     collecting.settle(payments, Sandbox(payments), given_up, 0, datetime.now(UTC) + LATER)
     bruno.pay(waiting, "pm_card_action")
     assert ana.pay(ana.invoice_of(_issue(ana, TRAVEL)), "pm_card_timeout")["state"] == "STATE_PROCESSING"
+    policy_id = ids.decode("pol", annual["policyId"])
+    _park(payments, RUN_DUNNING, policy_id)
+    with payments.transaction() as session:
+        differences.save(session, {policy_id: [Difference(Between.NOT_APPLIED, "sequence", 3, 2)]}, now)
 
 
 def _refund(payments: Database, ana: Buyer) -> None:
@@ -246,6 +264,33 @@ def _hand_over(policies: Database, ana: Buyer) -> None:
         assert policy is not None
         handover = parties.pay_by(policy, ids.new(), now)
         transferring.save(session, transferring.decide(session, policy, handover, "operator", now), handover)
+
+
+def _offer_renewal(policies: Database, ana: Buyer) -> None:
+    """A policy whose next term is offered, and begun when it is asked for; and a run that could not offer another."""
+    policy = ana.call("GET", "/v1/policies?state=STATE_IN_FORCE")["policies"][-1]  # that of the car
+    policy_id, now = ids.decode("pol", policy["policyId"]), datetime.now(UTC)
+    preference = {"preference": "RENEWAL_PREFERENCE_MANUAL", "reason": "I compare."}
+    ana.call("POST", f"/v1/policies/{policy['policyId']}:setRenewalPreference", preference)
+    quote_id = ids.decode("quo", _ask(ana, TRAVEL)["quoteId"])
+    with policies.transaction() as session:
+        offer = Offered(2, quote_id, 1, now.date() + timedelta(days=365), now)
+        renewals.save_offer(session, policy_id, offer)
+    _park(policies, OFFER_RENEWALS, policy_id)
+
+
+def _park(database: Database, kind: JobKind[Occurrence], item_id: UUID) -> None:
+    """A nightly run to its end, which could not do one thing."""
+    night = night_at(datetime.now(UTC) + timedelta(days=1))  # that of today is over
+
+    def list_due(session: Session, night: Night, after: UUID, limit: int) -> list[UUID]:
+        return [item_id] if item_id > after else []
+
+    def refuse(session: Session, item_id: UUID, night: Night) -> None:
+        raise Refused
+
+    run = Run(kind, list_due, lambda session, night: 1, within(refuse))
+    carry_out(database, run, Occurrence(int(night.at.timestamp())), night)
 
 
 def _change(payments: Database, policy: str, kind: Kind, share: Fraction) -> None:
@@ -336,7 +381,11 @@ def _one(connection: psycopg.Connection, statement: str, *values: object) -> Any
 
 
 if __name__ == "__main__":
-    with running_platform() as running:
-        make(running)
-        for path in save(running, Path(sys.argv[1])):
-            print(path)
+    postgres.begin_run()
+    try:
+        with running_platform() as running:
+            make(running)
+            for path in save(running, Path(sys.argv[1])):
+                print(path)
+    finally:
+        postgres.end_run()
