@@ -48,6 +48,7 @@ from sqlalchemy.orm import Session
 from libs import clock, ids
 from libs.db import Database
 from libs.errors import Conflict, DomainError, Exhausted, Unavailable
+from libs.jobs import parking
 from libs.jobs.deferring import defer
 from libs.jobs.kinds import Arguments, JobKind
 
@@ -77,16 +78,6 @@ _runs = sa.Table(
     sa.Column("held_until", sa.DateTime(timezone=True)),
     sa.Column("moved_at", sa.DateTime(timezone=True)),
     sa.Column("ended_at", sa.DateTime(timezone=True)),
-)
-_parked = sa.Table(
-    "parked_items",
-    sa.MetaData(),
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("item_id", sa.Uuid, primary_key=True),
-    sa.Column("run_id", sa.Uuid),
-    sa.Column("reason", sa.Text),
-    sa.Column("tries", sa.Integer),
-    sa.Column("tried_at", sa.DateTime(timezone=True)),
 )
 
 
@@ -198,8 +189,7 @@ def _begin(database: Database, run: Run[Arguments], arguments: Arguments, night:
     with database.reading(fresh=True) as session:
         if session.scalar(sa.select(sa.exists().where(*_is(run.kind, night)))):
             return
-        parked = sa.select(sa.func.count()).where(_parked.c.name == run.kind.name)
-        expected = run.count_due(session, night) + (session.scalar(parked) or 0)
+        expected = run.count_due(session, night) + parking.count(session, run.kind.name)
     row = {
         "id": ids.new(),
         "name": run.kind.name,
@@ -335,8 +325,7 @@ def _next(session: Session, run: Run[Any], state: Any, night: Night) -> Sequence
 
 
 def _next_parked(session: Session, run: Run[Any], state: Any) -> Sequence[UUID]:
-    query = sa.select(_parked.c.item_id).where(_parked.c.name == run.kind.name, _parked.c.item_id > state.retried)
-    return session.scalars(query.order_by(_parked.c.item_id).limit(run.batch)).all()
+    return parking.list_behind(session, run.kind.name, state.retried, run.batch)
 
 
 def _outcome(run: Run[Any], item_id: UUID, do: Callable[..., None], *arguments: Any) -> str:
@@ -356,31 +345,8 @@ def _record(session: Session, run: Run[Any], state: Any, outcomes: dict[UUID, st
     """Park the items that could not be done, and un-park the others; count both."""
     done = [item_id for item_id, reason in outcomes.items() if not reason]
     failed = {item_id: reason for item_id, reason in outcomes.items() if reason}
-    of_run = _parked.c.name == run.kind.name
-    mended = session.execute(
-        sa.delete(_parked).where(of_run, _parked.c.item_id.in_(done)).returning(_parked.c.run_id)
-    ).all()
-    parked_before: Sequence[UUID] = ()
-    if failed:
-        same_run = sa.select(_parked.c.item_id).where(of_run, _parked.c.run_id == state.id)
-        parked_before = session.scalars(same_run.where(_parked.c.item_id.in_(failed))).all()
-        row = insert(_parked)
-        session.execute(
-            row.on_conflict_do_update(
-                index_elements=["name", "item_id"],
-                set_={
-                    "run_id": row.excluded.run_id,
-                    "reason": row.excluded.reason,
-                    "tries": _parked.c.tries + 1,
-                    "tried_at": sa.func.now(),
-                },
-            ),
-            [
-                {"name": run.kind.name, "item_id": item_id, "run_id": state.id, "reason": reason}
-                for item_id, reason in failed.items()
-            ],
-        )
-    parked = len(failed) - len(parked_before) - sum(row.run_id == state.id for row in mended)
+    parked = -parking.release(session, run.kind.name, state.id, done)
+    parked += parking.park(session, run.kind.name, state.id, failed)
     session.execute(
         _update(state).values(
             done=_runs.c.done + len(done), parked=_runs.c.parked + parked, moved_at=sa.func.clock_timestamp()
