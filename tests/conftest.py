@@ -26,8 +26,13 @@ hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=Non
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+# A pool of connections draws its times by chance, in a thread of its own, while a strategy is at work.
+OTHERS_DRAW = "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The process that begins the run prepares what the parallel ones share."""
+    config.addinivalue_line("filterwarnings", OTHERS_DRAW)
     if not hasattr(config, "workerinput"):
         postgres.begin_run()
         register.enter()
