@@ -27,6 +27,7 @@ from services.policies.lifecycle.rules.policy import (
 )
 from services.policies.lifecycle.rules.quote import Quote
 from services.policies.lifecycle.rules.state import State
+from services.policies.lifecycle.rules.term import Ended, EndKind
 from services.policies.lifecycle.rules.transaction import Transaction, TransactionType
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -169,6 +170,21 @@ def test_policy_that_is_not_taken_owes_nothing_and_cannot_be_activated() -> None
     assert premium_of([*first.lines, *closing.lines], "USD").total == Money(0, "USD")
     with pytest.raises(PolicyStateInvalid):
         paid(void, closing)
+
+
+def test_term_that_is_cancelled_for_a_later_day_begins_when_it_is_paid() -> None:
+    policy, first = issued()
+    cancelled = replace(policy, terms=(replace(policy.terms[0], ended=Ended(EndKind.CANCELLED, date(2027, 2, 1))),))
+    begun, _ = paid(cancelled, first)
+    assert begun.terms[0].cover_starts_at is not None
+    assert begun.terms[0].ended == cancelled.terms[0].ended
+
+
+@pytest.mark.parametrize("ended", [Ended(EndKind.CANCELLED, FIRST), Ended(EndKind.LAPSED, date(2027, 2, 1))])
+def test_term_that_has_ended_does_not_begin_any_more(ended: Ended) -> None:
+    policy, first = issued()
+    with pytest.raises(PolicyStateInvalid):
+        paid(replace(policy, terms=(replace(policy.terms[0], ended=ended),)), first)
 
 
 @pytest.mark.parametrize("moment", [NOW, datetime(2026, 12, 1, 21, 59, 59, tzinfo=UTC)])

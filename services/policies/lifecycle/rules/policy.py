@@ -218,13 +218,17 @@ def activate(
     """Let cover of a term begin because its first premium is paid. `last` is the newest transaction of the stack.
 
     Cover begins with its first day, or with the payment when that is later: hours that are over cannot be bought.
-    `PolicyStateInvalid` when another payment did it before, when the contract was closed as not taken, or when there is
-    no such term. Whether it was paid in time is decided by payments, before any money moves: here it would be too late.
+    A term that is cancelled for a later day begins all the same: its days until then are owed. `PolicyStateInvalid`
+    when another payment did it before, when the term has ended by then, or when there is none. Whether it was paid in
+    time is decided by payments, before any money moves: here it would be too late.
     """
     term = policy.term_numbered(term_number)
-    if term is None or term.cover_starts_at is not None or term.ended is not None:
+    if term is None or term.cover_starts_at is not None:
         raise PolicyStateInvalid(state=policy.state(now))
     starts_at = max(start_of(term.starts_on, policy.time_zone), paid_at)
+    ended = term.ended
+    if ended and (ended.kind is not EndKind.CANCELLED or start_of(ended.on, policy.time_zone) <= starts_at):
+        raise PolicyStateInvalid(state=policy.state(now))
     transaction = Transaction(
         transaction_id,
         last.sequence + 1,
