@@ -49,7 +49,8 @@ def _endorse(book: Book, staff: Staff, held: Held, event: Event, today: date) ->
         day = today - timedelta(days=dice.randint(1, _BACKDATED[held.life.product] - 1))
     change = change_of(held.life.product, held.life.number, dice, policy, today)
     body = {"effectiveDate": as_json(max(day, start)), **change}
-    quote = caller.post(f"{held.path}:quoteEndorsement", body)["quote"]
+    answer = caller.post(f"{held.path}:quoteEndorsement", body)
+    quote = answer["quote"]
     path = f"/v1/quotes/{quote['quoteId']}"
     if quote["state"] == "STATE_REFERRED":
         rules = [reason["ruleCode"] for reason in quote["underwritingReasons"]]
@@ -63,6 +64,8 @@ def _endorse(book: Book, staff: Staff, held: Held, event: Event, today: date) ->
     if dice.random() < 0.4:
         timing["creditTiming"] = f"CREDIT_TIMING_{dice.choice(('ACCOUNT', 'REFUND'))}"
     result = held.holder.post(f"{held.path}:endorse", {"quoteId": quote["quoteId"], **timing})
+    if quote["state"] != "STATE_REFERRED":
+        _compare(held, answer["result"], result)
     held.last_change = result["transaction"]["transactionId"]
     book.done["endorsed"] += 1
 
