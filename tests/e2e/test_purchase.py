@@ -164,6 +164,14 @@ def test_the_same_purchase_over_grpc_with_the_generated_stubs(platform: Platform
     assert "STATE_IN_FORCE" in printed
 
 
+def test_policy_is_changed_and_cancelled_over_grpc_with_the_generated_stubs(platform: Platform) -> None:
+    addresses = [f"--{name}={service.target}" for name, service in platform.settings.services.items()]
+    printed = _run([sys.executable, str(ROOT / "docs/examples/service_policy.py"), *addresses])
+    assert "FLAG_CANCEL_PENDING" in printed
+    changed, rescinded = (line for line in printed.splitlines() if line.startswith(("changed", "rescinded")))
+    assert changed.partition("costs ")[2] == rescinded.partition("costs ")[2]
+
+
 def test_demo_buys_a_policy_and_prints_the_waterfall(platform: Platform) -> None:
     printed = _run([bazarutod(), "demo", "--gateway", platform.url, "--folder", str(platform.folder)])
     assert "is in force" in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from services.payments.billing.rules import applying, delinquency
 from services.payments.billing.rules import refund as refunds
 from services.payments.billing.rules.applying import OpenInvoice, Outcome, Planned, Standing
 from services.payments.billing.rules.dunning import Action, Dunning
-from services.payments.billing.rules.plan import Plan
+from services.payments.billing.rules.plan import Installment, Plan
 from services.payments.billing.rules.transaction import Kind, Transaction
 from services.payments.collection.adapters.sandbox import CARDS
 from services.payments.ledger.rules import changing
@@ -192,6 +193,31 @@ def test_refund_of_installments_goes_back_to_the_newest_payments() -> None:
     assert [row.split("|")[2].strip() for row in second.splitlines() if row.startswith(("| five", "| back"))] == [
         euros(minor) for minor in (fallen, *back)
     ]
+
+
+def test_installments_that_fell_away_come_back() -> None:
+    parts = issued().schedules[0].installments[1:]
+    ends_on = date(2027, 7, 1)
+    net, tax = _kept(ends_on)
+    before = Standing(Money.zero("EUR"), tuple(Planned(ids.new(), ids.new(), 1, part) for part in parts), (), {1: 1})
+    change = transaction(Kind.CANCELLATION, net - 1200_00, tax - 204_00, 0, ends_on, Plan())
+    (kept,) = applying.apply(before, change, ISSUED_ON).schedules
+    planned = tuple(Planned(ids.new(), ids.new(), 1, part) for part in kept.installments)
+    cancelled = Standing(Money.zero("EUR"), planned, (), {1: 1}, fallen={1: parts})
+    back = transaction(Kind.REVERSAL, 1200_00 - net, 204_00 - tax, 0, ends_on, Plan())
+    rescinded = applying.apply(cancelled, back, ISSUED_ON)
+    assert rescinded.schedules[0].installments == parts
+    assert (rescinded.bills, rescinded.settlements, rescinded.refund) == ((), (), None)
+    rows = [("before", parts), ("cancelled", kept.installments), ("rescinded", rescinded.schedules[0].installments)]
+    assert rows_below("| planned") == [
+        [name, _counted(items), euros(sum(part.amounts.total.minor for part in items))] for name, items in rows
+    ]
+
+
+def _counted(items: tuple[Installment, ...]) -> str:
+    """Amounts in their order, those that are often with how often."""
+    counts = [(minor, len(list(same))) for minor, same in itertools.groupby(part.amounts.total.minor for part in items)]
+    return ", ".join(f"{count} × {euros(minor)}" if count > 1 else euros(minor) for minor, count in counts)
 
 
 def test_cards_of_the_sandbox_are_those_of_the_page() -> None:

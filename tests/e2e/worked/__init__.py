@@ -1,0 +1,1 @@
+"""What the worked cases of the domain are walked with."""
