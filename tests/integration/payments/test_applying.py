@@ -288,6 +288,15 @@ def test_payment_that_ends_after_a_credit_settled_its_invoice_becomes_credit(con
     assert contract.house.rows("SELECT sum(amount)::bigint FROM credits") == [(500_00,)]
 
 
+def test_nobody_is_told_that_a_first_premium_is_paid_of_what_was_cancelled(contract: Contract) -> None:
+    (invoice,) = contract.issue().invoices
+    waiting = contract.house.pay(contract.person, invoice.invoice_id, "pm_card_action")
+    contract.apply("CANCELLATION", *priced(-1))  # it settles the invoice
+    contract.house.confirm(contract.person, waiting.payment_id)
+    confirming = "SELECT count(*) FROM procrastinate_jobs WHERE task_name LIKE 'payments.confirm%'"
+    assert contract.house.rows(confirming) == [(0,)]
+
+
 def test_policy_that_was_not_taken_leaves_nothing_owed(contract: Contract) -> None:
     (invoice,) = contract.issue(4).invoices
     back = (

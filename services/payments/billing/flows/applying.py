@@ -24,7 +24,7 @@ from services.payments.billing.rules.applying import Outcome, Refunding, Standin
 from services.payments.billing.rules.invoice import Invoice, State
 from services.payments.billing.rules.plan import Installment
 from services.payments.billing.rules.result import Result, open_invoice, result_of
-from services.payments.billing.rules.transaction import BillingConflict, Kind, Transaction
+from services.payments.billing.rules.transaction import ENDINGS, BillingConflict, Kind, Transaction
 from services.payments.billing.store import (
     accounts,
     invoices,
@@ -145,13 +145,15 @@ def _save(
     for voided in outcome.voided:
         invoicing.void(session, unsettled[voided.id], now)
     after = {item.id: item for item in (*result.changed, *billed)}
+    # An ending without a timeline leaves no cover that could begin.
+    leaves_cover = change.kind not in ENDINGS or bool(change.timeline)
     for settlement in outcome.settlements:
         number = settlement.invoice
         settled = after[billed[number].id if isinstance(number, int) else number]
         if settled.id in unsettled:
             invoices.save(session, settled)
         invoicing.allocate_credit(session, settled, settlement.amount, now)
-        if settled.payable_until and settled.state is State.PAID and change.kind is not Kind.NOT_TAKEN:
+        if settled.payable_until and settled.state is State.PAID and leaves_cover:
             defer(session, CONFIRM_CREDIT, ConfirmCredit(settled.id))
     for recalled in outcome.recalled:
         refunding.recall(session, recalled.refund_id, now)

@@ -156,7 +156,8 @@ def settle(database: Database, provider: Provider, payment_id: UUID, attempt: in
 def _succeeded(session: Session, unpaid: Invoice, paid: Payment, now: datetime) -> None:
     """The invoice is paid and the books say so; the first premium puts the policy in force."""
     invoicing.pay(session, unpaid, paid.id, paid.amount, now)
-    if unpaid.payable_until:
+    # Where credit settled it before, that has let cover begin, or there is none that could.
+    if unpaid.payable_until and unpaid.amount_due.minor:
         defer(session, CONFIRM_PREMIUM, ConfirmPremium(paid.id))
 
 
