@@ -29,6 +29,8 @@ def test_money_days_and_states_of_any_history_fit_together(commands: list[Comman
 def test_reversal_takes_every_line_back_whatever_happened_before(commands: list[Command]) -> None:
     history = History.begin()
     proofs.live(history, commands, checks=False)
+    if history.made.policy.terms[0].cover_starts_at is None:
+        return  # what ends before it is paid is only bought anew
     before = amounts(history.lines)
     for name in ("endorse", "cancel", "lapse", "reinstate"):
         if history.do(Command(name, 4, 4)) and history.stack[-1].lines:
