@@ -56,6 +56,27 @@ def test_installments_are_planned_again_as_they_were(monthly: Contract, kind: st
     check_ledger(monthly)
 
 
+def test_ending_that_is_taken_back_leaves_the_one_that_it_had_replaced(monthly: Contract) -> None:
+    end(monthly, *PRO_RATA)
+    before = planned(monthly)
+    end(monthly, line(Kind.KIND_PREMIUM, -200_00, "own_damage"), after=120)
+    assert len(planned(monthly)) == 4
+    take_back(monthly, line(Kind.KIND_PREMIUM, 200_00, "own_damage"))
+    assert planned(monthly) == before
+    check_ledger(monthly)
+
+
+def test_installments_that_differ_come_back_as_they_were(monthly: Contract) -> None:
+    with_the_next = pb.Schedule(charge_timing=pb.Schedule.CHARGE_TIMING_NEXT_INSTALLMENT)
+    monthly.apply("ENDORSEMENT", line(Kind.KIND_PREMIUM, 90_01, "own_damage"), schedule=with_the_next)
+    before = planned(monthly)
+    assert {amount for _, _, amount in before} == {207_01, 117_00}
+    end(monthly, *PRO_RATA)
+    take_back(monthly, *BACK)
+    assert planned(monthly) == before
+    check_ledger(monthly)
+
+
 def test_what_was_paid_is_billed_again_and_settled_by_the_refund_that_was_not_sent(monthly: Contract) -> None:
     before = planned(monthly)
     assert paid_out(end(monthly, *ALL)) == 117_00

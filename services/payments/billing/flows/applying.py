@@ -105,16 +105,21 @@ def _standing(
         open=tuple(open_invoice(item) for item in unsettled.values()),
         billed=invoices.find_last_numbers(session, holder.id),
         is_withdrawn=holder.withdrawn_at is not None,
-        fallen=_fallen(session, holder) if applying.may_restore(change) else {},
+        fallen=_fallen(session, holder, change.reverses) if applying.may_restore(change) else {},
         given_back=settling.find_given_back(session, holder.id, change.reverses) if applying.may_restore(change) else 0,
         recallable=tuple(refunds.list_recallable(session, holder.id)) if applying.may_recall(change) else (),
         refundable=refunds.find_refundable(session, holder.id) if applying.may_refund(change) else 0,
     )
 
 
-def _fallen(session: Session, holder: Account) -> dict[int, tuple[Installment, ...]]:
-    """What fell away when cover ended, on the day of the month that the payer has chosen since."""
-    fallen = schedules.find_fallen(session, holder.id)
+def _fallen(session: Session, holder: Account, reverses: UUID | None) -> dict[int, tuple[Installment, ...]]:
+    """What fell away when cover ended, on the day of the month that the payer has chosen since.
+
+    Of an ending that is taken back it is what was planned before it: another ending may still stand.
+    """
+    fallen = (
+        schedules.find_before(session, holder.id, reverses) if reverses else schedules.find_fallen(session, holder.id)
+    )
     if not holder.due_day:
         return fallen
     return {
@@ -144,6 +149,9 @@ def _save(
         settling.add_credit(session, ids.new(), change.policy_id, outcome.credited.minor, now, transaction_id=change.id)
     for voided in outcome.voided:
         invoicing.void(session, unsettled[voided.id], now)
+    # Before the credit that they give back is used.
+    for recalled in outcome.recalled:
+        refunding.recall(session, recalled.refund_id, now)
     after = {item.id: item for item in (*result.changed, *billed)}
     # An ending without a timeline leaves no cover that could begin.
     leaves_cover = change.kind not in ENDINGS or bool(change.timeline)
@@ -155,8 +163,6 @@ def _save(
         invoicing.allocate_credit(session, settled, settlement.amount, now)
         if settled.payable_until and settled.state is State.PAID and leaves_cover:
             defer(session, CONFIRM_CREDIT, ConfirmCredit(settled.id))
-    for recalled in outcome.recalled:
-        refunding.recall(session, recalled.refund_id, now)
     if outcome.refund and result.refund_id:
         _refund(session, change, outcome.refund, min(outcome.refund.amount, outcome.credited), result.refund_id, now)
     if change.kind is Kind.NOT_TAKEN and change.term_number == 1 and not standing.is_withdrawn:

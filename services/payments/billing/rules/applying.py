@@ -221,7 +221,9 @@ def _restored(
     fallen, first = standing.fallen[term_number], plan.fees_first(change, plan.NO_PLAN)
     billed_before = standing.given_back - sum(bill.amounts.total.minor for bill in outcome.bills if not bill.number)
     at_once = _part(owed, first, billed_before)
-    if at_once.total.minor > 0:
+    if total([part.amounts for part in fallen], owed.currency) == owed - at_once:
+        amounts = [part.amounts for part in fallen]
+    elif at_once.total.minor > 0:
         amounts = plan.split(owed - at_once, nothing(owed.currency), len(fallen))
     else:
         amounts = plan.split(owed - first, first, len(fallen))

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from libs import ids
@@ -79,6 +80,26 @@ _FALLEN = (
     # One that takes the place of another is made later, whichever transaction it is of.
     .order_by(_schedules.c.term_number, _installments.c.number, _schedules.c.id)
 )
+_BEFORE = (
+    sa.select(_schedules.c.id)
+    .join(TransactionRow, TransactionRow.transaction_id == _schedules.c.transaction_id)
+    .where(
+        _schedules.c.account_id == sa.bindparam("account_id"),
+        TransactionRow.sequence
+        < sa.select(TransactionRow.sequence)
+        .where(TransactionRow.transaction_id == sa.bindparam("transaction_id"))
+        .scalar_subquery(),
+    )
+    .ext(distinct_on(_schedules.c.term_number))
+    .order_by(_schedules.c.term_number, _schedules.c.id.desc())
+)
+_PLANNED_BEFORE = (
+    sa.select(_schedules.c.term_number, *_installments.c, AccountRow.currency)
+    .join(_schedules, _schedules.c.id == _installments.c.schedule_id)
+    .join(AccountRow, AccountRow.id == _schedules.c.account_id)
+    .where(_schedules.c.id.in_(_BEFORE), _installments.c.number > _BILLED)
+    .order_by(_schedules.c.term_number, _installments.c.number)
+)
 
 
 def list_all(session: Session, account_id: UUID) -> Sequence[KnownSchedule]:
@@ -112,6 +133,14 @@ def find_fallen(session: Session, account_id: UUID) -> dict[int, tuple[Installme
         due_on = max(part.due_on, parts[part.number].due_on) if part.number in parts else part.due_on
         parts[part.number] = replace(part, due_on=due_on)
     return {term_number: tuple(parts.values()) for term_number, parts in fallen.items()}
+
+
+def find_before(session: Session, account_id: UUID, transaction_id: UUID) -> dict[int, tuple[Installment, ...]]:
+    """By term, what was planned when a transaction came, as far as it is not billed since."""
+    planned: dict[int, tuple[Installment, ...]] = {}
+    for row in session.execute(_PLANNED_BEFORE, {"account_id": account_id, "transaction_id": transaction_id}):
+        planned[row.term_number] = (*planned.get(row.term_number, ()), installment_from_row(row, row.currency))
+    return planned
 
 
 def list_due(session: Session, due_until: date, limit: int) -> Sequence[UUID]:
