@@ -327,9 +327,9 @@ class Book:
         running = self.ask(
             self.payments.url,
             "SELECT account_code, min(balance)::bigint FROM (SELECT account_code, sum(sum(CASE side WHEN 'credit' THEN"
-            " amount ELSE -amount END)) OVER (PARTITION BY account_code ORDER BY booked_at) AS balance"
+            " amount ELSE -amount END)) OVER (PARTITION BY account_code ORDER BY journals.id) AS balance"
             " FROM postings JOIN journals ON journals.id = journal_id WHERE policy_id = %s AND account_code IN"
-            " ('2300', '2310') GROUP BY account_code, booked_at) AS sums GROUP BY 1",
+            " ('2300', '2310') GROUP BY account_code, journals.id) AS sums GROUP BY 1",
             account_id,
         )
         assert all(least >= 0 for _, least in running), "a payable was below nothing"
