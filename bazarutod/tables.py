@@ -94,12 +94,13 @@ def runs(rows: Sequence[Row]) -> Table | str:
     """One line for each nightly run."""
     if not rows:
         return "No nightly runs yet."
-    table = _table("run", "for", "state", "done", "parked", "of about", "rate", "started")
+    table = _table("run", "for", "state", "done", "parked", "rate")
     for row in rows:
-        state = "[green]ended[/]" if row["ended_at"] else "[cyan]under way[/]"
+        state = "[green]ended[/]" if row["ended_at"] else "[cyan]running[/]"
+        share = min(100 * row["done"] // max(row["expected"], 1), 99)
+        done = str(row["done"]) if row["ended_at"] else f"{share} % {row['done']}"
         parked = f"[red]{row['parked']}[/]" if row["parked"] else "0"
-        numbers = (str(row["done"]), parked, str(row["expected"]), f"{row['rate']:.0f}/s")
-        table.add_row(escape(row["run"]), escape(row["for"]), state, *numbers, f"{_moment(row['started_at'])}")
+        table.add_row(escape(row["run"]), row["for"][5:], state, done, parked, f"{row['rate']:.0f}/s")
     return table
 
 
@@ -138,7 +139,6 @@ def _table(*columns: str) -> Table:
             *_COLOURS,
             "done",
             "parked",
-            "of about",
             "rate",
             "tries",
             "oldest due",

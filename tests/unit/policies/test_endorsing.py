@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import protovalidate
 import pytest
 
 from bazaruto.policies.v1 import endorsement_pb2 as pb
@@ -121,3 +122,18 @@ def test_values_that_answer_no_question_are_refused_by_their_places() -> None:
         delta_of(request, risk())
     places = ["answers.annual_km", "objects.add[0].fields.name", "objects.change[0].fields.value"]
     assert list(refused.value.violations) == places
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objects": {"change": [{"object_id": "car"}, {"object_id": "car"}]}},
+        {"coverages": {"add": [{"coverage_code": "glass"}, {"coverage_code": "glass"}]}},
+        {"coverages": {"change": [{"coverage_code": "glass"}, {"coverage_code": "glass"}]}},
+    ],
+)
+def test_what_is_changed_twice_in_one_request_is_refused(changes: dict[str, Any]) -> None:
+    day = {"year": 2027, "month": 3, "day": 1}
+    request = pb.QuoteEndorsementRequest(policy_id="pol_01m86535y1eaws2ywvkrpm6m62", effective_date=day, **changes)
+    with pytest.raises(protovalidate.ValidationError, match="twice"):
+        protovalidate.validate(request)
