@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.xdist_group("simulate"), pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """What the command prints of twelve policies in three months, and the page that it writes."""
+    """What the command prints of eight policies in two months, and the page that it writes."""
     page = tmp_path_factory.mktemp("simulate") / "report.html"
-    options = ["--policies", "12", "--months", "3", "--seed", "3", "--json", "--html", str(page)]
+    options = ["--policies", "8", "--months", "2", "--seed", "3", "--json", "--html", str(page)]
     command = [sys.executable, "-m", "bazarutod", "simulate", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr
@@ -30,14 +30,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pa
 def test_books_are_right_at_the_end_of_each_month(report: tuple[dict[str, Any], Path]) -> None:
     document, _ = report
     assert document["wrong"] == ""
-    assert len(document["by_month"]) == 3
+    assert len(document["by_month"]) == 2
     assert_only_known_refusals(document)
 
 
 def test_policies_are_bought_paid_changed_and_lapse(report: tuple[dict[str, Any], Path]) -> None:
     document, _ = report
     counts = {name: sum(month["transactions"].get(name, 0) for month in document["by_month"]) for name in _TYPES}
-    assert counts["new_business"] == 12
+    assert counts["new_business"] == 8
     assert all(counts.values()), counts
     assert any(float(month["money"]["EUR"]["earned"]) > 0 for month in document["by_month"])
 

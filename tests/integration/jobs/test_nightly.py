@@ -247,7 +247,7 @@ def test_commands_show_runs_and_what_they_parked(house: House, monkeypatch: pyte
     assert (run["run"], run["for"], run["done"], run["parked"], run["expected"]) == (
         KIND.name, "2026-03-01", 5, 1, 6,
     )  # fmt: skip
-    assert "of about" in said("show", "--service", "payments")
+    assert "ended" in said("show", "--service", "payments")
     assert str(chores[2]) in said("parked", "--service", "payments")
     assert "1 items of test.chores" in said("retry", "--parked", KIND.name, "--service", "payments")
     house.bad = set()
