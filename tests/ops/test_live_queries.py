@@ -131,6 +131,7 @@ def _make_everything_happen(platform: Platform, buyer: Buyer) -> None:
     policy = buyer.issue()
     buyer.pay(buyer.invoice_of(policy))
     buyer.in_force(policy)
+    buyer.call("POST", f"/v1/policies/{policy['policyId']}:cancel", {"reason": "cooling_off"}, key=new_key())
     buyer.http.post("/v1/auth/login", json={"email": "nobody@example.com", "password": "a wrong long password"})
 
 
