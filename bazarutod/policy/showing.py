@@ -69,8 +69,8 @@ def _transactions(http: httpx.Client, path: str) -> list[Resource]:
             break
     for transaction in stack:
         if transaction["type"] == "TYPE_ENDORSEMENT":
-            result = _get(http, f"{path}/transactions/{transaction['transactionId']}")
-            transaction["changes"] = changes(result, day_of(transaction["effectiveDate"]))
+            whole = _get(http, f"{path}/transactions/{transaction['transactionId']}")
+            transaction["changes"] = changes(whole, day_of(transaction["effectiveDate"]))
     return stack
 
 
@@ -94,23 +94,23 @@ def _ledger(http: httpx.Client, path: str) -> list[Resource] | None:
     return list(_answer(answer).get("lines", []))
 
 
-def changes(result: Resource, day: date) -> list[str]:
+def changes(transaction: Resource, day: date) -> list[str]:
     """What is different from a day on, by the segments of before and after: answers, objects and coverages."""
-    before, after = (_on(result.get(name, []), day) for name in ("before", "after"))
+    before, after = (_on(transaction.get(name, []), day) for name in ("before", "after"))
     if before is None or after is None:
         return []
-    found = []
+    differences = []
     for sign, one, other in (("−", before, after), ("+", after, before)):
         for name, known in (("objects", "objectId"), ("coverages", "coverageCode")):
             kept = {item[known] for item in other.get(name, [])}
-            found += [f"{sign} {_named(item, known)}" for item in one.get(name, []) if item[known] not in kept]
-    found += _differing("", before.get("answers", {}), after.get("answers", {}))
+            differences += [f"{sign} {_named(item, known)}" for item in one.get(name, []) if item[known] not in kept]
+    differences += _differing("", before.get("answers", {}), after.get("answers", {}))
     for name, known in (("objects", "objectId"), ("coverages", "coverageCode")):
         old = {item[known]: item for item in before.get(name, [])}
         for item in after.get(name, []):
             if item[known] in old:
-                found += _differing(f"{item[known]}.", _flat(old[item[known]]), _flat(item))
-    return found
+                differences += _differing(f"{item[known]}.", _flat(old[item[known]]), _flat(item))
+    return differences
 
 
 def _on(segments: list[Resource], day: date) -> Resource | None:

@@ -94,8 +94,8 @@ def _priced(calculator: Calculator, asked: _Asked) -> dict[str, Any]:
         priced = calculator.tariff.price_from(risk, asked.risk.start_date)
     except DomainError as error:
         return {**price, "error": error.reason, "message": error.message}
-    decision, found = calculator.decide(priced.facts), priced.price
-    amounts = {name: _amount(Money(getattr(found, name), currency)) for name in ("net", "tax", "fees", "total")}
+    decision, premium = calculator.decide(priced.facts), priced.price
+    amounts = {name: _amount(Money(getattr(premium, name), currency)) for name in ("net", "tax", "fees", "total")}
     return {
         **price,
         "end_date": priced.ends_on.isoformat(),
@@ -111,7 +111,7 @@ def _priced(calculator: Calculator, asked: _Asked) -> dict[str, Any]:
                 "factor": step.factor,
                 "amount": _amount(Money(step.amount, currency)),
             }
-            for step in found.steps
+            for step in premium.steps
         ],
         "lines": [
             {
@@ -121,7 +121,7 @@ def _priced(calculator: Calculator, asked: _Asked) -> dict[str, Any]:
                 "code": line.charge_code,
                 "amount": _amount(Money(line.amount, currency)),
             }
-            for line in found.lines
+            for line in premium.lines
         ],
     }
 

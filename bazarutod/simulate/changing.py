@@ -63,10 +63,10 @@ def _endorse(book: Book, staff: Staff, held: Held, event: Event, today: date) ->
         timing["chargeTiming"] = f"CHARGE_TIMING_{dice.choice(('SPREAD', 'AT_ONCE', 'NEXT_INSTALLMENT'))}"
     if dice.random() < 0.4:
         timing["creditTiming"] = f"CREDIT_TIMING_{dice.choice(('ACCOUNT', 'REFUND'))}"
-    result = held.holder.post(f"{held.path}:endorse", {"quoteId": quote["quoteId"], **timing})
+    endorsement = held.holder.post(f"{held.path}:endorse", {"quoteId": quote["quoteId"], **timing})
     if quote["state"] != "STATE_REFERRED":
-        _compare(held, answer["result"], result)
-    held.last_change = result["transaction"]["transactionId"]
+        _compare(held, answer["result"], endorsement)
+    held.last_change = endorsement["transaction"]["transactionId"]
     book.done["endorsed"] += 1
 
 
@@ -84,9 +84,9 @@ def _cancel(book: Book, staff: Staff, held: Held, event: Event, today: date) -> 
     elif dice.random() < 0.5:
         body |= {"effectiveDate": as_json(today + timedelta(days=dice.randint(31, 50)))}
     preview = caller.post(f"{held.path}:cancel", {**body, "validateOnly": True})
-    result = caller.post(f"{held.path}:cancel", body)
-    _compare(held, preview, result)
-    held.last_change = result["transaction"]["transactionId"]
+    cancellation = caller.post(f"{held.path}:cancel", body)
+    _compare(held, preview, cancellation)
+    held.last_change = cancellation["transaction"]["transactionId"]
     book.done[f"cancelled: {body['reason']}"] += 1
 
 
@@ -139,20 +139,20 @@ def restore(book: Book, staff: Staff, held: Held, *, is_to_be_paid: bool) -> Non
     body: Json = {"noLossStatement": "Nothing happened meanwhile.", "withGap": held.life.with_gap}
     try:
         preview = staff.underwriter.post(f"{held.path}:reinstate", {**body, "validateOnly": True})
-        result = staff.underwriter.post(f"{held.path}:reinstate", body)
-        _compare(held, preview, result)
+        reinstatement = staff.underwriter.post(f"{held.path}:reinstate", body)
+        _compare(held, preview, reinstatement)
         book.done["reinstated"] += 1
     except Refused as refused:
         book.refused["reinstate", refused.reason] += 1
 
 
-class Unkept(Exception):
+class PreviewDiffers(Exception):
     """What was told before is not what was done; the message names the policy."""
 
 
 def _compare(held: Held, preview: Json, result: Json) -> None:
     if preview.get("change") != result.get("change"):
-        raise Unkept(
+        raise PreviewDiffers(
             f"policy {held.number} ({held.policy_id}): told {preview.get('change')}, done {result.get('change')}"
         )
 
@@ -179,9 +179,9 @@ def _renew(book: Book, staff: Staff, held: Held, event: Event, today: date) -> N
     plan = _dice(event).choice(("annual", "monthly"))
     body = {"quoteId": offer["quoteId"], "planCode": plan}
     preview = held.holder.post(f"{held.path}:renew", {**body, "validateOnly": True})
-    result = held.holder.post(f"{held.path}:renew", body)
-    _compare(held, preview, result)
-    held.last_change = result["transaction"]["transactionId"]
+    renewal = held.holder.post(f"{held.path}:renew", body)
+    _compare(held, preview, renewal)
+    held.last_change = renewal["transaction"]["transactionId"]
     book.done["renewed by hand"] += 1
 
 

@@ -23,7 +23,7 @@ from bazarutod.embedded import EmbeddedError
 from bazarutod.provisioning import RedisNotStarted
 from bazarutod.simulate import tables
 from bazarutod.simulate.calling import Broken, Refused
-from bazarutod.simulate.changing import Unkept
+from bazarutod.simulate.changing import PreviewDiffers
 from bazarutod.simulate.page import page_of
 from bazarutod.simulate.proving import Violated
 from bazarutod.simulate.world import world
@@ -61,7 +61,7 @@ def run(wish: Wish) -> None:
                 year.run(running)
         except Interrupted:
             wrong = "interrupted"
-        except (Violated, Unkept) as error:
+        except (Violated, PreviewDiffers) as error:
             wrong = str(error)
         except (Broken, Refused, Stuck, StartError, EmbeddedError, RedisNotStarted) as error:
             wrong = f"the platform failed: {error}"

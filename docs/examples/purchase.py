@@ -75,8 +75,8 @@ def main() -> None:
     policy_service = policy_pb2_grpc.PolicyServiceStub(policies)
     policy = policy_service.IssuePolicy(policy_pb2.IssuePolicyRequest(quote_id=quote.quote_id), metadata=metadata())
     invoice_service = invoice_pb2_grpc.InvoiceServiceStub(payments)
-    wanted = invoice_pb2.ListInvoicesRequest(policy_id=policy.policy_id)
-    while not (invoices := invoice_service.ListInvoices(wanted, metadata=metadata()).invoices):
+    unpaid = invoice_pb2.ListInvoicesRequest(policy_id=policy.policy_id)
+    while not (invoices := invoice_service.ListInvoices(unpaid, metadata=metadata()).invoices):
         time.sleep(0.1)
     pay = payment_pb2.PayInvoiceRequest(invoice_id=invoices[0].invoice_id, payment_method="pm_card_ok")
     payment_pb2_grpc.PaymentServiceStub(payments).PayInvoice(pay, metadata=metadata())
@@ -84,11 +84,11 @@ def main() -> None:
     watch = policy_service.WatchPolicy(
         policy_pb2.WatchPolicyRequest(policy_id=policy.policy_id), metadata=metadata(), timeout=30
     )
-    for seen in watch:
-        print(f"policy {seen.policy_number}: {policy_pb2.Policy.State.Name(seen.state)}")
-        if seen.state == policy_pb2.Policy.STATE_IN_FORCE:
-            insured = ", ".join(item.identifier for item in seen.objects if item.identifier)
-            print(f"{insured}: covered from {seen.cover_start_time.ToJsonString()}")
+    for policy in watch:
+        print(f"policy {policy.policy_number}: {policy_pb2.Policy.State.Name(policy.state)}")
+        if policy.state == policy_pb2.Policy.STATE_IN_FORCE:
+            insured = ", ".join(item.identifier for item in policy.objects if item.identifier)
+            print(f"{insured}: covered from {policy.cover_start_time.ToJsonString()}")
             break
     print(f"trace {trace_id}")
 

@@ -80,11 +80,11 @@ def main() -> None:
     quotes.AcceptQuote(quote_pb2.AcceptQuoteRequest(quote_id=quote_id), metadata=metadata())
     order = policy_pb2.IssuePolicyRequest(quote_id=quote_id, payment_method="pm_card_ok")
     policy = policies.IssuePolicy(order, metadata=metadata())
-    wanted = policy_pb2.WatchPolicyRequest(policy_id=policy.policy_id)
-    for seen in policies.WatchPolicy(wanted, metadata=metadata(), timeout=30):
-        if seen.state == policy_pb2.Policy.STATE_IN_FORCE:
+    watch = policy_pb2.WatchPolicyRequest(policy_id=policy.policy_id)
+    for policy in policies.WatchPolicy(watch, metadata=metadata(), timeout=30):
+        if policy.state == policy_pb2.Policy.STATE_IN_FORCE:
             break
-    print(f"policy {seen.policy_number} is in force and costs {euros(seen.term.premium.total)}")
+    print(f"policy {policy.policy_number} is in force and costs {euros(policy.term.premium.total)}")
 
     change = endorsement_pb2.QuoteEndorsementRequest(policy_id=policy.policy_id, effective_date=day(60))
     change.answers.update({"annual_km": 20000})

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,108 +15,21 @@ from libs.calendar import months_after
 from libs.jobs import nightly
 from libs.jobs.nightly import Night, Occurrence, Run, within
 from libs.rpc import values
-from services.payments.billing.flows import invoicing
 from services.payments.billing.jobs import dunning as dunning_jobs
 from services.payments.billing.kinds import RUN_DUNNING
 from services.payments.billing.rules.delinquency import State
-from services.payments.billing.rules.payment_method import PaymentMethod
-from services.payments.billing.store import accounts, invoices, payment_methods
+from services.payments.billing.store import invoices
 from services.payments.collection.flows import collecting
+from tests.integration.payments.debtor import DUE_ON, INSTALLMENT, Debtor, at, day, debtor, on, state_of
 from tests.integration.payments.house import House
 from tests.integration.payments.test_applying import STARTS_ON, Contract, Kind, line, minor
 from tests.support.errors import reason_of
-from tests.support.people import People, new_key
+from tests.support.people import People
 from tests.support.waiting import until
 
-DUE_ON = months_after(STARTS_ON, 1)
+__all__ = ["debtor"]
+
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-INSTALLMENT = 117_00
-"""A twelfth of 1404.00; the fee of 25.00 stands in the first one."""
-
-
-@dataclass
-class Debtor:
-    """A policy that is paid in twelve, of which the first was paid, and the second was billed and not."""
-
-    contract: Contract
-    clock_file: Path
-    invoice_id: str = ""
-
-    def __post_init__(self) -> None:
-        house, person = self.contract.house, self.contract.person
-        first = self.contract.issue(12).invoices[0]
-        house.pay(person, first.invoice_id)
-        self.invoice_id = self.bill(DUE_ON)
-
-    @property
-    def house(self) -> House:
-        return self.contract.house
-
-    @property
-    def account_id(self) -> UUID:
-        return ids.decode("pol", self.contract.policy_id)
-
-    def bill(self, until: date) -> str:
-        """Bill what falls due by a day; gives the newest invoice."""
-        with self.house.database.transaction() as session:
-            invoicing.issue_due_invoices(session, self.account_id, until, at(DUE_ON - timedelta(days=7)))
-        return max(part.invoice_id for part in self.contract.billing().installments if part.invoice_id)
-
-    def read(self) -> pb.Delinquency:
-        """The newest delinquency, with its steps."""
-        metadata = self.contract.person.metadata()
-        request = pb.ListDelinquenciesRequest(policy_id=self.contract.policy_id)
-        listed = self.house.delinquencies.ListDelinquencies(request, metadata=metadata).delinquencies
-        request_one = pb.GetDelinquencyRequest(delinquency_id=listed[0].delinquency_id)
-        one: pb.Delinquency = self.house.delinquencies.GetDelinquency(request_one, metadata=metadata)
-        return one
-
-    def move(self, days: int) -> None:
-        """Move the clock to the run so many days after the due date."""
-        offset = at(day(days)) - clock.real_now()
-        self.clock_file.write_text(json.dumps({clock.OFFSET: offset // timedelta(microseconds=1)}))
-        clock.follow(self.clock_file)
-
-    def run(self, days: int) -> None:
-        """The run so many days after the due date."""
-        self.move(days)
-        self.house.run_dunning(at(day(days)))
-
-    def go_on(self, days: int) -> pb.Delinquency:
-        """The run so many days after the due date, and what it leaves."""
-        self.run(days)
-        return self.read()
-
-    def actions(self) -> list[tuple[str, bool]]:
-        """The steps, and whether each was done."""
-        return [
-            (pb.DunningStep.Action.Name(step.action).removeprefix("ACTION_"), step.HasField("done_time"))
-            for step in self.read().steps
-        ]
-
-
-def at(on: date) -> datetime:
-    """When the run begins on a day."""
-    return datetime.combine(on, time(3, 43), UTC)
-
-
-def day(count: int) -> date:
-    return DUE_ON + timedelta(days=count)
-
-
-def on(message: Any) -> date:
-    """The day of a message."""
-    return date(message.year, message.month, message.day)
-
-
-def state_of(delinquency: pb.Delinquency) -> str:
-    return pb.Delinquency.State.Name(delinquency.state).removeprefix("STATE_")
-
-
-@pytest.fixture
-def debtor(house: House, people: People, tmp_path: Path) -> Iterator[Debtor]:
-    yield Debtor(Contract(house, people.customer()), tmp_path / "clock")
-    clock.follow(None)
 
 
 def test_policy_lapses_day_by_day(debtor: Debtor, people: People) -> None:
@@ -144,8 +52,13 @@ def test_policy_lapses_day_by_day(debtor: Debtor, people: People) -> None:
     ]  # fmt: skip
     assert house.get_invoice(contract.person, debtor.invoice_id).HasField("past_due_time")
     house.work()
-    (told,) = house.policies.delinquencies
-    assert (told.version, told.state, told.grace_ends_on, told.due_on) == (3, State.IN_GRACE, day(30), DUE_ON)
+    (recorded,) = house.policies.delinquencies
+    assert (recorded.version, recorded.state, recorded.grace_ends_on, recorded.due_on) == (
+        3,
+        State.IN_GRACE,
+        day(30),
+        DUE_ON,
+    )
 
     debtor.go_on(3)
     debtor.go_on(3)
@@ -175,10 +88,10 @@ def test_policy_lapses_day_by_day(debtor: Debtor, people: People) -> None:
     lapsed = debtor.read()
     assert state_of(lapsed) == "LAPSED"
     house.work()
-    told = house.policies.delinquencies[-1]
-    assert (told.state, told.version) == (State.LAPSED, lapsed.version)
-    assert [told.version for told in house.policies.delinquencies] == sorted(
-        {told.version for told in house.policies.delinquencies}
+    recorded = house.policies.delinquencies[-1]
+    assert (recorded.state, recorded.version) == (State.LAPSED, lapsed.version)
+    assert [recorded.version for recorded in house.policies.delinquencies] == sorted(
+        {recorded.version for recorded in house.policies.delinquencies}
     )
     house.check_money()
 
@@ -279,99 +192,10 @@ def test_cancellation_ends_the_delinquency_on_its_day(debtor: Debtor) -> None:
     assert debtor.read().ending == pb.Delinquency.ENDING_POLICY_ENDED
 
 
-def test_arrears_that_are_found_at_a_reinstatement_are_due_with_the_next_invoice(debtor: Debtor) -> None:
-    contract, house = debtor.contract, debtor.house
-    for days in (1, 15, 30):
-        debtor.run(days)
-    house.work()
-    given_back = (line(Kind.KIND_PREMIUM, -1000_00, "own_damage"), line(Kind.KIND_TAX, -170_00, "premium_tax"))
-    contract.apply("LAPSE", *given_back, effective_date=values.date_to_proto(day(30)))
-    assert state_of(debtor.read()) == "LAPSED"
-    charged = (line(Kind.KIND_PREMIUM, 1000_00, "own_damage"), line(Kind.KIND_TAX, 170_00, "premium_tax"))
-    contract.apply("REINSTATEMENT", *charged, effective_date=values.date_to_proto(day(30)))
-    back = debtor.read()
-    assert (state_of(back), back.ending) == ("SETTLED", pb.Delinquency.ENDING_REINSTATED)
-    deferred = house.get_invoice(contract.person, debtor.invoice_id)
-    assert on(deferred.due_date) >= day(30)
-    assert not deferred.HasField("past_due_time")
-    assert debtor.go_on(30).delinquency_id == back.delinquency_id
-    house.work()
-    assert house.policies.delinquencies[-1].state is State.SETTLED
-
-
-def test_suspended_delinquency_does_not_lapse(debtor: Debtor, people: People) -> None:
-    house, finance = debtor.house, people.user("finance")
-    for days in (1, 15, 20):
-        debtor.run(days)
-    until_day = values.date_to_proto(day(50))
-    suspend = pb.SuspendDelinquencyRequest(
-        delinquency_id=debtor.read().delinquency_id, until_date=until_day, reason="in hospital"
-    )
-    suspended = house.delinquencies.SuspendDelinquency(suspend, metadata=finance.metadata(idempotency_key=new_key()))
-    assert (state_of(suspended), on(suspended.suspended_until_date)) == ("SUSPENDED", day(50))
-    assert state_of(debtor.go_on(40)) == "SUSPENDED"
-    house.work()
-    assert house.policies.delinquencies[-1].suspension is not None
-    going_on = debtor.go_on(50)
-    assert (state_of(going_on), on(going_on.grace_end_date)) == ("IN_GRACE", day(60))
-    resume = pb.ResumeDelinquencyRequest(delinquency_id=going_on.delinquency_id)
-    with pytest.raises(grpc.RpcError) as refused:
-        house.delinquencies.ResumeDelinquency(resume, metadata=finance.metadata(idempotency_key=new_key()))
-    assert reason_of(refused.value) == "DELINQUENCY_STATE_INVALID"
-    assert state_of(debtor.go_on(60)) == "LAPSING"
-    suspend.until_date.CopyFrom(values.date_to_proto(day(70)))
-    with pytest.raises(grpc.RpcError) as refused:
-        house.delinquencies.SuspendDelinquency(suspend, metadata=finance.metadata(idempotency_key=new_key()))
-    assert reason_of(refused.value) == "DELINQUENCY_STATE_INVALID"
-
-
-def test_finance_goes_on_with_a_suspended_delinquency(debtor: Debtor, people: People) -> None:
-    house, finance = debtor.house, people.user("finance")
-    debtor.run(5)
-    request = pb.SuspendDelinquencyRequest(
-        delinquency_id=debtor.read().delinquency_id, until_date=values.date_to_proto(day(50)), reason="disputed"
-    )
-    key = new_key()
-    for _ in range(2):
-        house.delinquencies.SuspendDelinquency(request, metadata=finance.metadata(idempotency_key=key))
-    debtor.move(8)
-    resumed = house.delinquencies.ResumeDelinquency(
-        pb.ResumeDelinquencyRequest(delinquency_id=request.delinquency_id),
-        metadata=finance.metadata(idempotency_key=new_key()),
-    )
-    assert (state_of(resumed), on(resumed.grace_end_date)) == ("IN_GRACE", day(33))
-
-
-def test_delinquency_is_shown_to_whom_it_concerns(debtor: Debtor, people: People) -> None:
-    debtor.run(1)
-    request = pb.GetDelinquencyRequest(delinquency_id=debtor.read().delinquency_id)
-    for role in ("finance", "admin"):
-        shown = debtor.house.delinquencies.GetDelinquency(request, metadata=people.user(role).metadata())
-        assert shown.delinquency_id == request.delinquency_id
-    for stranger in (people.customer(), people.agent(), people.user("underwriter")):
-        with pytest.raises(grpc.RpcError) as refused:
-            debtor.house.delinquencies.GetDelinquency(request, metadata=stranger.metadata())
-        assert reason_of(refused.value) == "RESOURCE_NOT_FOUND"
-
-
 def test_policy_whose_first_premium_is_not_paid_is_not_dunned(house: House, people: People) -> None:
     Contract(house, people.customer()).issue(12)
     house.run_dunning(at(day(40)))
     assert house.rows("SELECT count(*) FROM delinquencies") == [(0,)]
-
-
-def test_retry_collects_where_the_payer_agreed_to_it(debtor: Debtor) -> None:
-    house = debtor.house
-    with house.database.transaction() as session:
-        payer_id = ids.decode("usr", debtor.contract.person.user_id)
-        method = PaymentMethod(ids.new(), payer_id, "sandbox", "blue Visa", "You may collect.", True, clock.now())
-        payment_methods.add(session, method, "pm_card_ok")
-        held = accounts.lock(session, debtor.account_id)
-        assert held is not None
-        accounts.save(session, replace(held, autopay=True, payment_method_id=method.id))
-    debtor.run(1)
-    assert "payments.collect" in house.work()
-    assert state_of(debtor.read()) == "SETTLED"
 
 
 def test_account_that_cannot_be_looked_after_is_parked_and_the_others_go_on(

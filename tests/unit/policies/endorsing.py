@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from libs.money import Money
-from libs.premium import Premium
+from libs.premium import Coverage, InsuredObject, Premium
 from services.policies.lifecycle.rules import change_request, contract, endorsement
 from services.policies.lifecycle.rules.change_request import Request
 from services.policies.lifecycle.rules.contract import Changed, Contract
@@ -21,6 +21,8 @@ from tests.unit.policies.contracts import RULES, contract_of
 from tests.unit.policies.stacks import EUR, FIRST, LAST, Stack
 
 NOW = datetime(2025, 1, 2, tzinfo=UTC)
+CAR = InsuredObject("car_1", "car", {"plate": "AA-11", "value": 9000}, "AA-11")
+ONE_CAR = Risk({"price_liability": 120000, "km": 10000, "use": "private"}, (CAR,), (Coverage("liability"),))
 
 
 def a_contract(risk: Risk | None = None, rules: ProductRules = RULES, terms: int = 1) -> Contract:
@@ -90,3 +92,10 @@ def endorsed(base: Contract, *requests: Request) -> Contract:
         except endorsement.ChangeEmpty:
             continue
     return base
+
+
+def risk_on(base: Contract, day: date) -> Risk:
+    """What is insured on a day."""
+    segment = next(term for term in base.policy.terms if term.starts_on <= day < term.ends_on).segment_on(day)
+    assert segment is not None
+    return segment.risk

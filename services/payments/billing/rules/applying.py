@@ -331,12 +331,12 @@ def _refund(standing: Standing, transaction: Transaction, outcome: Outcome, toda
     ends, recalled = transaction.kind in ENDINGS, sum(item.amount for item in outcome.recalled)
     settled = sum(item.amount.minor for item in outcome.settlements)
     left = _credit(standing, outcome).minor - settled
-    wanted = recalled
+    payable = recalled
     if ends and not outcome.planned(standing):
-        wanted = left
+        payable = left
     elif may_refund(transaction):
-        wanted += outcome.credited.minor
-    amount = min(wanted, left, standing.refundable + recalled)
+        payable += outcome.credited.minor
+    amount = min(payable, left, standing.refundable + recalled)
     if amount <= 0:
         return None
     days = [transaction.refund_not_before or (max(transaction.effective_on, today) if ends else today)]

@@ -160,8 +160,8 @@ class Sandbox:
             query = sa.select(_charges.c.card).join(_refunds, _refunds.c.payment_id == _charges.c.payment_id)
             card = CARDS.get(session.scalar(query.where(_refunds.c.refund_id == refund_id)) or "", Card("charged"))
             if card.found_as:
-                found = sa.update(_refunds).where(_refunds.c.refund_id == refund_id)
-                session.execute(found.values(status=card.found_as, failure_code=card.failure_code))
+                settled = sa.update(_refunds).where(_refunds.c.refund_id == refund_id)
+                session.execute(settled.values(status=card.found_as, failure_code=card.failure_code))
             return _find_refund(session, refund_id)
 
 

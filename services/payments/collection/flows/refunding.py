@@ -76,9 +76,9 @@ def settle(database: Database, provider: Provider, part_id: UUID, attempt: int, 
         part = required(required(refunds.find(session, refund_id), "refund", refund_id).part(part_id), "part", part_id)
     if part.state not in (PartState.SENT, PartState.SUCCEEDED):
         return
-    found = _asked(part, lambda: provider.find_refund(part_id, PROVIDER_SECONDS))
+    known = _asked(part, lambda: provider.find_refund(part_id, PROVIDER_SECONDS))
     # Never with another id: the provider, who has not heard of it, would take both for two refunds.
-    outcome = send(provider, part) if found is None and part.state is PartState.SENT else found or Pending()
+    outcome = send(provider, part) if known is None and part.state is PartState.SENT else known or Pending()
     with database.transaction() as session:
         recorded = record(session, refund_id, part_id, outcome, now).part(part_id)
         if recorded and recorded.state is PartState.SENT:

@@ -97,7 +97,7 @@ def stretches(base: Contract, effective_on: date, delta: Delta, now: datetime) -
     a term have more segments.
     """
     before = {term.number: term for term in timeline.uncut(base.stack, base.currency)}
-    found = [
+    stretches = [
         Stretch(
             term,
             segment.starts_on,
@@ -109,13 +109,13 @@ def stretches(base: Contract, effective_on: date, delta: Delta, now: datetime) -
         for term in _after(base, effective_on, delta, now)
         for segment in term.segments
     ]
-    if not any(stretch.is_changed for stretch in found):
+    if not any(stretch.is_changed for stretch in stretches):
         raise ChangeEmpty
-    if any(len(stretch.risk.objects) > MOST_OBJECTS for stretch in found):
+    if any(len(stretch.risk.objects) > MOST_OBJECTS for stretch in stretches):
         raise FieldInvalid(violations={"objects.add": f"would make more than {MOST_OBJECTS} objects"})
-    if any(len(stretch.term.segments) > MOST_SEGMENTS for stretch in found):
+    if any(len(stretch.term.segments) > MOST_SEGMENTS for stretch in stretches):
         raise FieldInvalid(violations={"effective_date": f"would make more than {MOST_SEGMENTS} segments of its term"})
-    return found
+    return stretches
 
 
 def change_in(quote: Quote, base: Contract, now: datetime) -> Transaction:

@@ -21,9 +21,9 @@ class DelinquencyCalls(Changing):
     def RecordDelinquency(
         self, request: pb.RecordDelinquencyRequest, context: grpc.ServicerContext
     ) -> pb.RecordDelinquencyResponse:
-        policy_id, told = ids.decode("pol", request.policy_id), delinquency_from_proto(request.delinquency)
+        policy_id, delinquency = ids.decode("pol", request.policy_id), delinquency_from_proto(request.delinquency)
         with self._database.transaction() as session:
-            is_recorded = recording.record_delinquency(session, policy_id, told, clock.now())
+            is_recorded = recording.record_delinquency(session, policy_id, delinquency, clock.now())
         result = pb.RecordDelinquencyResponse
         return result(result=result.RESULT_RECORDED if is_recorded else result.RESULT_OUTDATED)
 
