@@ -128,7 +128,7 @@ def refunded_to(contract: Contract) -> int:
         "SELECT coalesce(sum(-amount), 0)::bigint FROM credits WHERE refund_id IS NOT NULL"
         f" AND account_id = '{ids.decode('bac', account_id(contract))}'"
     )
-    return amount
+    return int(amount)
 
 
 def pay_something(contract: Contract) -> int:
