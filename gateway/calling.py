@@ -22,7 +22,7 @@ from gateway.streams import Stream, form_of, wait_until_gone
 # Watching for the caller to go away costs a task; calls that are over sooner do without.
 _WATCH_AFTER = 0.05  # seconds
 _REPEAT_AFTER = 0.1  # seconds
-_LEAST = 0.1  # seconds; with less left than this a call is not repeated
+_LEAST = 0.5  # seconds; with less left than this a call is not repeated: its answer would be that time ran out
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 

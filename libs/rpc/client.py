@@ -18,7 +18,8 @@ from libs.rpc import calls, connection, errors
 from libs.rpc.interceptors import ON_BEHALF_OF, DeadlineTooShort
 from libs.telemetry import metrics, traces
 
-_SHAVE = 0.02  # seconds that each hop keeps back for its own answer
+_KEPT_BACK = 0.1  # of the time that is left: for this service's own answer, or for what it does with the neighbour's
+_MOST_KEPT_BACK = 0.5  # seconds
 _DEFAULT_SECONDS = 5.0
 
 
@@ -91,11 +92,14 @@ def _is_for_services(path: str) -> bool:
 
 
 def _seconds(timeout: float | None) -> float:
-    """The time that a call gets: what was asked for, but never more than the call that leads to it has left."""
+    """The time that a call gets: what was asked for, but less than the call that leads to it has left.
+
+    A neighbour that hangs is given up so early that the caller still gets an answer that says so.
+    """
     left = calls.seconds_left()
     seconds = timeout or _DEFAULT_SECONDS
     if left is None:
         return seconds
-    if left <= _SHAVE:
+    if left <= 0:
         raise DeadlineTooShort
-    return min(seconds, left - _SHAVE)
+    return min(seconds, left - min(left * _KEPT_BACK, _MOST_KEPT_BACK))

@@ -37,7 +37,9 @@ _WORKER = "-worker"  # what the name of a service ends with in tokens of its wor
 
 _SHAVE = 0.02  # seconds kept back, so that a useful error still reaches the caller
 _LEAST = 0.1  # seconds; with less left than this, work is not begun
+_TOO_LATE_TO_REPEAT = 0.5  # seconds; what failed with less left than this would only run out of time
 _NO_DEADLINE = 86_400.0  # seconds; the library tells a call without deadline as one of a very long time
+_NOT_AGAIN = ("grpc-retry-pushback-ms", "-1")  # asks the caller's channel not to repeat the call by itself
 
 
 class DeadlineTooShort(TooLate):
@@ -153,7 +155,10 @@ class _Finisher:
         else:
             span.set_status(StatusCode.ERROR, type(error).__name__)
             log.error("call failed", exc_info=error, **log_fields)
-        call.context.set_trailing_metadata(((errors.STATUS_DETAILS, status.SerializeToString()),))
+        trailing: tuple[tuple[str, str | bytes], ...] = ((errors.STATUS_DETAILS, status.SerializeToString()),)
+        if code is grpc.StatusCode.UNAVAILABLE and call.seconds_left < _TOO_LATE_TO_REPEAT:
+            trailing += (_NOT_AGAIN,)
+        call.context.set_trailing_metadata(trailing)
         call.context.abort(code, status.message)
 
     def _duration(self, code: grpc.StatusCode) -> Histogram:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import psycopg
@@ -20,7 +22,7 @@ from libs import ids
 from libs.config import Settings
 from libs.db import Database
 from libs.identity.service_tokens import ServiceTokens
-from libs.rpc import idempotency
+from libs.rpc import connection, idempotency
 from libs.rpc.client import connect
 from libs.rpc.server import Server
 from services.policies.clients import Payments, Quotes, Users
@@ -122,6 +124,45 @@ def test_neighbour_that_does_not_answer_is_told_as_unavailable(stub: rpc_pb.Poli
         stub.IssuePolicy(request, metadata=people.customer().metadata(idempotency_key="k" * 20), timeout=4)
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert reason_of(failed.value) == "DEPENDENCY_UNAVAILABLE"
+
+
+def test_neighbour_that_hangs_is_told_as_unavailable_and_asked_once(
+    start_server: Callable[..., grpc.Channel], url: str, people: People
+) -> None:
+    asked, stopping = list[str](), threading.Event()
+
+    class Hanging(grpc.GenericRpcHandler):
+        def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+            if not call.method.startswith("/bazaruto."):
+                return None  # health, which it need not tell
+            asked.append(call.method)
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: str(stopping.wait(60)).encode())
+
+    neighbour = grpc.server(ThreadPoolExecutor(3))
+    neighbour.add_generic_rpc_handlers((Hanging(),))
+    port = neighbour.add_insecure_port("127.0.0.1:0")
+    neighbour.start()
+
+    def build(server: Server, database: Database, settings: Settings) -> None:
+        to_neighbour = connect(f"127.0.0.1:{port}", ServiceTokens(settings.auth, "policies"))
+        parts = (Quotes(to_neighbour), Users(to_neighbour), Payments(to_neighbour))
+        server.add(rpc_pb.add_PolicyServiceServicer_to_server, PolicyServicer(database, *parts))
+        target.append(settings.services["policies"].target)
+
+    target: list[str] = []
+    start_server("policies", url, build)
+    try:
+        with grpc.insecure_channel(target[0], options=connection.options([{}])) as repeating:  # as the gateway's
+            request = pb.IssuePolicyRequest(quote_id=ids.encode("quo", ids.new()), plan_code="annual")
+            metadata = people.customer().metadata(idempotency_key="k" * 20)
+            with pytest.raises(grpc.RpcError) as failed:
+                rpc_pb.PolicyServiceStub(repeating).IssuePolicy(request, metadata=metadata, timeout=3)
+    finally:
+        stopping.set()
+        neighbour.stop(0).wait()
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(failed.value) == "DEPENDENCY_UNAVAILABLE"
+    assert len(asked) == 1
 
 
 # The key is left alone, or claimed without a result, or given a result without having been claimed.
