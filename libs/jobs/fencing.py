@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 from procrastinate.exceptions import UniqueViolation
-from procrastinate.jobs import Job, Status
+from procrastinate.jobs import Job, Notification, Status
 from procrastinate.manager import JobManager, NotificationCallback
 
 from libs.jobs import measures
@@ -64,26 +64,39 @@ class FencedManager(JobManager):
         super().__init__(link.connector)
         self._link = link
         self._left: set[int] = set()  # workers of this process that could not say that they left
+        self._hear: NotificationCallback | None = None
+        self._has_heard = False
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Take the first job that is due from a queue that is not paused."""
+        """Take the first job that is due from a queue that is not paused.
+
+        The worker forgets what it hears while it looks: of a job that comes then, it would know a second later.
+        """
+        self._has_heard = True
         with self._link:
-            row = await self.connector.execute_query_one_async(
-                query=_FETCH, queues=list(queues or QUEUES), worker_id=worker_id
-            )
-            if row["id"] is None:
-                return None
-            if row["delay"] is not None:  # the event of its making may be gone
-                measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
-            return Job.from_row(row)
+            while self._has_heard:
+                self._has_heard = False
+                row = await self.connector.execute_query_one_async(
+                    query=_FETCH, queues=list(queues or QUEUES), worker_id=worker_id
+                )
+                if row["id"] is not None:
+                    if row["delay"] is not None:  # the event of its making may be gone
+                        measures.start_delay.labels(row["queue_name"]).observe(max(row["delay"], 0))
+                    return Job.from_row(row)
         return None
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
         """Hear of new jobs."""
+
+        async def hear(*, channel: str, notification: Notification) -> None:
+            self._has_heard = True
+            await on_notification(channel=channel, notification=notification)
+
+        self._hear = hear
         with self._link:
-            await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+            await super().listen_for_jobs(on_notification=hear, queues=queues)
 
     async def list_jobs_to_abort_async(self, queue: str | None = None) -> Iterable[int]:
         """The running jobs that somebody wants to end."""
@@ -142,4 +155,6 @@ class FencedManager(JobManager):
             log.warning("job ended without its database: it runs again", job=job.task_name, job_id=job.id)
         elif not ended:
             log.warning("job ended too late: it was given to another worker", job=job.task_name, job_id=job.id)
+        elif job.lock and self._hear:  # what waited behind it may run now, and nobody else says so
+            await self._hear(channel="", notification={"type": "job_inserted", "job_id": job.id or 0})
         return bool(ended)

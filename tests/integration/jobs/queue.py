@@ -97,11 +97,13 @@ class Queue:
         self._connection.close()
         self._connection = psycopg.connect(self.url, autocommit=True)
 
-    def defer(self, kind: JobKind[Any], *names: str, at: datetime | None = None, **arguments: Any) -> list[int]:
+    def defer(
+        self, kind: JobKind[Any], *names: str, at: datetime | None = None, lock: str = "", **arguments: Any
+    ) -> list[int]:
         """Defer a job for each name, in one transaction. Returns their numbers."""
         with self._database.transaction() as session:
             for name in names:
-                jobs.defer(session, kind, kind.arguments(name=name, **arguments), at=at)
+                jobs.defer(session, kind, kind.arguments(name=name, **arguments), at=at, lock=lock)
         return [row[0] for row in self.rows("SELECT id FROM procrastinate_jobs ORDER BY id DESC LIMIT %s", len(names))]
 
     def start_worker(self, *, ticking: bool = False, clock: Path | None = None, **settings: float) -> Worker:
