@@ -11,6 +11,9 @@ from libs.rpc.page_tokens import PageTokenInvalid, PageTokens
 
 DEFAULT_SIZE = 20
 MOST = 100
+LOOKED_THROUGH = 5_000
+"""How many rows are read for one page of those that no query finds."""
+_MOST_AT_ONCE = 500
 _LARGEST_SEQUENCE = 2**31 - 1  # of a column of type integer
 
 Item = TypeVar("Item")
@@ -52,17 +55,27 @@ class Page:
         shown = rows[: self.size]
         return shown, self.tokens.sign(str(key(shown[-1])), self.bound_to)
 
-    def cut_matching(
-        self, rows: Sequence[Item], read: int, matches: Callable[[Item], bool], key: Callable[[Item], object]
+    def fill(
+        self,
+        first: Key | None,
+        read: Callable[[Key | None, int], Sequence[Item]],
+        matches: Callable[[Item], bool],
+        key: Callable[[Item], Key],
     ) -> tuple[Sequence[Item], str]:
-        """As `cut`, of those rows that match, where no query finds them; `read` rows were asked for.
+        """As `cut`, of those rows that match, where no query finds them; `read` gives so many rows behind a key.
 
-        A page may so have fewer rows than asked for, and a next one all the same.
+        The page is full unless it is the last one, or `LOOKED_THROUGH` rows were read for it.
         """
-        matching = [row for row in rows if matches(row)]
-        if len(matching) > self.size:
-            return self.cut(matching, key)
-        return matching, "" if len(rows) < read else self.tokens.sign(str(key(rows[-1])), self.bound_to)
+        matching: list[Item] = []
+        after, left, at_once = first, LOOKED_THROUGH, self.fetch
+        while left:
+            at_once = min(at_once, left)
+            rows = read(after, at_once)
+            matching += (row for row in rows if matches(row))
+            if len(rows) < at_once or len(matching) > self.size:
+                return self.cut(matching, key)
+            after, left, at_once = key(rows[-1]), left - at_once, min(2 * at_once, _MOST_AT_ONCE)
+        return matching, self.tokens.sign(str(after), self.bound_to)
 
 
 def sequence_number(text: str) -> int:

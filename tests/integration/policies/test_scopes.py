@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from libs import ids
 from services.policies.lifecycle.store import policies
 from tests.integration.policies.house import House
@@ -14,5 +16,7 @@ def test_list_of_policies_never_shows_those_of_others(house: House, people: Peop
     with house.database.reading() as session:
         check_list(
             owners,
-            lambda scope: [policy.user_id for policy in policies.list_of(session, scope, policies.Filter(), None, 100)],
+            lambda scope: [
+                policy.user_id for policy in policies.list_of(session, scope, policies.Filter(), sa.true(), None, 100)
+            ],
         )

@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bazaruto.policies.v1 import policy_pb2 as pb
-from libs.rpc import calls, methods
+from libs.rpc import calls, methods, pages
 from libs.rpc.calls import Call
 from libs.rpc.page_tokens import PageTokenInvalid, PageTokens
 from libs.rpc.pages import Page, sequence_number
@@ -65,6 +65,30 @@ def test_pages_together_are_the_whole_list(count: int, size: int) -> None:
         if not token:
             break
     assert seen == items
+
+
+@given(st.lists(st.booleans(), max_size=400), st.integers(1, 20), st.integers(1, 200))
+def test_pages_of_what_no_query_finds_are_full_unless_they_are_the_last(
+    matching: list[bool], size: int, most: int
+) -> None:
+    items, reads, seen, token = dict(enumerate(matching)), [0], list[int](), ""
+
+    def read(after: int | None, limit: int) -> list[int]:
+        reads[0] += limit
+        return [item for item in items if after is None or item > after][:limit]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "LOOKED_THROUGH", most)
+        while True:
+            reads[0] = 0
+            page = page_of(token, "list", size=size)
+            shown, token = page.fill(page.after_as(int), read, items.__getitem__, key=lambda item: item)
+            seen += shown
+            assert reads[0] <= most
+            if not token:
+                break
+            assert len(shown) == size or reads[0] == most
+    assert seen == [item for item, matches in items.items() if matches]
 
 
 @given(st.text(), st.lists(st.text()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import grpc
@@ -44,9 +45,9 @@ from services.policies.lifecycle.servicer.neighbours import NeighbourCalls
 from services.policies.lifecycle.servicer.parties import PartyCalls
 from services.policies.lifecycle.servicer.reinstating import ReinstatementCalls
 from services.policies.lifecycle.store import delinquencies, policies, timelines, transactions
+from services.policies.lifecycle.store.standing import find_condition
 
 _LOOK_EVERY = 0.25  # seconds between two looks at a watched policy
-_LOOKED_THROUGH = 500  # policies that are looked through for those in a state, for one page
 _HISTORY = 100  # how often beneficiaries were set before, as far as it is shown
 _ENDS_BEFORE = 0.5  # seconds before its deadline, a watch ends by itself
 
@@ -116,17 +117,12 @@ class PolicyServicer(
 
     def ListPolicies(self, request: pb.ListPoliciesRequest, context: grpc.ServicerContext) -> pb.ListPoliciesResponse:
         criteria, state = policies.Filter(**filter_from_proto(request)), state_from_proto(request)
-        flag, is_any = flag_from_proto(request), not (request.state or request.flag)
+        flag, now = flag_from_proto(request), clock.now()
         page = Page.of(request, "policies", calls.caller().subject, criteria, (state, flag))
-        fetch = page.fetch if is_any else _LOOKED_THROUGH
         with self._database.reading() as session:
-            rows = policies.list_of(session, calls.scope(), criteria, page.after_as(UUID), fetch)
-        now = clock.now()
-        if is_any:
-            shown, token = page.cut(rows, key=lambda item: item.id)
-        else:
-            shown, token = page.cut_matching(
-                rows, fetch, lambda item: item.stands(now, state, flag), key=lambda item: item.id
+            read = partial(policies.list_of, session, calls.scope(), criteria, find_condition(now, state, flag))
+            shown, token = page.fill(
+                page.after_as(UUID), read, lambda item: item.stands(now, state, flag), key=lambda item: item.id
             )
         return pb.ListPoliciesResponse(policies=[policy_to_proto(item, now) for item in shown], next_page_token=token)
 

@@ -16,25 +16,15 @@ from sqlalchemy.orm import Session, aliased
 from libs.db import Database, Query
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
-from services.policies.lifecycle.rules.delinquency import OVER
 from services.policies.lifecycle.rules.parties import with_parties
 from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.term import EndKind, Term
 from services.policies.lifecycle.store import parties, segments, timelines
-from services.policies.lifecycle.store.rows import DelinquencyRow, ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
+from services.policies.lifecycle.store.rows import ObjectRow, PolicyRow, TimelineRow, TimelineSegmentRow
+from services.policies.lifecycle.store.standing import IS_DELINQUENT
 
 _policies = PolicyRow.__table__
 _segments = TimelineSegmentRow.__table__
-
-
-_IS_DELINQUENT = (
-    sa.exists()
-    .where(
-        DelinquencyRow.policy_id == _policies.c.id,
-        *(DelinquencyRow.state != sa.literal_column(f"'{over}'") for over in sorted(OVER)),
-    )
-    .label("is_delinquent")
-)
 
 
 def _columns_of(version: Any) -> list[sa.ColumnElement[Any]]:
@@ -81,7 +71,7 @@ def _with_terms(*limits: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Policies with the newest version of each term within limits: one statement, one row a segment."""
     version = _newest(_policies.c.id, *limits)
     rows = _policies.outerjoin(version, sa.true()).outerjoin(_segments, _have_segments(version))
-    return sa.select(*_policies.c, _IS_DELINQUENT, *_columns_of(version)).select_from(rows)
+    return sa.select(*_policies.c, IS_DELINQUENT.label("is_delinquent"), *_columns_of(version)).select_from(rows)
 
 
 _IN_ORDER: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -174,10 +164,17 @@ class Filter:
     """… and before when."""
 
 
-def list_of(session: Session, scope: Scope, criteria: Filter, after: UUID | None, limit: int) -> Sequence[Policy]:
-    """The policies of a scope, newest first, behind the one whose id is `after`."""
+def list_of(
+    session: Session,
+    scope: Scope,
+    criteria: Filter,
+    condition: sa.ColumnElement[bool],
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Policy]:
+    """The policies of a scope that meet a condition, newest first, behind the one whose id is `after`."""
     ids = scoped(sa.select(_policies.c.id), scope, owner=_policies.c.user_id, partner=_policies.c.partner_id)
-    ids = ids.where(*_conditions(criteria)).order_by(_policies.c.id.desc()).limit(limit)
+    ids = ids.where(condition, *_conditions(criteria)).order_by(_policies.c.id.desc()).limit(limit)
     if after is not None:
         ids = ids.where(_policies.c.id < after)
     query = _CURRENT.where(_policies.c.id.in_(ids)).order_by(_policies.c.id.desc(), *_IN_ORDER)
