@@ -1,5 +1,5 @@
-"""What happens in the background: policies hear of new partners, and who registered by a program that knew of no
-customers becomes one.
+"""What happens in the background: planned partners begin to serve, policies hear of them, and who registered by a
+program that knew of no customers becomes one.
 """
 
 from __future__ import annotations
@@ -7,15 +7,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs import clock, ids
+from libs import audit, clock, ids
 from libs.db import Database
-from libs.jobs import JobRunner
+from libs.jobs import JobRunner, required
 from libs.rpc import giving_up
 from services.users.accounts.rules.user import Role
 from services.users.accounts.store import users
 from services.users.clients import Policies
-from services.users.people.flows import making
-from services.users.people.kinds import MAKE_PARTIES, TELL_PARTNER, TellPartner
+from services.users.people.flows import changing, making, telling
+from services.users.people.kinds import FOLLOW_PLAN, MAKE_PARTIES, TELL_PARTNER, FollowPlan, TellPartner
+from services.users.people.rules import customer
 from services.users.people.store import customers
 
 _LOOKED_BACK = timedelta(days=1)  # programs of before run no longer beside this one
@@ -35,7 +36,15 @@ def register(runner: JobRunner, database: Database, policies: Policies) -> None:
         if waiting:
             raise PoliciesWaiting(f"{waiting} policies have no timeline yet")
 
+    def follow_plan(job: FollowPlan) -> None:
+        with database.transaction() as session:
+            before = required(customers.lock(session, job.customer_id), "customer", job.customer_id)
+            after = customer.follow_plan(before, clock.now())
+            changing.save(session, "partner_assigned", before, after, audit.SYSTEM)
+            telling.of_partner(session, before, after)
+
     runner.handle(TELL_PARTNER, tell_partner)
+    runner.handle(FOLLOW_PLAN, follow_plan)
     runner.every("23 * * * *", MAKE_PARTIES, lambda: make_parties(database, clock.now()))
 
 

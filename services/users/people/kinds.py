@@ -19,5 +19,13 @@ class TellPartner:
     since: date
 
 
+@dataclass(frozen=True, slots=True)
+class FollowPlan:
+    """The arguments of `FOLLOW_PLAN`."""
+
+    customer_id: UUID
+
+
+FOLLOW_PLAN = JobKind("users.follow_plan", FollowPlan, "processing")
 MAKE_PARTIES = JobKind("users.make_parties", Nothing)
 TELL_PARTNER = JobKind("users.tell_partner", TellPartner, "processing", endless=True)

@@ -29,6 +29,10 @@ def customer_to_proto(customer: Customer) -> pb.Customer:
         tax_id_ending=customer.tax_id.ending if customer.tax_id else "",
         partner_id=ids.encode("par", customer.partner_id) if customer.partner_id else "",
         partner_start_date=values.date_to_proto(customer.partner_since) if customer.partner_since else None,
+        next_partner_id=ids.encode("par", customer.next_partner_id) if customer.next_partner_id else "",
+        next_partner_start_date=(
+            values.date_to_proto(customer.next_partner_since) if customer.next_partner_since else None
+        ),
         create_time=values.time_to_proto(customer.created_at),
         update_time=values.time_to_proto(customer.updated_at),
         etag=customer.etag,

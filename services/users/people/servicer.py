@@ -117,7 +117,7 @@ class CustomerServicer(rpc_pb.CustomerServiceServicer):
                 changing.save(session, "partner_assigned", before, after)
                 telling.of_partner(session, before, after)
             except sa.exc.IntegrityError as error:
-                if violates(error, "customers_partner_id_fkey"):
+                if violates(error, "customers_partner_id_fkey") or violates(error, "customers_next_partner_id_fkey"):
                     raise ResourceNotFound(resource="partner") from error
                 raise
             reply = customer_to_proto(after)

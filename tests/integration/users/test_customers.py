@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import grpc
 import pytest
+from google.type import date_pb2
 
 from bazaruto.users.v1 import customer_pb2 as pb
 from libs import clock, ids
@@ -270,14 +271,16 @@ def test_partner_is_assigned_by_admins_and_sees_the_customer_from_then_on(house:
     assert get(house, agent, party_of(ana)).partner_id == partner_id
     assert listed(house, admin, partner_id=partner_id) == [party_of(ana)]
     request.partner_id = ""
-    request.start_date.year = 2999
+    request.start_date.CopyFrom(date_pb2.Date(year=2999, month=1, day=1))
     assert outcome(house.customers.AssignPartner, request, metadata=admin.metadata()) == "INVALID_FIELD"
     request.ClearField("start_date")
     assert house.customers.AssignPartner(request, metadata=admin.metadata()).partner_id == ""
     assert outcome(get, house, agent, party_of(ana)) == "RESOURCE_NOT_FOUND"
 
 
-def test_policies_hear_of_another_partner_in_order(house: House, people: People) -> None:
+def test_policies_hear_of_another_partner_in_order(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
     admin, ana = people.admin(), somebody(house, people)
     house.sql(
         "INSERT INTO partners VALUES (%s, 'broker', 'B', 'b@example.com', '', 'active', now(), now())",
@@ -294,6 +297,23 @@ def test_policies_hear_of_another_partner_in_order(house: House, people: People)
         runner.run_due()
     day = values.date_from_proto(since, "since")
     assert policies.told == [(ana.id, 2, scopes.PARTNER, day), (ana.id, 3, None, clock.now().date())]
+    planned = day + timedelta(days=30)
+    request.start_date.CopyFrom(values.date_to_proto(planned))
+    waiting = house.customers.AssignPartner(request, metadata=admin.metadata())
+    assert (waiting.partner_id, waiting.next_partner_id) == ("", request.partner_id)
+    runner.run_due()
+    assert len(policies.told) == 2, "the day has not come"
+    with monkeypatch.context() as later:
+        later.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=31))
+        house.sql("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE scheduled_at IS NOT NULL")
+        for _ in range(4):
+            runner.run_due()
+    assert policies.told[2:] == [(ana.id, 5, scopes.PARTNER, planned)]
+    assert get(house, admin, party_of(ana)).partner_id == request.partner_id
+    kept = house.sql(
+        "SELECT actor, after->>'next_partner_since' FROM customer_history WHERE version > 3 ORDER BY version"
+    )
+    assert [(actor == "system", since) for actor, since in kept] == [(False, str(planned)), (True, None)]
 
 
 def test_list_shows_each_caller_their_own_customers(house: House, people: People) -> None:

@@ -90,15 +90,38 @@ def test_day_and_address_are_named_as_a_whole() -> None:
     assert customer.fields_of_mask(paths) == ("birth_date", "name", "address")
 
 
-def test_partner_serves_from_a_day_that_is_here_and_not_before_the_last_change() -> None:
+def test_partner_serves_from_a_day_that_is_not_before_the_last_change_nor_far_ahead() -> None:
     broker, other = ids.new(), ids.new()
     served = customer.assign_partner(FIRM, broker, TODAY - timedelta(days=3), NOW)
     assert (served.partner_id, served.partner_since, served.version) == (broker, TODAY - timedelta(days=3), 2)
     assert customer.assign_partner(served, broker, TODAY, NOW) is served
-    for day in (TODAY + timedelta(days=1), TODAY - timedelta(days=4)):
+    for day in (TODAY + timedelta(days=367), TODAY - timedelta(days=4)):
         with pytest.raises(FieldInvalid):
             customer.assign_partner(served, other, day, NOW)
     assert customer.assign_partner(served, None, TODAY, NOW).partner_id is None
+
+
+def test_partner_of_a_day_to_come_serves_from_that_day_on() -> None:
+    broker, other, day = ids.new(), ids.new(), TODAY + timedelta(days=30)
+    served = customer.assign_partner(FIRM, broker, TODAY, NOW)
+    planned = customer.assign_partner(served, other, day, NOW)
+    assert (planned.partner_id, planned.next_partner_id, planned.next_partner_since) == (broker, other, day)
+    assert customer.follow_plan(planned, NOW + timedelta(days=29)) is planned
+    followed = customer.follow_plan(planned, NOW + timedelta(days=31))
+    assert (followed.partner_id, followed.partner_since, followed.version) == (other, day, planned.version + 1)
+    assert (followed.next_partner_id, followed.next_partner_since) == (None, None)
+    assert customer.follow_plan(followed, NOW + timedelta(days=31)) is followed
+
+
+def test_every_other_assignment_gives_up_the_one_that_was_planned() -> None:
+    broker, other, day = ids.new(), ids.new(), TODAY + timedelta(days=30)
+    served = customer.assign_partner(FIRM, broker, TODAY, NOW)
+    planned = customer.assign_partner(served, other, day, NOW)
+    for partner_id, since in ((broker, TODAY), (broker, day), (other, TODAY), (None, TODAY)):
+        after = customer.assign_partner(planned, partner_id, since, NOW)
+        assert (after.partner_id, after.next_partner_since) == (partner_id, None)
+    without = customer.assign_partner(planned, None, day, NOW)
+    assert (without.partner_id, without.next_partner_id, without.next_partner_since) == (broker, None, day)
 
 
 def test_user_acts_for_a_customer_once_and_for_no_more_than_a_token_names() -> None:

@@ -11,8 +11,8 @@ from services.users.people.rules.customer import Customer, kept_changes
 from services.users.people.store import customers
 
 
-def save(session: Session, action: str, before: Customer, after: Customer) -> None:
-    """Save a customer with what changed; nothing when nothing did.
+def save(session: Session, action: str, before: Customer, after: Customer, actor: str = "") -> None:
+    """Save a customer with what changed; nothing when nothing did. Without an `actor` who calls did it.
 
     The values are kept with the customer, where they can be forgotten, and not in the audit log.
     """
@@ -20,5 +20,5 @@ def save(session: Session, action: str, before: Customer, after: Customer) -> No
         return
     customers.save(session, after)
     old, new = kept_changes(before, after)
-    customers.add_history(session, after, calls.caller().subject, old, new, traces.current_trace_id())
-    audit.record(session, action, ids.encode("cus", after.id), fields=sorted(new))
+    customers.add_history(session, after, actor or calls.caller().subject, old, new, traces.current_trace_id())
+    audit.record(session, action, ids.encode("cus", after.id), actor=actor, fields=sorted(new))

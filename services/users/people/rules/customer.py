@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,9 @@ _WHOLE = ("birth_date", "address")
 MOST_PARTIES = 20
 """For how many customers a user can act, beside the own one: an access token names them all."""
 _OLDEST = 130  # years
+LATEST_PLAN = timedelta(days=366)
+"""How far ahead another partner can be planned."""
+_PARTNERS = ("partner_id", "partner_since", "next_partner_id", "next_partner_since")
 
 
 class CustomerDuplicate(AlreadyExists):
@@ -74,6 +77,10 @@ class Customer:
     created_at: datetime
     updated_at: datetime
     version: int = 1
+    next_partner_id: UUID | None = None
+    """The partner of the day below; None for nobody."""
+    next_partner_since: date | None = None
+    """A day to come from which another partner, or none, serves the customer; None where no change is planned."""
 
     @property
     def user_id(self) -> UUID:
@@ -146,14 +153,30 @@ def update(customer: Customer, new: Customer, paths: Iterable[str], now: datetim
 
 
 def assign_partner(customer: Customer, partner_id: UUID | None, since: date, now: datetime) -> Customer:
-    """The customer whom that partner serves from a day on, or none does. The very same customer when it is so."""
-    if partner_id == customer.partner_id:
+    """The customer whom that partner serves from a day on, or none does. The very same customer when it is so.
+
+    What was planned for a day to come is given up. Such a day, of the next `LATEST_PLAN`, is planned.
+    """
+    today = now.date()
+    if since > today + LATEST_PLAN:
+        raise FieldInvalid(violations={"start_date": f"is more than {LATEST_PLAN.days} days ahead"})
+    after = replace(customer, next_partner_id=None, next_partner_since=None)
+    if partner_id != customer.partner_id:
+        if since > today:
+            after = replace(customer, next_partner_id=partner_id, next_partner_since=since)
+        elif customer.partner_since is not None and since < customer.partner_since:
+            raise FieldInvalid(violations={"start_date": "is before the day from which the partner of now serves"})
+        else:
+            after = replace(after, partner_id=partner_id, partner_since=since)
+    return customer if after == customer else replace(after, updated_at=now, version=customer.version + 1)
+
+
+def follow_plan(customer: Customer, now: datetime) -> Customer:
+    """The customer whom the partner of a day that has come serves. The very same customer before that day."""
+    since = customer.next_partner_since
+    if since is None or since > now.date():
         return customer
-    if since > now.date():
-        raise FieldInvalid(violations={"start_date": "is in the future"})
-    if customer.partner_since is not None and since < customer.partner_since:
-        raise FieldInvalid(violations={"start_date": "is before the day from which the partner of now serves"})
-    return replace(customer, partner_id=partner_id, partner_since=since, updated_at=now, version=customer.version + 1)
+    return assign_partner(customer, customer.next_partner_id, since, now)
 
 
 def check_link(user_id: UUID, customer_id: UUID, parties: frozenset[UUID]) -> None:
@@ -166,9 +189,7 @@ def check_link(user_id: UUID, customer_id: UUID, parties: frozenset[UUID]) -> No
 
 def kept_changes(before: Customer, after: Customer) -> tuple[dict[str, object], dict[str, object]]:
     """What the history keeps of a change: what differs, as it was and as it is; of a tax id only its ending."""
-    names = [
-        name for name in (*CHANGEABLE, "partner_id", "partner_since") if getattr(before, name) != getattr(after, name)
-    ]
+    names = [name for name in (*CHANGEABLE, *_PARTNERS) if getattr(before, name) != getattr(after, name)]
     return {name: _kept(before, name) for name in names}, {name: _kept(after, name) for name in names}
 
 

@@ -26,7 +26,8 @@ _SAVE = sa.update(_customers).where(_customers.c.id == sa.bindparam("key"))
 _LOCK_TAX_ID = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
 _ADD_HISTORY = sa.insert(HistoryRow.__table__)
 _AS_THEY_ARE = (
-    "id", "name", "birth_date", "locale", "partner_id", "partner_since", "created_at", "updated_at", "version",
+    "id", "name", "birth_date", "locale", "partner_id", "partner_since", "next_partner_id", "next_partner_since",
+    "created_at", "updated_at", "version",
 )  # fmt: skip
 
 

@@ -36,6 +36,8 @@ class CustomerRow(Row):
     tax_id_ending: Mapped[str | None]
     partner_id: Mapped[UUID | None]
     partner_since: Mapped[date | None]
+    next_partner_id: Mapped[UUID | None]
+    next_partner_since: Mapped[date | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int]
