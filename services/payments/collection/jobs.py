@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
-from libs import clock
+from libs import clock, ids
 from libs.db import Database
 from libs.jobs import GiveUp, JobRunner, required
 from libs.rpc import giving_up
@@ -21,9 +23,10 @@ from services.payments.billing.kinds import (
     ReleaseRefund,
 )
 from services.payments.billing.rules import invoice
+from services.payments.billing.rules.invoice import Invoice
 from services.payments.billing.store import delinquencies, invoices
 from services.payments.clients import Policies
-from services.payments.collection.flows import collecting, refunding
+from services.payments.collection.flows import collecting, confirming, refunding
 from services.payments.collection.kinds import (
     CLOSE_UNPAID_POLICIES,
     CONFIRM_PREMIUM,
@@ -102,14 +105,13 @@ class Handlers:
         refunding.settle(self._database, self._provider, job.part_id, job.attempt, clock.now())
 
     def confirm_premium(self, job: ConfirmPremium) -> None:
-        """Tell policies that the first premium is paid."""
+        """Tell policies that the first premium is paid. Where the term has ended by then, its ending decides."""
         with self._database.reading() as session:
             paid = required(payments.find(session, job.payment_id), "payment", job.payment_id)
             first = required(invoices.find(session, paid.invoice_id), "invoice", paid.invoice_id)
         if paid.completed_at is None:
             raise GiveUp(f"the payment {job.payment_id} has not come to its end")
-        with giving_up.when_refused():
-            self._policies.activate_policy(first.policy_id, paid.id, paid.completed_at, first.term_number)
+        self._begin_cover(first, paid.completed_at, self._policies.activate_policy, paid.id)
 
     def confirm_credit(self, job: ConfirmCredit) -> None:
         """Tell policies that a first premium is paid, which credit of the account has settled."""
@@ -117,8 +119,22 @@ class Handlers:
             first = required(invoices.find(session, job.invoice_id), "invoice", job.invoice_id)
         if first.paid_at is None:
             raise GiveUp(f"the invoice {job.invoice_id} is not paid")
+        self._begin_cover(first, first.paid_at, self._policies.activate_settled, first.id)
+
+    def _begin_cover(
+        self, first: Invoice, paid_at: datetime, activate: Callable[[UUID, UUID, datetime, int], None], source: UUID
+    ) -> None:
+        """Have cover of a term begin, of which `source` paid the first premium, unless the term has ended."""
         with giving_up.when_refused():
-            self._policies.activate_settled(first.policy_id, first.id, first.paid_at, first.term_number)
+            try:
+                activate(first.policy_id, source, paid_at, first.term_number)
+            except RemoteError as error:
+                if error.remote_reason != "POLICY_STATE_INVALID":
+                    raise
+                with self._database.transaction() as session:
+                    if not confirming.leave_to_ending(session, first, paid_at, clock.now()):
+                        raise
+                log.info("premium of a term that ended", invoice_id=ids.encode("inv", first.id))
 
     def close_unpaid_policies(self) -> None:
         """Have policies closed whose first premium was not paid in time; their transactions then void the invoices.

@@ -6,11 +6,16 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import grpc
+import pytest
 
 from bazaruto.policies.v1 import cancellation_pb2, endorsement_pb2
+from libs import ids
+from libs.jobs import GiveUp
 from libs.rpc import values
+from services.payments.collection.flows.confirming import EndingAwaited
 from tests.integration.servicing.book import Book
 from tests.support.errors import reason_of
 from tests.support.people import People, Person, new_key
@@ -103,6 +108,32 @@ def test_of_two_cancellations_the_earlier_day_counts(book: Book, people: People)
     proved(book, policy_id, outcomes)
     (term,) = book.contract(policy_id).policy.terms
     assert term.segments[-1].ends_on == book.today + timedelta(days=50)
+
+
+def test_premium_paid_while_its_policy_was_cancelled_goes_back_and_is_not_asked_about_for_ever(
+    book: Book, people: People
+) -> None:
+    person = people.customer()
+    policy_id = book.issue(person, starts_in=3)
+    ((invoice_id, due),) = book.invoices(policy_id)
+    cancel(book, person, policy_id, 3, "cooling_off")
+    payment = book.payments.pay(person, invoice_id)
+    confirm = partial(
+        book.payments.registered.run,
+        "payments.confirm_premium",
+        {"payment_id": str(ids.decode("pay", payment.payment_id))},
+    )
+    with pytest.raises(EndingAwaited):
+        confirm()
+    book.offset += timedelta(days=1)
+    with pytest.raises(GiveUp, match="POLICY_STATE_INVALID"):
+        confirm()
+    book.offset -= timedelta(days=1)
+    proved(book, policy_id, [])
+    confirm()
+    assert book.ask(
+        book.payments.url, "SELECT amount FROM refunds WHERE account_id = %s", ids.decode("pol", policy_id)
+    ) == [(due,)]
 
 
 def test_lapse_and_payment_at_once_end_in_one_of_both(book: Book, people: People) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -101,3 +102,16 @@ def test_earlier_of_two_endings_counts() -> None:
 
 def test_end_of_cover_that_nobody_said_is_not_known() -> None:
     assert arrears.cover_ends_on([change(Kind.NEW_BUSINESS, ends=None)]) is None
+
+
+def test_cover_that_ended_by_the_day_of_its_first_premium_never_begins() -> None:
+    begun = replace(change(Kind.NEW_BUSINESS), term_starts_on=TODAY)
+    tomorrow = TODAY + timedelta(days=1)
+    assert not arrears.begins_no_cover([begun], 1, TODAY)
+    assert arrears.begins_no_cover([begun, change(Kind.CANCELLATION)], 1, TODAY - timedelta(days=9))
+    assert not arrears.begins_no_cover([begun, change(Kind.CANCELLATION, tomorrow)], 1, TODAY)
+    assert arrears.begins_no_cover([begun, change(Kind.CANCELLATION, tomorrow)], 1, tomorrow)
+    renewed = replace(change(Kind.RENEWAL, term=2, ends=date(2029, 1, 1)), term_starts_on=ENDS_ON)
+    assert not arrears.begins_no_cover([begun, renewed], 2, TODAY)
+    taken_back = change(Kind.REVERSAL, reverses=renewed.id)
+    assert arrears.begins_no_cover([begun, renewed, taken_back], 2, TODAY)

@@ -21,6 +21,7 @@ class Change:
     term_ends_on: date | None
     effective_on: date
     reverses: UUID | None
+    term_starts_on: date | None = None
 
 
 def past_due(unsettled: Sequence[Invoice], today: date) -> list[Invoice]:
@@ -63,3 +64,10 @@ def cover_ends_on(changes: Iterable[Change]) -> date | None:
         return min(endings.values())
     days = list(terms.values())
     return None if None in days else max((day for day in days if day), default=None)
+
+
+def begins_no_cover(changes: Sequence[Change], term_number: int, paid_on: date) -> bool:
+    """Whether cover of a term had ended when it was to begin: on its first day, or when its premium was paid."""
+    ends_on = cover_ends_on(changes)
+    starts = [change.term_starts_on for change in changes if change.term_number == term_number]
+    return ends_on is not None and any(starts_on and ends_on <= max(starts_on, paid_on) for starts_on in starts)

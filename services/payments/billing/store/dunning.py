@@ -82,6 +82,7 @@ def find_changes(session: Session, account_id: UUID) -> Sequence[Change]:
         TransactionRow.term_ends_on,
         TransactionRow.effective_on,
         TransactionRow.reverses,
+        TransactionRow.term_starts_on,
     )
     query = query.where(TransactionRow.account_id == account_id).order_by(TransactionRow.sequence)
     return [Change(row[0], Kind(row[1]), *row[2:]) for row in session.execute(query)]
