@@ -25,7 +25,7 @@ from services.payments.billing.flows import invoicing
 from services.payments.billing.store import accounts
 from tests.integration.payments.house import House
 from tests.integration.payments.test_applying import Contract, Kind, contract, line, minor, total
-from tests.support.errors import reason_of
+from tests.support.errors import reason_of, violations_of
 from tests.support.people import People, Person, new_key
 from tests.support.scopes import check_list
 
@@ -202,6 +202,7 @@ def test_what_cannot_be_changed_of_an_account_is_refused(contract: Contract, pat
     with pytest.raises(grpc.RpcError) as refused:
         update(contract, path, **changes)
     assert reason_of(refused.value) == "INVALID_FIELD"
+    assert path != "payer_id" or "SetPayer" in violations_of(refused.value)["billing_account.payer_id"]
 
 
 def test_invoices_are_collected_when_they_fall_due_if_the_payer_wants_it(contract: Contract) -> None:

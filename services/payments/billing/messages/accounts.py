@@ -50,10 +50,9 @@ def account_to_proto(sums: AccountSums) -> pb.BillingAccount:
 
 def account_with(account: Account, message: pb.BillingAccount) -> Account:
     """The account with what the message says of how it is paid."""
-    payer, method = message.payer_id, message.payment_method_id
+    method = message.payment_method_id
     return paid_by(
         account,
-        payer_id=ids.decode("cus", payer, "billing_account.payer_id") if payer else account.payer_id,
         due_day=message.due_day,
         autopay=message.autopay,
         payment_method_id=ids.decode("pmt", method, "billing_account.payment_method_id") if method else None,

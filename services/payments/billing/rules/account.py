@@ -88,19 +88,19 @@ class Entry:
     minor: int
 
 
-CHANGEABLE = frozenset({"payer_id", "due_day", "autopay", "payment_method_id"})
-"""What may be changed of an account."""
+CHANGEABLE = frozenset({"due_day", "autopay", "payment_method_id"})
+"""What may be changed of an account. Who owes is what policies says: an account follows its transactions."""
 
 
-def paid_by(
-    account: Account, *, payer_id: UUID, due_day: int, autopay: bool, payment_method_id: UUID | None
-) -> Account:
+def paid_by(account: Account, *, due_day: int, autopay: bool, payment_method_id: UUID | None) -> Account:
     """The account as somebody wants it paid; `update` takes of it what they name."""
-    return replace(account, payer_id=payer_id, due_day=due_day, autopay=autopay, payment_method_id=payment_method_id)
+    return replace(account, due_day=due_day, autopay=autopay, payment_method_id=payment_method_id)
 
 
 def update(account: Account, new: Account, fields: Collection[str]) -> Account:
     """The account with some fields of another one. `FieldInvalid` for those that cannot be changed, or do not fit."""
+    if "payer_id" in fields:
+        raise FieldInvalid(violations={"billing_account.payer_id": "is changed by SetPayer of the policy, not here"})
     if not fields or not CHANGEABLE.issuperset(fields):
         raise FieldInvalid(violations={"update_mask": f"names none, or others than {', '.join(sorted(CHANGEABLE))}"})
     changes = {name: getattr(new, name) for name in fields}

@@ -11,7 +11,7 @@ from bazaruto.payments.v1 import billing_pb2_grpc as rpc_pb
 from libs import clock, ids
 from libs.calendar import day_of
 from libs.db import Database
-from libs.errors import FieldInvalid, ResourceNotFound
+from libs.errors import ResourceNotFound
 from libs.money import Money
 from libs.rpc import calls, idempotency, values
 from libs.rpc.pages import Page
@@ -93,8 +93,6 @@ class BillingServicer(rpc_pb.BillingServiceServicer):
             before = calls.owned(accounts.lock(session, account_id), "billing account")
             calls.current().check_etag(etag_of(before))
             after = account.update(before, account_with(before, new), fields)
-            if after.payer_id != before.payer_id and not calls.scope().covers(after.payer_id):
-                raise FieldInvalid(violations={"billing_account.payer_id": "is no party of the caller's"})
             changing.save(session, before, after, now)
             reply = account_to_proto(calls.visible(accounts.find_sums(session, account_id, now), "billing account"))
             idempotency.keep(session, reply)
