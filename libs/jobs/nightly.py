@@ -34,6 +34,7 @@ What holds:
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ from libs.jobs.kinds import Arguments, JobKind
 _SLICE = 60.0  # seconds after which a job lets others have their turn
 _LEASE = sa.text("now() + interval '2 minutes'")  # how long a worker may be silent over an item that it does alone
 _LONGEST_REASON = 500
+_FRAMES = 5
 _FIRST: Final = UUID(int=0)
 
 log = structlog.get_logger("jobs")
@@ -230,8 +232,8 @@ def _are_done(session: Session, together: Callable[[], None]) -> bool:
             together()
     except (Unavailable, Exhausted):
         raise
-    except Exception:
-        log.warning("batch is done one by one", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one of them, the others are done
+        log.warning("batch is done one by one", reason=_reason(error), where=_where(error))
         return False
     return True
 
@@ -334,11 +336,22 @@ def _outcome(run: Run[Any], item_id: UUID, do: Callable[..., None], *arguments: 
         do(item_id, *arguments)
     except (Unavailable, Exhausted):
         raise
-    except Exception as error:
-        log.warning("item parked", job=run.kind.name, item_id=str(item_id), exc_info=True)
-        what = f"{error.reason}: {error.message}" if isinstance(error, DomainError) else f"{error}"
-        return f"{type(error).__name__}: {what}".strip(": ")[:_LONGEST_REASON]
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the run goes on
+        reason = _reason(error)
+        log.warning("item parked", job=run.kind.name, item_id=str(item_id), reason=reason, where=_where(error))
+        return reason
     return ""
+
+
+def _reason(error: Exception) -> str:
+    what = f"{error.reason}: {error.message}" if isinstance(error, DomainError) else f"{error}"
+    return f"{type(error).__name__}: {what}".strip(": ")[:_LONGEST_REASON]
+
+
+def _where(error: Exception) -> str:
+    """The innermost places that an error came through: thousands of items would fill the log with whole tracebacks."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
 
 
 def _record(session: Session, run: Run[Any], state: Any, outcomes: dict[UUID, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from prometheus_client import REGISTRY
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from bazarutod.command import app
@@ -103,13 +105,18 @@ def house(make_database: Callable[[str], str]) -> Iterator[House]:
 def test_each_item_is_done_once_and_a_bad_one_is_parked_with_its_reason(house: House, is_alone: bool) -> None:
     chores = house.add(10)
     house.bad = {chores[4]}
-    house.run(Alone(house.do_alone) if is_alone else None)
+    with capture_logs() as lines:
+        house.run(Alone(house.do_alone) if is_alone else None)
     assert house.times() == [0 if chore in house.bad else 1 for chore in chores]
     assert house.state() == (9, 1, 10, True)
     (parked,) = runs.list_parked(house.connection, KIND.name, 10)
     assert parked.item_id == chores[4]
     assert "2026-03-01 is no day for it" in parked.reason
     assert parked.tries == 2  # once more at the end
+    first, second = (line for line in lines if line["event"] == "item parked")
+    assert (first["reason"], first["item_id"]) == (parked.reason, str(chores[4]))
+    assert re.match(r"\S+/test_nightly\.py:\d+ do < ", second["where"])
+    assert "exc_info" not in first
 
 
 def test_run_that_was_carried_out_is_not_carried_out_again(house: House) -> None:
