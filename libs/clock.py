@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-LOOK_EVERY: Final = 0.02  # seconds; a process hears of a moved clock no later than this
+LOOK_EVERY: Final = 0.005  # seconds; a process hears of a moved clock no later than this
 OFFSET: Final = "offset_microseconds"  # the key of the file; what else is in it is of no interest here
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, log10
 
-_WIDTH, _HEIGHT = 560, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 26
+_WIDTH, _HEIGHT = 400, 230  # so that words of 12 can be read on the narrowest telephone, too
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 6, 12, 26
 _STEPS = 4  # lines across a chart, at most
-_SHOWN = 12  # labels of months, at most
+_SHOWN = 7  # labels of months, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +21,41 @@ class Series:
     values: Sequence[float | None]
 
 
+def stacks(months: Sequence[str], series: Sequence[Series], unit: str = "") -> str:
+    """A bar for each month, made of the values of all series from the foot up; none of them is negative."""
+    totals = [sum(one.values[month] or 0 for one in series) for month in range(len(months))]
+    scale = _Scale.of([Series("", totals)])
+    width = _width(months)
+    foot = [0.0] * len(months)
+    parts = []
+    for place, one in enumerate(series):
+        for month, value in enumerate(one.values):
+            if not value:
+                continue
+            low, foot[month] = foot[month], foot[month] + value
+            left, title = _LEFT + width * (month + 0.12), _title(one.name, months[month], value, unit)
+            parts.append(_bar(scale, f"s{place}", (left, width * 0.76), (low, foot[month]), title))
+    return _frame(months, series, scale, "".join(parts), unit)
+
+
 def bars(months: Sequence[str], series: Sequence[Series], unit: str = "") -> str:
     """Bars of all series beside each other, month by month."""
     scale = _Scale.of(series)
-    width = (_WIDTH - _LEFT - _RIGHT) / max(len(months), 1)
+    width = _width(months)
     bar = width * 0.76 / max(len(series), 1)
     parts = []
     for place, one in enumerate(series):
         for month, value in enumerate(one.values):
-            if value is None:
-                continue
-            left = _LEFT + width * (month + 0.12) + bar * place
-            top, bottom = sorted((scale.y(value), scale.y(0)))
-            shape = (
-                f'<rect class="s{place}" x="{left:.1f}" y="{top:.1f}" width="{bar:.1f}" height="{bottom - top:.1f}">'
-            )
-            parts.append(f"{shape}{_title(one.name, months[month], value, unit)}</rect>")
+            if value is not None:
+                left, title = _LEFT + width * (month + 0.12) + bar * place, _title(one.name, months[month], value, unit)
+                parts.append(_bar(scale, f"s{place}", (left, bar), (0, value), title))
     return _frame(months, series, scale, "".join(parts), unit)
 
 
 def lines(months: Sequence[str], series: Sequence[Series], unit: str = "") -> str:
     """A line for each series, with a point for each month."""
     scale = _Scale.of(series)
-    width = (_WIDTH - _LEFT - _RIGHT) / max(len(months), 1)
+    width = _width(months)
     parts = []
     for place, one in enumerate(series):
         points = [
@@ -54,7 +66,7 @@ def lines(months: Sequence[str], series: Sequence[Series], unit: str = "") -> st
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
         parts.append(f'<polyline class="l{place}" points="{path}"/>')
         parts += [
-            f'<circle class="s{place}" cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
+            f'<circle class="s{place}" cx="{x:.1f}" cy="{y:.1f}" r="3">'
             f"{_title(one.name, months[month], value, unit)}</circle>"
             for x, y, month, value in points
         ]
@@ -85,6 +97,18 @@ class _Scale:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (self.high - value) / (self.high - self.low)
 
 
+def _width(months: Sequence[str]) -> float:
+    """The room of one month."""
+    return (_WIDTH - _LEFT - _RIGHT) / max(len(months), 1)
+
+
+def _bar(scale: _Scale, kind: str, across: tuple[float, float], between: tuple[float, float], title: str) -> str:
+    """A bar from its left edge and by its width, between two values."""
+    (left, width), (top, bottom) = across, sorted(map(scale.y, between))
+    shape = f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{bottom - top:.1f}">'
+    return f"{shape}{title}</rect>"
+
+
 def _frame(months: Sequence[str], series: Sequence[Series], scale: _Scale, inside: str, unit: str) -> str:
     grid = []
     for number in range(round((scale.high - scale.low) / scale.step) + 1):
@@ -93,7 +117,7 @@ def _frame(months: Sequence[str], series: Sequence[Series], scale: _Scale, insid
         kind = "axis" if abs(value) < scale.step / 1000 else "grid"
         grid.append(f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         grid.append(f'<text class="value" x="{_LEFT - 6}" y="{y + 4:.1f}">{_short(value)}{unit}</text>')
-    width = (_WIDTH - _LEFT - _RIGHT) / max(len(months), 1)
+    width = _width(months)
     every = -(-len(months) // _SHOWN)
     labels = [
         f'<text class="month" x="{_LEFT + width * (place + 0.5):.1f}" y="{_HEIGHT - 8}">{escape(month[2:])}</text>'
@@ -103,7 +127,8 @@ def _frame(months: Sequence[str], series: Sequence[Series], scale: _Scale, insid
     about = escape(", ".join(one.name for one in series))
     svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{about}">'
     keys = "".join(f'<span><i class="k{place}"></i>{escape(one.name)}</span>' for place, one in enumerate(series))
-    return f'{svg}{"".join(grid)}{inside}{"".join(labels)}</svg><p class="key">{keys}</p>'
+    key = f'<p class="key">{keys}</p>' if len(series) > 1 else ""  # one alone is named by the title
+    return f"{svg}{''.join(grid)}{inside}{''.join(labels)}</svg>{key}"
 
 
 def _title(name: str, month: str, value: float, unit: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from bazarutod.simulate.charts import Series, bars, lines
+from bazarutod.simulate.charts import Series, bars, lines, stacks
 from bazarutod.simulate.figures import Money, Month
 from bazarutod.simulate.money import text
-from bazarutod.simulate.tables import MONEY, share
+from bazarutod.simulate.tables import MONEY, rows_of_policies, rows_of_transactions, share
 
 # Colours are told apart by their lightness too; the same six are used on light and on dark.
 _STYLE: Final = """
@@ -26,22 +26,22 @@ h3 { font-size: 15px; margin: 0 0 8px; } p { margin: 0 0 8px; } .soft { color: v
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 20px 0; }
 .facts div, .card { background: var(--card); border: 1px solid var(--edge); border-radius: 8px; padding: 12px 16px; }
 .facts b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; } .facts span { color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 16px; }
-svg { display: block; width: 100%; min-width: 400px; height: auto; }
-.card { overflow-x: auto; } svg text { fill: var(--soft); font-size: 11px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 16px; }
+svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
 svg .value { text-anchor: end; } svg .month { text-anchor: middle; }
 svg .grid { stroke: var(--edge); } svg .axis { stroke: var(--soft); } polyline { fill: none; stroke-width: 2; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 6px 0 0; color: var(--soft); font-size: 13px; }
 .key i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 6px; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
-  font-size: 14px; } th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--edge);
-  white-space: nowrap; } th:first-child, td:first-child { text-align: left; } th { color: var(--soft); }
-th { font-weight: 600; }
+.scroll { overflow-x: auto; margin-top: 16px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
+th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--edge); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
+th { color: var(--soft); font-weight: 600; }
 """ + "\n".join(
     f".s{n} {{ fill: var(--c{n}); }} .l{n} {{ stroke: var(--c{n}); }} .k{n} {{ background: var(--c{n}); }}"
     for n in range(6)
 )
-_CHANGES: Final = ("endorsement", "cancellation", "lapse", "reinstatement", "reversal", "not_taken")
+_ENDS: Final = ("cancellation", "lapse", "not_taken", "reinstatement")
 _STATES: Final = ("in_force", "scheduled", "cancelled", "lapsed", "expired", "not_taken")
 
 
@@ -55,6 +55,7 @@ def page_of(document: Mapping[str, Any], months: Sequence[Month]) -> str:
         parts.append(f'<p class="wrong">{escape(document["wrong"])}</p>')
     if months:
         parts += [_facts(months), "<h2>Policies</h2>", _cards(_policies(names, months))]
+        parts += [_table(*rows_of_policies(months)), _table(*rows_of_transactions(months))]
         for currency in currencies:
             money = [month.money.get(currency, Money()) for month in months]
             parts += [f"<h2>{currency}</h2>", _cards(_money(names, money)), _money_table(names, money)]
@@ -102,15 +103,12 @@ def _policies(names: Sequence[str], months: Sequence[Month]) -> dict[str, str]:
     lapsed = [_percent(month.lapses, month.covered_before) for month in months]
     renewed = [_percent(month.renewed, month.due) for month in months]
     return {
-        "State at the end of the month": lines(names, of("states", _STATES)),
-        "Bought and renewed in the month": bars(names, of("transactions", ("new_business", "renewal"))),
-        "Changes in the month": lines(names, of("transactions", _CHANGES)),
-        "Lapsed in the month, of those in force before": bars(names, [Series("lapse rate", lapsed)], " %"),
-        **(
-            {"Renewed, of those due in the month": bars(names, [Series("retention", renewed)], " %")}
-            if any(renewed)
-            else {}
-        ),
+        "State at the end of the month": stacks(names, of("states", _STATES)),
+        "Bought and renewed": bars(names, of("transactions", ("new_business", "renewal"))),
+        "Changed": bars(names, of("transactions", ("endorsement", "reversal"))),
+        "Ended, and put back": lines(names, of("transactions", _ENDS)),
+        "Lapsed, of those in force before": bars(names, [Series("lapse rate", lapsed)], " %"),
+        "Renewed, of those due": bars(names, [Series("retention", renewed)], " %"),
     }
 
 
@@ -119,10 +117,12 @@ def _money(names: Sequence[str], money: Sequence[Money]) -> dict[str, str]:
         return [Series(name, [getattr(one, name) / 100 for one in money]) for name in fields]
 
     return {
-        "Premium written and earned in the month": bars(names, of("written", "earned")),
+        "Premium written in the month": bars(names, of("written")),
+        "Premium earned in the month": bars(names, of("earned")),
+        "Unearned premium at the end of the month": lines(names, of("unearned")),
         "Collected and refunded in the month": bars(names, of("collected", "refunded")),
-        "Unearned premium and cash": lines(names, of("unearned", "cash")),
-        "Arrears": lines(names, of("arrears")),
+        "Cash at the end of the month": lines(names, of("cash")),
+        "Arrears at the end of the month": lines(names, of("arrears")),
     }
 
 

@@ -28,26 +28,31 @@ def of_money(months: Sequence[Month]) -> Table:
 
 def of_policies(months: Sequence[Month]) -> Table:
     """Policies by state, and how many were lost and kept, by month."""
+    return _table("Policies at the end of the month", *rows_of_policies(months))
+
+
+def rows_of_policies(months: Sequence[Month]) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of that table."""
     states = sorted({state for month in months for state in month.states})
-    table = Table("month", title="Policies at the end of the month", title_justify="left")
-    for name in (*(state.replace("_", " ") for state in states), "lapse rate", "due", "renewed", "retention"):
-        table.add_column(name, justify="right")
+    head = ["month", *(state.replace("_", " ") for state in states), "lapse rate", "due", "renewed", "retention"]
+    rows = []
     for month in months:
         counts = [str(month.states.get(state, 0)) for state in states]
         rates = [share(month.lapses, month.covered_before), str(month.due), str(month.renewed)]
-        table.add_row(month.month, *counts, *rates, share(month.renewed, month.due))
-    return table
+        rows.append([month.month, *counts, *rates, share(month.renewed, month.due)])
+    return head, rows
 
 
 def of_transactions(months: Sequence[Month]) -> Table:
     """Transactions by type and month."""
+    return _table("Transactions", *rows_of_transactions(months))
+
+
+def rows_of_transactions(months: Sequence[Month]) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of that table."""
     types = sorted({name for month in months for name in month.transactions})
-    table = Table("month", title="Transactions", title_justify="left")
-    for name in types:
-        table.add_column(name.replace("_", " "), justify="right")
-    for month in months:
-        table.add_row(month.month, *(str(month.transactions.get(name, 0)) for name in types))
-    return table
+    rows = [[month.month, *(str(month.transactions.get(name, 0)) for name in types)] for month in months]
+    return ["month", *(name.replace("_", " ") for name in types)], rows
 
 
 def of_deeds(done: Mapping[str, int], refused: Mapping[tuple[str, str], int]) -> Table:
@@ -65,6 +70,15 @@ def of_deeds(done: Mapping[str, int], refused: Mapping[tuple[str, str], int]) ->
 def share(part: int, whole: int) -> str:
     """A part in percent; a dash where there is no whole."""
     return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(head[0], title=title, title_justify="left")
+    for name in head[1:]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def all_of(months: Sequence[Month]) -> list[Any]:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bazarutod.simulate.charts import Series, bars, lines
+from bazarutod.simulate.charts import Series, bars, lines, stacks
 from bazarutod.simulate.figures import Money, Month
 from bazarutod.simulate.page import page_of
 from bazarutod.simulate.proving import Violated, check_balance, check_ledger
@@ -42,9 +42,19 @@ def test_chart_is_well_formed_and_within_its_frame(draw: Any, values: list[float
             assert 0 <= float(shape.get(name, 0)) <= 240
 
 
+def test_stacked_bars_end_where_the_next_ones_begin() -> None:
+    svg, _, _ = stacks(MONTHS, [Series("one", [1.0, 0.0, 3.0]), Series("two", [1.0, 4.0, None])]).partition("<p class")
+    shapes = [shape for shape in ElementTree.fromstring(svg).iter() if shape.tag.endswith("rect")]
+    assert [shape.get("class") for shape in shapes] == ["s0", "s0", "s1", "s1"]
+    x, y, height = ([float(shape.get(name, "")) for shape in shapes] for name in ("x", "y", "height"))
+    assert x[2] == x[0]
+    assert y[2] + height[2] == pytest.approx(y[0], abs=0.11)
+    assert [round(of / height[0], 1) for of in height] == [1, 3, 1, 4]
+
+
 def test_page_shows_every_currency_and_month_and_needs_nothing_from_elsewhere() -> None:
     page = page_of(REPORT, months())
-    for text in ("EUR", *MONTHS, "123.45", "50.0 %", "CHANGE_EMPTY", "seed 9"):
+    for text in ("EUR", *MONTHS, "123.45", "in force", "endorsement", "50.0 %", "CHANGE_EMPTY", "seed 9"):
         assert text in page
     for word in ("http", "src=", "@import", "<script"):
         assert word not in page
