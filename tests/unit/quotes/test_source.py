@@ -69,8 +69,9 @@ def test_invalid_definition_lists_each_fault_with_its_line() -> None:
         ("a: 1\nb: !!seq {c: 1}\n", 2, "is not a list"),
         ("a: 1\nb: 9007199254740993\n", 2, "or too large"),
         ('a: 1\nb: "\\0"\n', 2, "is not printable"),
-        ('a: 1\nb: "\\ud800"\n', 2, "is not printable"),
+        ('a: 1\nb: "\\ud800"\n', 2, "invalid Unicode character"),
         ("a: 1\nb: \x07\n", 2, "is not printable"),
+        ("a: 'ééé\néé'\nb: \x07\n", 3, "is not printable"),
         ("a: 1\n---\nb: 1\n", 2, "but found another document"),
     ],
 )
