@@ -323,7 +323,9 @@ class Book:
         self._check_accounts(account_id)
 
     def _check_accounts(self, account_id: UUID) -> None:
-        """No payable is below nothing at any time, nor what is owed at the end; no more is paid back than came in."""
+        """No payable is below nothing at any time, nor what is owed at the end; no more is earned than was written, nor
+        paid back than came in.
+        """
         running = self.ask(
             self.payments.url,
             "SELECT account_code, min(balance)::bigint FROM (SELECT account_code, sum(sum(CASE side WHEN 'credit' THEN"
@@ -335,6 +337,7 @@ class Book:
         assert all(least >= 0 for _, least in running), "a payable was below nothing"
         balances = self.balances(ids.encode("pol", account_id))
         assert all(balances.get(account, 0) <= 0 for account in ("1100", "1105")), "a negative receivable"
+        assert all(balances.get(account, 0) >= 0 for account in ("2000", "4000")), "more is earned than was written"
         ((captured, refunded),) = self.ask(
             self.payments.url,
             "SELECT (SELECT coalesce(sum(payments.amount), 0)::bigint FROM payments JOIN invoices ON invoices.id ="

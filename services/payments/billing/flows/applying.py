@@ -15,7 +15,7 @@ from libs.db import when_committed
 from libs.jobs import defer
 from libs.money import CurrencyMismatch, Money
 from services.payments.billing import measures
-from services.payments.billing.flows import dunning, invoicing, refunding
+from services.payments.billing.flows import dunning, earning, invoicing, refunding
 from services.payments.billing.flows.refunding import Order
 from services.payments.billing.kinds import COLLECT, CONFIRM_CREDIT, Collect, ConfirmCredit
 from services.payments.billing.rules import account, applying, transaction
@@ -144,6 +144,8 @@ def _save(
     result = replace(result, billed=tuple(billed), refund_id=ids.new() if result.refund else None)
     reply = to_reply(result)
     transactions.add(session, change, now, fingerprint, reply)
+    if change.timeline or change.lines:
+        earning.follow_transaction(session, change.policy_id, change.id, now)
     _save_schedules(session, standing, change, outcome)
     if outcome.credited.minor:
         settling.add_credit(session, ids.new(), change.policy_id, outcome.credited.minor, now, transaction_id=change.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -37,6 +37,7 @@ _UNEARNED_IDS = (
     .limit(sa.bindparam("limit"))
 )
 _COUNT = sa.select(sa.func.count()).select_from(_FROM).where(_UNEARNED)
+_LOCK = sa.text("SELECT policy_id FROM earnings WHERE policy_id = ANY(:ids) ORDER BY policy_id FOR UPDATE")
 _ACCOUNTS = sa.text("""
     SELECT id, currency, partner_id, last_sequence, withdrawn_at IS NOT NULL AND NOT EXISTS (
         SELECT FROM applied_transactions WHERE account_id = account.id AND kind = 'not_taken'
@@ -94,6 +95,15 @@ def find_unearned_count(session: Session, day: date) -> int:
     return session.scalar(_COUNT, {"day": day}) or 0
 
 
+def lock_all(session: Session, policy_ids: Sequence[UUID]) -> Collection[UUID]:
+    """Keep how far policies are earned from other changes until the transaction ends; gives those that were earned.
+
+    Whoever earns locks before it reads: what it does not see then is not there when it books. An account is locked
+    before it, if at all.
+    """
+    return session.scalars(_LOCK, {"ids": list(policy_ids)}).all()
+
+
 def find_all(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, Earned]:
     """Policies as they stand."""
     rows = session.execute(_ACCOUNTS, {"ids": list(policy_ids)}).all()
@@ -121,7 +131,8 @@ _ADD = insert(_earnings)
 _SAVE = _ADD.on_conflict_do_update(
     index_elements=["policy_id"],
     set_={name: _ADD.excluded[name] for name in ("sequence", "earned_until", "ends_on")},
-    where=_earnings.c.earned_until < _ADD.excluded.earned_until,
+    where=sa.tuple_(_earnings.c.earned_until, _earnings.c.sequence)
+    < sa.tuple_(_ADD.excluded.earned_until, _ADD.excluded.sequence),
 )
 
 
