@@ -16,7 +16,7 @@ from libs.rpc import values
 from services.quotes.rating.rules.pricing import Risk
 from tests.integration.quotes.conftest import House, coverage
 from tests.integration.quotes.test_quote_states import bind
-from tests.integration.quotes.test_referrals import decide, refusal
+from tests.integration.quotes.test_referrals import decide, deductible, refusal
 from tests.support.people import People, Person, new_key
 from tests.unit.quotes import sold
 from tests.unit.quotes.samples import ANSWERS, tariff
@@ -108,6 +108,22 @@ def test_referred_change_is_approved_with_loadings_on_its_segments_and_bound(
     assert refusal(bind, house, policies, made.quote_id)[0] == "POLICY_ALREADY_ISSUED"
     bound = bind(house, policies, made.quote_id, made.policy_id, transaction_id=ids.encode("ptx", ids.new()))
     assert (bound.state, list(bound.segments)) == (pb.Quote.STATE_BOUND, list(approved.segments))
+
+
+def test_deductible_is_set_for_a_next_term_and_not_for_a_change(
+    house: House, people: People, person: Person, policies: Person
+) -> None:
+    underwriter = people.user("underwriter", authority=Authority(underwriting_level=9))
+    taxi = segment(0, 365, use="taxi")
+    higher = deductible("theft", 1000)
+    change = quote(house, policies, person, taxi)
+    assert refusal(decide, house, underwriter, change.quote_id, deductibles=[higher])[0] == "INVALID_FIELD"
+    renewal = quote(house, policies, person, taxi, kind=pb.Quote.KIND_RENEWAL)
+    approved = decide(house, underwriter, renewal.quote_id, deductibles=[higher])
+    taxi.coverages[0].deductible.CopyFrom(higher.amount)
+    as_asked = quote(house, policies, person, taxi, kind=pb.Quote.KIND_RENEWAL)
+    assert list(approved.segments) == list(as_asked.segments) != list(renewal.segments)
+    assert (approved.premium, list(approved.coverages)) == (as_asked.premium, list(as_asked.coverages))
 
 
 def test_quote_for_a_policy_is_neither_changed_nor_dated_anew_nor_cloned(

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.type import money_pb2
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import ids
@@ -85,6 +86,45 @@ def test_approved_quote_has_the_loadings_in_its_price_and_is_accepted(
     assert house.accept(person, made.quote_id).state == pb.Quote.STATE_ACCEPTED
     actions = [action for (action,) in house.rows("SELECT action FROM audit_events ORDER BY id")]
     assert actions == ["quote_referred", "quote_decided", "quote_accepted"]
+
+
+def deductible(code: str, units: int) -> pb.Deductible:
+    return pb.Deductible(coverage_code=code, amount=money_pb2.Money(currency_code="EUR", units=units))
+
+
+def test_deductible_that_an_underwriter_sets_is_priced_kept_and_carried(
+    house: House, person: Person, underwriter: Person
+) -> None:
+    chosen = [coverage("own_damage"), coverage("theft")]
+    made = house.create(person, risk(use="taxi", coverages=chosen))
+    higher = deductible("own_damage", 1000)
+    chosen[0].deductible.CopyFrom(higher.amount)
+    as_asked = house.create(person, risk(use="taxi", coverages=chosen))
+    checked = decide(house, underwriter, made.quote_id, deductibles=[higher], validate_only=True)
+    approved = decide(house, underwriter, made.quote_id, deductibles=[higher])
+    assert checked.premium == approved.premium == as_asked.premium != made.premium
+    assert list(approved.coverages) == list(as_asked.coverages) != list(made.coverages)
+    assert list(approved.deductibles) == [higher]
+    chosen[0].deductible.units = 250
+    updated = house.update(person, made.quote_id, coverages=chosen)
+    assert (updated.state, updated.premium) == (pb.Quote.STATE_QUOTED, approved.premium), "it stays as it was approved"
+    accepted = house.accept(person, made.quote_id)
+    assert (list(accepted.coverages), list(accepted.deductibles)) == (list(approved.coverages), [higher])
+    ((after,),) = house.rows("SELECT details FROM audit_events WHERE action = 'quote_decided'")
+    assert after["deductibles"] == "own_damage 1000.00 EUR"
+
+
+def test_deductible_has_to_be_one_that_the_product_offers(house: House, person: Person, underwriter: Person) -> None:
+    made = house.create(person, risk(use="taxi", coverages=[coverage("own_damage")]))
+    twice = [deductible("own_damage", 1000), deductible("own_damage", 250)]
+    for decision, deductibles, reason in (
+        (APPROVE, [deductible("own_damage", 333)], "COVERAGE_INVALID"),
+        (APPROVE, [deductible("theft", 1000)], "INVALID_FIELD"),
+        (APPROVE, twice, "INVALID_FIELD"),
+        (DECLINE, twice[:1], "INVALID_FIELD"),
+    ):
+        asked = {"deductibles": deductibles, "reason": "Old.", "validate_only": True}
+        assert refusal(decide, house, underwriter, made.quote_id, decision, **asked)[0] == reason
 
 
 def test_declined_quote_shows_no_price_anywhere(house: House, person: Person, underwriter: Person) -> None:

@@ -22,7 +22,7 @@ from services.quotes.quoting.rules.quote import (
     State,
     number_for,
 )
-from services.quotes.quoting.rules.referral import Ruling, Verdict
+from services.quotes.quoting.rules.referral import Ruling, Terms, Verdict
 from services.quotes.quoting.rules.revision import QuoteIncomplete
 from services.quotes.rating.rules.pricing import Risk, StartDateInvalid
 from tests.unit.quotes.samples import ANSWERS, NOW, ORIGIN, calculate, calculator, make_draft, make_quote, tariff
@@ -177,7 +177,7 @@ def decide(quote: Quote, ruling: Ruling) -> Quote:
     if ruling.verdict is Verdict.DECLINE:
         return referral.decline(quote, ruling)
     assert quote.price is not None
-    return referral.approve(quote, ruling, quote.price, (), tariff("motor").product, NOW)
+    return referral.approve(quote, ruling, Terms(quote.coverages, quote.price), tariff("motor").product, NOW)
 
 
 def test_question_to_the_customer_is_answered_once() -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.quotes.catalogue.flows.offering import Catalogue
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting import measures
-from services.quotes.quoting.rules.approval import kept
+from services.quotes.quoting.rules.approval import Approval, kept
 from services.quotes.quoting.rules.calculation import Calculation, Calculator, compile_calculator
 from services.quotes.quoting.rules.policy_quote import OCCASIONS
-from services.quotes.quoting.rules.quote import Kind, Quote, Segment
-from services.quotes.rating.rules.loading import Loading
-from services.quotes.rating.rules.price import Price
+from services.quotes.quoting.rules.quote import Kind, Quote
+from services.quotes.quoting.rules.referral import Terms
+from services.quotes.rating.rules.coverage import with_deductibles
 from services.quotes.rating.rules.pricing import Risk, Tariff
 
 
@@ -55,25 +54,34 @@ class Calculators:
         tariff, priced = self.tariff(product), calculation.risk
         before = tariff.make_facts(quote.answers, quote.objects, quote.starts_on, {})
         approval = kept(quote.approval, product, before, priced.facts)
+        coverages = with_deductibles(priced.coverages, approval.deductibles)
+        if coverages != priced.coverages:
+            priced = tariff.price(replace(risk, coverages=coverages), now)
         price = tariff.load(priced.price, approval.loadings, priced.starts_on)
         return replace(calculation, risk=replace(priced, price=price), approval=approval)
 
-    def loaded(self, product: Product, quote: Quote, loadings: Sequence[Loading]) -> tuple[Price, list[Segment]]:
-        """What a quote costs with loadings; of a quote for a policy, what each segment costs that it changes."""
+    def terms(self, product: Product, quote: Quote, approval: Approval) -> Terms:
+        """What a quote covers and costs with deductibles and loadings; of a quote for a policy, also what each segment
+        costs that it changes. `CoverageInvalid` for a deductible that the product does not offer.
+        """
         tariff, first_day = self.tariff(product), quote.starts_on
         if first_day is None:
             raise ValueError("a quote without a first day has no price")
-        if quote.kind is Kind.NEW_BUSINESS:
-            price = tariff.rate(quote.answers, quote.coverages, first_day, quote.objects)
-            return tariff.load(price, loadings, first_day), []
-        occasion = OCCASIONS[quote.kind]
-        segments = [
-            replace(segment, price=tariff.load(segment.price, loadings, first_day, occasion))
+        coverages, occasion = quote.coverages, OCCASIONS[quote.kind]
+        if approval.deductibles:
+            coverages = tariff.choose(with_deductibles(coverages, approval.deductibles))
+        if quote.kind is not Kind.ENDORSEMENT:
+            rated = tariff.rate(quote.answers, coverages, first_day, quote.objects, occasion)
+            price = tariff.load(rated, approval.loadings, first_day, occasion)
+            segments = tuple(replace(segment, coverages=coverages, price=price) for segment in quote.segments)
+            return Terms(coverages, price, segments)
+        segments = tuple(
+            replace(segment, price=tariff.load(segment.price, approval.loadings, first_day, occasion))
             if segment.is_changed
             else segment
             for segment in quote.segments
-        ]
-        return segments[-1].price, segments
+        )
+        return Terms(coverages, segments[-1].price, segments)
 
     def with_lines(self, catalogue: Catalogue, quote: Quote) -> Quote:
         """A quote with the lines of its price: one of a program that knew none gets those that its version gives."""

@@ -40,9 +40,11 @@ def decide(session: Session, before: Quote, after: Quote, ruling: Ruling, by: UU
     rules = ",".join(reason.rule_code for reason in before.open_reasons)
     loadings = ",".join(f"{loading.coverage_code or '*'} {loading.rate}" for loading in ruling.loadings)
     conditions = "; ".join(ruling.conditions)
+    deductibles = ",".join(f"{code} {amount}" for code, amount in ruling.deductibles)
     save(
         session, "quote_decided", before, after, now,
-        decision=ruling.verdict, rules=rules, loadings=loadings, conditions=conditions, reason=ruling.reason,
+        decision=ruling.verdict, rules=rules, loadings=loadings, conditions=conditions, deductibles=deductibles,
+        reason=ruling.reason,
     )  # fmt: skip
     decided = replace(
         referral, verdict=ruling.verdict, decided_by=by, decided_at=now, reason=ruling.reason, note=ruling.note

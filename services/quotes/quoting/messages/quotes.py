@@ -149,6 +149,10 @@ def quote_to_proto(quote: Quote, now: datetime) -> pb.Quote:
         approved_rule_codes=quote.approval.rules,
         loadings=[pb.Loading(coverage_code=code, rate=str(rate)) for code, rate in quote.approval.loadings],
         conditions=quote.approval.conditions,
+        deductibles=[
+            pb.Deductible(coverage_code=code, amount=values.money_to_proto(amount))
+            for code, amount in quote.approval.deductibles
+        ],
         waiting_for_customer=quote.answer_due_at is not None,
         information_request=quote.question,
         information_due_time=values.time_to_proto(quote.answer_due_at) if quote.answer_due_at else None,

@@ -10,6 +10,7 @@ from libs import ids
 from libs.rpc import values
 from services.quotes.quoting.rules.quote import Quote
 from services.quotes.quoting.rules.referral import Information, Referral, Ruling, Verdict, level_of
+from services.quotes.rating.rules.coverage import Deductible
 from services.quotes.rating.rules.loading import Loading
 
 _VERDICTS = {
@@ -25,6 +26,10 @@ def ruling_from_proto(request: pb.DecideReferralRequest) -> Ruling:
         rules=tuple(request.rule_codes),
         loadings=tuple(_loading(loading) for loading in request.loadings),
         conditions=tuple(request.conditions),
+        deductibles=tuple(
+            Deductible(deductible.coverage_code, values.money_from_proto(deductible.amount))
+            for deductible in request.deductibles
+        ),
         reason=request.reason,
         note=request.note,
     )

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.variables import codes_in
 from services.quotes.quoting.rules.underwriting import Decision, Outcome, Reason
+from services.quotes.rating.rules.coverage import Deductible
 from services.quotes.rating.rules.facts import Facts
 from services.quotes.rating.rules.loading import Loading
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """The rules that were approved, with the loadings and conditions that it took."""
+    """The rules that were approved, with the loadings, conditions and deductibles that it took."""
 
     rules: tuple[str, ...] = ()
     loadings: tuple[Loading, ...] = ()
     conditions: tuple[str, ...] = ()
+    deductibles: tuple[Deductible, ...] = ()
+    """In the order in which they were set; the last one of a coverage holds."""
 
     def open_reasons(self, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
         """The reasons that an underwriter has yet to decide on."""
@@ -37,7 +40,7 @@ NOTHING_APPROVED = Approval()
 def kept(approval: Approval, product: Product, before: Facts, after: Facts) -> Approval:
     """What stays approved of a risk that changed: the rules that read nothing of the change.
 
-    Loadings and conditions stay as long as any rule does. Both facts are of the same version of the product.
+    Loadings, conditions and deductibles stay as long as any rule does. Both facts are of one version of the product.
     """
     reads = {rule.code: list(codes_in(rule.when)) for rule in product.underwriting}
     rules = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,10 +10,12 @@ from math import prod
 from uuid import UUID
 
 from libs.errors import AuthorityExceeded, FieldInvalid, Refused
+from libs.premium import Coverage
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
-from services.quotes.quoting.rules.quote import Quote, Segment, State, refuse
+from services.quotes.quoting.rules.quote import Kind, Quote, Segment, State, refuse
 from services.quotes.quoting.rules.underwriting import Reason
+from services.quotes.rating.rules.coverage import Deductible
 from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.price import Price
 
@@ -75,8 +77,18 @@ class Ruling:
     """The rules that are decided on; empty for all that are open."""
     loadings: tuple[Loading, ...] = ()
     conditions: tuple[str, ...] = ()
+    deductibles: tuple[Deductible, ...] = ()
     reason: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a ruling makes of the coverages and the price of a quote."""
+
+    coverages: tuple[Coverage, ...]
+    price: Price
+    segments: tuple[Segment, ...] = ()
 
 
 def level_of(quote: Quote) -> int:
@@ -99,6 +111,7 @@ def check_ruling(quote: Quote, ruling: Ruling, level: int) -> None:
     for number, loading in enumerate(ruling.loadings):
         if loading.coverage_code and loading.coverage_code not in covered:
             raise FieldInvalid(violations={f"loadings[{number}].coverage_code": "is not a coverage of the quote"})
+    _check_deductibles(quote, ruling.deductibles, covered)
     if prod(1 + loading.rate for loading in ruling.loadings) > _MOST_LOADED:
         raise FieldInvalid(violations={"loadings": f"make a premium more than {_MOST_LOADED} times as high"})
     if ruling.verdict is Verdict.DECLINE:
@@ -113,16 +126,15 @@ def is_own(quote: Quote, user_id: UUID) -> bool:
     return user_id in (quote.created_by, quote.revised_by)
 
 
-def approve(
-    quote: Quote, ruling: Ruling, price: Price, segments: Sequence[Segment], product: Product, now: datetime
-) -> Quote:
-    """Offer a referred quote at the price that the ruling's loadings came to, with a new validity."""
+def approve(quote: Quote, ruling: Ruling, terms: Terms, product: Product, now: datetime) -> Quote:
+    """Offer a referred quote at the terms that the ruling came to, with a new validity."""
     return replace(
         quote,
         recorded_state=State.QUOTED,
         approval=approval_of(quote, ruling),
-        price=price,
-        segments=tuple(segments),
+        coverages=terms.coverages,
+        price=terms.price,
+        segments=terms.segments,
         valid_until=max(quote.valid_until, now + timedelta(days=product.validity_days)),
         question="",
         answer_due_at=None,
@@ -145,6 +157,21 @@ def decline(quote: Quote, ruling: Ruling) -> Quote:
     )
 
 
+def _check_deductibles(quote: Quote, deductibles: Sequence[Deductible], covered: Collection[str]) -> None:
+    """`FieldInvalid` for a deductible of a coverage that the quote has not, of one twice, or of a change of a policy.
+
+    A change is quoted on what its policy insures by then, and with its own coverages: it is to be quoted anew.
+    """
+    if deductibles and quote.kind is Kind.ENDORSEMENT:
+        raise FieldInvalid(violations={"deductibles": "are not for a change: have it quoted with other coverages"})
+    codes = [deductible.coverage_code for deductible in deductibles]
+    for number, code in enumerate(codes):
+        if code not in covered:
+            raise FieldInvalid(violations={f"deductibles[{number}].coverage_code": "is not a coverage of the quote"})
+        if code in codes[:number]:
+            raise FieldInvalid(violations={f"deductibles[{number}].coverage_code": "is named twice"})
+
+
 def _check_decline(ruling: Ruling) -> None:
     """`FieldInvalid`, naming each field that does not go with declining."""
     wrong = {}
@@ -154,6 +181,8 @@ def _check_decline(ruling: Ruling) -> None:
         wrong["loadings"] = "are for an approval"
     if ruling.conditions:
         wrong["conditions"] = "are for an approval"
+    if ruling.deductibles:
+        wrong["deductibles"] = "are for an approval"
     if wrong:
         raise FieldInvalid(violations=wrong)
 
@@ -165,6 +194,7 @@ def approval_of(quote: Quote, ruling: Ruling) -> Approval:
         rules=tuple(reason.rule_code for reason in quote.reasons),
         loadings=(*earlier.loadings, *ruling.loadings),
         conditions=(*earlier.conditions, *ruling.conditions),
+        deductibles=(*earlier.deductibles, *ruling.deductibles),
     )
 
 

@@ -140,9 +140,8 @@ class ReferralCalls(Changing):
     def _decided(self, product: Product, offer: Quote, ruling: Ruling, now: datetime) -> Quote:
         if ruling.verdict is Verdict.DECLINE:
             return referral.decline(offer, ruling)
-        loadings = referral.approval_of(offer, ruling).loadings
-        price, segments = self._calculators.loaded(product, offer, loadings)
-        return referral.approve(offer, ruling, price, segments, product, now)
+        terms = self._calculators.terms(product, offer, referral.approval_of(offer, ruling))
+        return referral.approve(offer, ruling, terms, product, now)
 
 
 def _place(text: str) -> tuple[datetime, UUID]:

@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
+from libs.money import Money
 from libs.premium import Coverage, InsuredObject, LineKind
 from services.quotes.quoting.rules.approval import NOTHING_APPROVED, Approval
 from services.quotes.quoting.rules.filter import Filter
 from services.quotes.quoting.rules.quote import OPEN, Kind, Quote, State
 from services.quotes.quoting.rules.underwriting import Reason
 from services.quotes.quoting.store.rows import QuoteRow
+from services.quotes.rating.rules.coverage import Deductible
 from services.quotes.rating.rules.loading import Loading
 from services.quotes.rating.rules.price import Line, Price, PriceStep
 
@@ -174,6 +176,7 @@ def _terms_from_quote(quote: Quote) -> dict[str, Any]:
         "approved_rules": list(quote.approval.rules),
         "loadings": [[loading.coverage_code, str(loading.rate)] for loading in quote.approval.loadings],
         "conditions": list(quote.approval.conditions),
+        "deductibles": [[code, amount.minor] for code, amount in quote.approval.deductibles],
     }
 
 
@@ -235,7 +238,8 @@ def _approval_from_row(row: Any) -> Approval:
     if not row.approved_rules:
         return NOTHING_APPROVED
     loadings = tuple(Loading(code, Decimal(rate)) for code, rate in row.loadings or ())
-    return Approval(tuple(row.approved_rules), loadings, tuple(row.conditions or ()))
+    deductibles = tuple(Deductible(code, Money(minor, row.currency)) for code, minor in row.deductibles or ())
+    return Approval(tuple(row.approved_rules), loadings, tuple(row.conditions or ()), deductibles)
 
 
 def _lines(price: Price | None) -> list[list[Any]]:

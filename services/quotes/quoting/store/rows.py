@@ -64,6 +64,7 @@ class QuoteRow(Row):
     approved_rules: Mapped[list[Any] | None]
     loadings: Mapped[list[Any] | None]
     conditions: Mapped[list[Any] | None]
+    deductibles: Mapped[list[Any] | None]
     revised_by: Mapped[UUID | None]
     question: Mapped[str | None]
     answer_due_at: Mapped[datetime | None]

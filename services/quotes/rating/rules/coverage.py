@@ -17,6 +17,21 @@ class CoverageInvalid(Invalid):
     reason = "COVERAGE_INVALID"
 
 
+class Deductible(NamedTuple):
+    """What an underwriter sets as the deductible of a coverage."""
+
+    coverage_code: str
+    amount: Money
+
+
+def with_deductibles(coverages: Sequence[Coverage], deductibles: Sequence[Deductible]) -> tuple[Coverage, ...]:
+    """Coverages with other deductibles, of which the last one of a coverage holds."""
+    amounts = {deductible.coverage_code: deductible.amount for deductible in deductibles}
+    return tuple(
+        Coverage(item.code, item.limit, amounts[item.code]) if item.code in amounts else item for item in coverages
+    )
+
+
 Choose = Callable[[Sequence[Coverage]], tuple[Coverage, ...]]
 
 
