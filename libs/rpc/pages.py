@@ -11,7 +11,7 @@ from libs.rpc.page_tokens import PageTokenInvalid, PageTokens
 
 DEFAULT_SIZE = 20
 MOST = 100
-LOOKED_THROUGH = 5_000
+LOOKED_THROUGH = 2_000
 """How many rows are read for one page of those that no query finds."""
 _MOST_AT_ONCE = 500
 _LARGEST_SEQUENCE = 2**31 - 1  # of a column of type integer
