@@ -54,7 +54,7 @@ def test_policies_of_before_cost_the_same_with_their_timelines(
     checking.upgrade("policies", empty)
     house = House(start_server, empty)
     before = _read(house, people)
-    with _handlers(empty, QuotesOfBefore(empty)) as handlers:
+    with writing_timelines(empty, QuotesOfBefore(empty)) as handlers:
         handlers.write_timelines()
         handlers.write_timelines()
     after = _read(house, people)
@@ -78,7 +78,7 @@ def test_policy_whose_quote_says_another_price_keeps_no_other_from_its_timeline(
     quotes = QuotesOfBefore(empty)
     other = min(quotes.quotes)
     quotes.quotes[other] = _with_net(quotes.quotes[other], 1)
-    with _handlers(empty, quotes) as handlers, pytest.raises(TimelinesMissing):
+    with writing_timelines(empty, quotes) as handlers, pytest.raises(TimelinesMissing):
         handlers.write_timelines()
     (left,) = _rows(empty, "SELECT quote_id FROM policies WHERE NOT has_timeline")
     assert ids.encode("quo", left["quote_id"]) == other
@@ -94,14 +94,14 @@ def test_policy_that_is_paid_before_its_timeline_is_written_has_its_cover_in_it(
     ((row),) = _rows(empty, "SELECT * FROM policies WHERE activated_at IS NULL LIMIT 1")
     policy_id = ids.encode("pol", row["id"])
     paid = house.activate(policy_id, people.service("payments-worker"))
-    with _handlers(empty, QuotesOfBefore(empty)) as handlers:
+    with writing_timelines(empty, QuotesOfBefore(empty)) as handlers:
         handlers.write_timelines()
     written = house.get(people.known(row["user_id"]), policy_id)
     assert (written.state, written.cover_start_time) == (paid.state, paid.cover_start_time)
 
 
 @contextmanager
-def _handlers(url: str, quotes: FakeQuotes) -> Iterator[Handlers]:
+def writing_timelines(url: str, quotes: FakeQuotes) -> Iterator[Handlers]:
     database = Database(url, section(DbSettings, max_connections=2), "test-timelines")
     database.open()
     with closing(database):
