@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -40,7 +41,7 @@ class Month:
     due: int
     """Policies with cover to the end of a term that ended in the month."""
     renewed: int
-    """Those of them that have a next term."""
+    """Those of them that have a next term, paid for where it had to be."""
     covered_before: int
     """Policies in force when the month began."""
 
@@ -112,8 +113,7 @@ class Figures:
             self._judged.add((policy_id, number))
             if lasts:
                 due += 1
-                stack = self._stacks[policy_id]
-                renewed += any(item["type"] == "TYPE_RENEWAL" and item["termNumber"] == number + 1 for item in stack)
+                renewed += has_term(self._stacks[policy_id], number + 1)
         return due, renewed
 
     def _money(self, balance: Json, staff: Staff) -> dict[str, Money]:
@@ -145,6 +145,17 @@ class Figures:
             )
             self._sums[currency] = sums
         return money
+
+
+def has_term(stack: Sequence[Json], number: int) -> bool:
+    """Whether a later term was added by these transactions, and neither taken back nor left unpaid."""
+    reversed_ones = {item.get("reversesTransactionId") for item in stack}
+    standing = {
+        item["type"]
+        for item in stack
+        if item.get("termNumber") == number and item["transactionId"] not in reversed_ones
+    }
+    return "TYPE_RENEWAL" in standing and "TYPE_NOT_TAKEN" not in standing
 
 
 def _word(code: str) -> str:

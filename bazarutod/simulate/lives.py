@@ -27,6 +27,17 @@ class Paying(Enum):
     """Not even the first premium is paid."""
 
 
+# The first ones are bought at once and go through the hardest, so that also a small book sees every kind: who stops
+# paying has the product that lapses soonest by the month, and who never pays one that is over soon.
+_FIRST = {
+    "motor": Paying.AUTOMATIC,
+    "home": Paying.BY_HAND,
+    "device": Paying.STOPPED,
+    "travel": Paying.NEVER,
+    "health": Paying.FAILING,
+}
+
+
 class Deed(Enum):
     """What somebody does with a policy."""
 
@@ -80,9 +91,9 @@ def _life(number: int, months: int, seed: int) -> Life:
     own = f"{seed}:{number}"
     dice = Random(own)  # noqa: S311 - to be repeated
     product = PRODUCTS[(number - 1) % len(PRODUCTS)]
-    # The first ones are bought at once and go through the hardest, so that also a small book sees every kind.
-    paying = tuple(Paying)[number - 1] if number <= len(Paying) - 1 else _paying(dice)
-    bought_on = dice.randrange(_BOUGHT_WITHIN) if number > len(PRODUCTS) else number - 1
+    is_first = number <= len(PRODUCTS)
+    paying = _FIRST[product] if is_first and product in _FIRST else _paying(dice)
+    bought_on = number - 1 if is_first else dice.randrange(_BOUGHT_WITHIN)
     days = months * 31
     plan = "annual" if product == "travel" or dice.random() < 0.35 else "monthly"
     return Life(
@@ -90,12 +101,12 @@ def _life(number: int, months: int, seed: int) -> Life:
         customer=max(1, round(number * 0.7)),
         product=product,
         bought_on=bought_on,
-        plan="monthly" if number <= len(Paying) - 1 and product != "travel" else plan,
+        plan="monthly" if is_first and product != "travel" else plan,
         paying=paying,
-        trouble_on=bought_on + (10 if number <= len(PRODUCTS) else dice.randrange(10, _A_TERM)),
+        trouble_on=bought_on + (10 if is_first else dice.randrange(10, _A_TERM)),
         late_days=max(0, dice.randint(-6, 14)),
         card=_card(dice),
-        reinstated_after=dice.randint(2, 12) if dice.random() < 0.6 else 0,
+        reinstated_after=dice.randint(2, 12) if dice.random() < 0.6 or is_first else 0,
         with_gap=dice.random() < 0.5,
         events=tuple(sorted(_events(dice, own, number, product, bought_on, days), key=lambda event: event.day)),
         seed=own,

@@ -119,10 +119,10 @@ def _money(names: Sequence[str], money: Sequence[Money]) -> dict[str, str]:
     return {
         "Premium written in the month": bars(names, of("written")),
         "Premium earned in the month": bars(names, of("earned")),
-        "Unearned premium at the end of the month": lines(names, of("unearned")),
+        "Unearned premium at month's end": lines(names, of("unearned")),
         "Collected and refunded in the month": bars(names, of("collected", "refunded")),
-        "Cash at the end of the month": lines(names, of("cash")),
-        "Arrears at the end of the month": lines(names, of("arrears")),
+        "Cash at month's end": lines(names, of("cash")),
+        "Arrears at month's end": lines(names, of("arrears")),
     }
 
 

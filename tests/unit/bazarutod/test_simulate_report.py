@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bazarutod.simulate.charts import Series, bars, lines, stacks
-from bazarutod.simulate.figures import Money, Month
+from bazarutod.simulate.figures import Money, Month, has_term
 from bazarutod.simulate.page import page_of
 from bazarutod.simulate.proving import Violated, check_balance, check_ledger
 
@@ -81,6 +81,30 @@ def test_what_is_written_is_earned_or_unearned() -> None:
     lines_of = [line("ITEM_PREMIUM", 100, 100), line("ITEM_EARNED", 40, 40), line("ITEM_UNEARNED", 59, 59)]
     with pytest.raises(Violated, match=r"100\.00 is written, and 99\.00 is earned and unearned"):
         check_ledger("policy P-1", {"lines": lines_of})
+
+
+@pytest.mark.parametrize(
+    ("types", "is_kept"),
+    [
+        (("NEW_BUSINESS",), False),
+        (("NEW_BUSINESS", "RENEWAL"), True),
+        (("NEW_BUSINESS", "RENEWAL", "ACTIVATION"), True),
+        (("NEW_BUSINESS", "RENEWAL", "NOT_TAKEN"), False),
+        (("NEW_BUSINESS", "RENEWAL", "REVERSAL"), False),
+        (("NEW_BUSINESS", "RENEWAL", "REVERSAL", "RENEWAL"), True),
+    ],
+)
+def test_policy_is_kept_by_a_renewal_that_stands(types: tuple[str, ...], is_kept: bool) -> None:
+    stack = [
+        {
+            "transactionId": f"ptx_{number}",
+            "type": f"TYPE_{name}",
+            "termNumber": min(number, 2),
+            "reversesTransactionId": f"ptx_{number - 1}" if name == "REVERSAL" else "",
+        }
+        for number, name in enumerate(types, 1)
+    ]
+    assert has_term(stack, 2) is is_kept
 
 
 def test_trial_balance_that_is_not_zero_is_told() -> None:
