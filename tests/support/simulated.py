@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 _REFUSALS: Final = {
-    "pay": {"PAYMENT_DECLINED", "POLICY_LAPSING", "INVOICE_NOT_PAYABLE"},
+    "pay": {
+        "PAYMENT_DECLINED",
+        "PAYMENT_IN_PROGRESS",  # of another invoice of the account, whose outcome is not known yet
+        "POLICY_LAPSING",
+        "INVOICE_NOT_PAYABLE",
+    },
     "endorse": {
         "CHANGE_EMPTY",
         "INVALID_FIELD",  # a coverage that a later change adds, an object that is gone

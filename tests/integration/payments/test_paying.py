@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import grpc
 import psycopg
 import pytest
+from sqlalchemy.orm import Session
 
 from bazaruto.payments.v1 import invoice_pb2
 from bazaruto.payments.v1 import payment_pb2 as pb
 from libs import ids
 from libs.money import Money
 from libs.rpc import values
+from services.payments.billing.rules.invoice import Invoice
+from services.payments.collection.store import payments
 from tests.integration.payments.house import House
 from tests.support.errors import reason_of, status_of
 from tests.support.people import People, Person, new_key
@@ -204,6 +208,24 @@ def test_unknown_payment_method_moves_nothing_and_is_replayed(house: House, peop
     assert house.rows("SELECT count(*) FROM sandbox_charges") == [(0,)]
     assert house.pay(person, invoice_id).state == pb.Payment.STATE_SUCCEEDED
     house.check_money()
+
+
+def test_payment_that_another_one_came_before_at_the_last_moment_is_refused(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two invoices of an account are locked each by itself: both may see that nothing is under way."""
+    person = people.customer()
+    invoice_id = house.invoice_of(person)
+    house.pay(person, invoice_id, "pm_card_timeout")
+    find_open, looks = payments.find_open, iter([True])
+
+    def look_too_early(session: Session, unpaid: Invoice) -> UUID | None:
+        return None if next(looks, False) else find_open(session, unpaid)
+
+    monkeypatch.setattr(payments, "find_open", look_too_early)
+    assert refused(house, person, invoice_id) == "PAYMENT_IN_PROGRESS"
+    assert next(looks, None) is None
+    assert house.rows("SELECT count(*) FROM payments") == [(1,)]
 
 
 def test_second_payment_waits_for_the_first(house: House, people: People) -> None:

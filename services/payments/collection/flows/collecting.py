@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.db import Database, when_committed
+from libs.errors import ConcurrentChange
 from libs.jobs import defer, required
 from libs.money import Money
 from libs.rpc import calls
@@ -56,8 +57,7 @@ def begin(
     `attempt` names the try of the platform.
     """
     invoice.check_payable(unpaid, expected, now, agreed_before=agreed_before)
-    if open_payment_id := payments.find_open(session, unpaid):
-        raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
+    _check_none_is_open(session, unpaid)
     # The lapse has locked every unsettled invoice: this one is either paid before it, or sees it.
     if delinquencies.find_is_lapsing(session, unpaid.policy_id):
         raise PolicyLapsing
@@ -65,9 +65,16 @@ def begin(
     if left is not None and left < _LEAST:
         raise DeadlineTooShort
     processing = payment.begin(unpaid, provider, now, payment_id=ids.new(), attempt=attempt)
-    payments.add(session, processing)
+    if not payments.add(session, processing):  # another invoice of the account was paid at this very moment
+        _check_none_is_open(session, unpaid)
+        raise ConcurrentChange
     _settle_later(session, processing, 0, now)
     return processing
+
+
+def _check_none_is_open(session: Session, unpaid: Invoice) -> None:
+    if open_payment_id := payments.find_open(session, unpaid):
+        raise PaymentInProgress(payment_id=ids.encode("pay", open_payment_id))
 
 
 def token_of(session: Session, unpaid: Invoice) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from libs.db.scoping import scoped
@@ -52,7 +53,13 @@ class PaymentRow(Row):
 _payments = PaymentRow.__table__
 _ALL = sa.select(*_payments.c)
 _BY_ID = _ALL.where(_payments.c.id == sa.bindparam("id"))
-_ADD = sa.insert(_payments)
+_ADD = (
+    insert(_payments)
+    .on_conflict_do_nothing(  # in the words of the index `payments_one_open_of_account`
+        index_elements=["account_id"], index_where=sa.text("status IN ('processing', 'requires_action')")
+    )
+    .returning(_payments.c.id)
+)
 _SAVE = sa.update(_payments).where(_payments.c.id == sa.bindparam("key"))
 
 
@@ -146,9 +153,9 @@ def list_unpaid(session: Session, now: datetime, after: UUID, limit: int) -> Seq
     return [Unpaid(*row) for row in session.execute(query)]
 
 
-def add(session: Session, payment: Payment) -> None:
-    """Save a new payment. The index `payments_one_open_of_account` refuses a second open one of an account."""
-    session.execute(_ADD, row_from_payment(payment))
+def add(session: Session, payment: Payment) -> bool:
+    """Save a new payment; False, with nothing saved, where the account has an open one by now."""
+    return session.scalar(_ADD, row_from_payment(payment)) is not None
 
 
 def save(session: Session, payment: Payment) -> None:
