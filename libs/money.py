@@ -18,23 +18,26 @@ from typing import Final
 from libs.errors import Invalid
 
 # ISO 4217, list one as of 2026-01-01: every code to which it gives minor units. Metals, units of bond markets, and the
-# codes for tests and for no currency have none. First how many decimal places an amount has, where it is not 2.
-_EXPONENTS = {
+# codes for tests and for no currency have none. How many decimal places an amount has.
+_PLACES = {
     **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(
+        """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
+        CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
+        IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+        MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP
+        SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG
+        YER ZAR ZMW ZWG
+        """.split(),
+        2,
+    ),
 }
-_TWO_PLACES = frozenset(
-    """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
-    CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
-    IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
-    MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP
-    SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG
-    YER ZAR ZMW ZWG
-    """.split()
-)
 NANOS = 1_000_000_000
+# By currency: minor units of a whole one, and billionths of a minor one. A reply has dozens of amounts.
+_SCALES = {currency: (10**places, NANOS // 10**places) for currency, places in _PLACES.items()}
 
 PLAIN_DECIMAL: Final = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 """A decimal number as text: digits of ASCII, a minus before them, a point between them. Sign, whole digits, places.
@@ -57,12 +60,14 @@ class CurrencyMismatch(Invalid):
 
 def exponent(currency: str) -> int:
     """Decimal places of a currency by ISO 4217. `AmountInvalid` for an unknown code."""
-    if currency in _TWO_PLACES:
-        return 2
     try:
-        return _EXPONENTS[currency]
+        return _PLACES[currency]
     except KeyError:
-        raise AmountInvalid(f"{currency!r} is not an ISO 4217 currency code", currency=currency) from None
+        raise _unknown(currency) from None
+
+
+def _unknown(currency: str) -> AmountInvalid:
+    return AmountInvalid(f"{currency!r} is not an ISO 4217 currency code", currency=currency)
 
 
 def round_half_even(value: Fraction | Decimal | int) -> int:
@@ -125,10 +130,14 @@ class Money:
 
     def to_units(self) -> tuple[int, int]:
         """Whole units and billionths, for `google.type.Money`."""
-        scale = 10 ** exponent(self.currency)
-        units, rest = divmod(abs(self.minor), scale)
-        nanos = rest * (NANOS // scale)
-        return (-units, -nanos) if self.minor < 0 else (units, nanos)
+        try:
+            scale, nanos = _SCALES[self.currency]
+        except KeyError:
+            raise _unknown(self.currency) from None
+        minor = self.minor
+        if minor >= 0:
+            return minor // scale, minor % scale * nanos
+        return -(-minor // scale), -(-minor % scale * nanos)
 
     def __add__(self, other: Money) -> Money:
         self._same_currency(other)
@@ -177,8 +186,13 @@ class Money:
 
 
 def total(amounts: Iterable[Money], currency: str) -> Money:
-    """The sum of amounts of one currency; zero when there are none."""
-    return sum(amounts, Money.zero(currency))
+    """The sum of amounts of one currency; zero when there are none. `CurrencyMismatch` names another one."""
+    minor = 0
+    for amount in amounts:
+        if amount.currency != currency:
+            raise CurrencyMismatch(expected=currency, actual=amount.currency)
+        minor += amount.minor
+    return Money(minor, currency)
 
 
 def split_columns(columns: Sequence[Money], count: int) -> list[tuple[Money, ...]]:

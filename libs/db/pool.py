@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import select
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import psycopg_pool
+from psycopg.types.json import set_json_loads
 
 from libs.config import DbSettings
 
+_JSON = json.JSONDecoder()
 _RECONNECT_SECONDS = 2.0  # then the next caller tries anew: waits that grow for minutes would outlast an outage
 
 
@@ -58,6 +62,7 @@ class Pool(psycopg_pool.ConnectionPool[psycopg.Connection]):
             close_returns=True,
             open=False,
             name=name,
+            configure=_configure,
             kwargs={
                 "application_name": name,
                 "connect_timeout": 3,
@@ -128,6 +133,16 @@ def check_capacity(url: str, settings: DbSettings, processes: int) -> None:
     if needed > allowed:
         demand = f"{settings.max_connections} in each of {processes} processes" if processes > 1 else f"{needed}"
         raise PoolTooLarge(f"db.max_connections: {demand} is more than the {allowed} that the server allows")
+
+
+def _configure(connection: psycopg.Connection) -> None:
+    """What a connection needs before it is lent for the first time."""
+    set_json_loads(_read_json, connection)
+
+
+def _read_json(text: bytes | str) -> Any:
+    """JSON as the server sends it, in UTF-8. The library's own function looks for the encoding of each value first."""
+    return _JSON.decode(text if isinstance(text, str) else str(text, "utf-8"))
 
 
 def _is_gone(connection: psycopg.Connection) -> bool:

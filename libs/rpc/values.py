@@ -190,8 +190,16 @@ def date_from_proto(message: date_pb2.Date, field: str) -> date:
 
 def time_to_proto(moment: datetime) -> Timestamp:
     """A moment."""
+    message = Timestamp()
+    fill_time(message, moment)
+    return message
+
+
+def fill_time(message: Timestamp, moment: datetime) -> None:
+    """A moment."""
     since = moment - _EPOCH
-    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
+    message.seconds = since.days * 86400 + since.seconds
+    message.nanos = since.microseconds * 1000
 
 
 def time_from_proto(message: Timestamp) -> datetime:

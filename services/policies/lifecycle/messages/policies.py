@@ -55,22 +55,32 @@ def policy_to_proto(policy: Policy, moment: datetime) -> pb.Policy:
         time_zone=policy.time_zone,
         state=_STATES[state],
         plan_code=policy.plan_code,
-        issue_time=values.time_to_proto(policy.issued_at),
-        activate_time=values.time_to_proto(policy.activated_at) if policy.activated_at else None,
-        cover_start_time=values.time_to_proto(term.cover_starts_at) if term.cover_starts_at else None,
-        cover_end_time=values.time_to_proto(ends_at) if ends_at else None,
-        etag=etag_of(policy, moment),
+        etag=_etag(policy, state),
         flags=[_FLAGS[flag] for flag in policy.flags(moment)],
     )
+    values.fill_time(message.issue_time, policy.issued_at)
+    if policy.activated_at:
+        values.fill_time(message.activate_time, policy.activated_at)
+    if term.cover_starts_at:
+        values.fill_time(message.cover_start_time, term.cover_starts_at)
+    if ends_at:
+        values.fill_time(message.cover_end_time, ends_at)
     _fill_term(message.term, term)
     if segment:
-        _fill_risk(message, segment.risk)
+        # It is one of the term's: what is written there already is copied by the library, as a whole.
+        shown_segment = message.term.segments[term.segments.index(segment)]
+        message.coverages.MergeFrom(shown_segment.coverages)
+        message.objects.MergeFrom(shown_segment.objects)
     return message
 
 
 def etag_of(policy: Policy, moment: datetime) -> str:
     """What changes with every change of the contract, and of its state."""
-    return f"{policy.version}-{policy.state(moment)}"
+    return _etag(policy, policy.state(moment))
+
+
+def _etag(policy: Policy, state: State) -> str:
+    return f"{policy.version}-{state}"
 
 
 def preview_to_proto(policy: Policy, moment: datetime) -> pb.Policy:

@@ -115,10 +115,11 @@ def mirrored(lines: Iterable[ChargeLine]) -> list[ChargeLine]:
 
 def premium_of(lines: Iterable[ChargeLine], currency: str) -> Premium:
     """The sums of lines: net with what is kept, tax, fees."""
-    sums = dict.fromkeys(LineKind, Money.zero(currency))
+    amounts: dict[LineKind, list[Money]] = {kind: [] for kind in LineKind}
     for line in lines:
-        sums[line.kind] += line.amount
-    return Premium(sums[LineKind.PREMIUM] + sums[LineKind.RETENTION], sums[LineKind.TAX], sums[LineKind.FEE])
+        amounts[line.kind].append(line.amount)
+    net = total([*amounts[LineKind.PREMIUM], *amounts[LineKind.RETENTION]], currency)
+    return Premium(net, total(amounts[LineKind.TAX], currency), total(amounts[LineKind.FEE], currency))
 
 
 _What = tuple[LineKind, int, str, str, str]

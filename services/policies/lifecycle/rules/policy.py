@@ -74,15 +74,14 @@ class Policy:
     def flags(self, now: datetime) -> tuple[Flag, ...]:
         """What else is known of the policy at a moment."""
         today = day_of(now, self.time_zone)
-        is_renewed = any(term.starts_on > today and not _is_void(term) for term in self.terms[1:])
         holds = {
             Flag.CANCEL_PENDING: is_cancel_pending(today, self.terms),
             Flag.DELINQUENT: self.is_delinquent,
-            Flag.RENEWED: is_renewed,
-            Flag.DO_NOT_RENEW: self.is_not_renewed,
             Flag.RENEWAL_OFFERED: self.offered_term == self.terms[-1].number + 1 and not self.is_not_renewed,
+            Flag.RENEWED: any(term.starts_on > today and not _is_void(term) for term in self.terms[1:]),
+            Flag.DO_NOT_RENEW: self.is_not_renewed,
         }
-        return tuple(flag for flag in Flag if holds.get(flag))
+        return tuple(flag for flag, is_so in holds.items() if is_so)
 
     def stands(self, now: datetime, state: State | None, flag: Flag | None) -> bool:
         """Whether the policy is in a state and has a flag at a moment; None is any."""
