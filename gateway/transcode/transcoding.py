@@ -6,7 +6,6 @@ What the contracts decide is looked up when a transcoder is made. It keeps no st
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +17,6 @@ from gateway.contracts.routes import Route
 from gateway.http import conditional, media, problems
 from gateway.transcode import patch, strict
 from gateway.transcode.query import Query
-from gateway.transcode.stable import sorter
 
 HTTP_BODY = "google.api.HttpBody"
 _FIELD_MASK = "google.protobuf.FieldMask"
@@ -51,7 +49,6 @@ class Transcoder:
         self._reply_kind = message_of(route.response_field) if route.response_field else self._output
         self.gives_download = self._reply_kind is not None and self._reply_kind.type_name == HTTP_BODY
         self._etag = None if route.response_field else conditional.etag_field(self._output)
-        self._sort: Callable[[Message], None] | None = sorter(self._output)
         self._tags_bodies = route.http_method == "GET" and not route.streaming
 
     def request(self, segments: list[str], query: str, body: bytes, content_type: str) -> bytes:
@@ -107,10 +104,11 @@ class Transcoder:
             message[field] = mask.type(paths=paths)
 
     def reply(self, raw: bytes) -> Reply:
-        """A reply message as JSON, or as the bytes that a `google.api.HttpBody` holds."""
+        """A reply message as JSON, or as the bytes that a `google.api.HttpBody` holds.
+
+        Maps stay in the order in which they come: services write them in one, so that equal replies are equal bytes.
+        """
         message = self._output.type.from_binary(raw)
-        if self._sort is not None:
-            self._sort(message)
         if self.gives_download:
             held: Any = message if self._route.response_field is None else message[self._route.response_field]
             if held is None:

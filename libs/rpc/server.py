@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -145,12 +146,12 @@ class Server:
         log.info("stopped")
 
     def _wrap(self, method: methods.Method, handler: Any) -> Any:
+        # Maps in one order: equal replies are equal bytes, and so is the JSON that the gateway makes of them.
+        serialize = partial(handler.response_serializer, deterministic=True)
         if not handler.response_streaming:
             return grpc.unary_unary_rpc_method_handler(
-                self._chain.unary(method, handler.unary_unary),
-                handler.request_deserializer,
-                handler.response_serializer,
+                self._chain.unary(method, handler.unary_unary), handler.request_deserializer, serialize
             )
         answer = self._chain.stream(method, self._streams.limited(handler.unary_stream))
         answer.experimental_thread_pool = self._streams.pool  # type: ignore[attr-defined]
-        return grpc.unary_stream_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_stream_rpc_method_handler(answer, handler.request_deserializer, serialize)

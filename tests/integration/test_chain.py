@@ -51,6 +51,13 @@ class Broken(PolicyServicer):
     def GetPolicy(self, request: pb.GetPolicyRequest, context: grpc.ServicerContext) -> pb.Policy:
         raise ZeroDivisionError("the secret is 42")
 
+    def GetCover(self, request: pb.GetCoverRequest, context: grpc.ServicerContext) -> pb.Cover:
+        reply, numbers = pb.Cover(), range(20)
+        fields = reply.objects.add().fields
+        for number in reversed(numbers) if request.HasField("at_time") else numbers:
+            fields[str(number)] = number
+        return reply
+
 
 @pytest.fixture
 def url(make_database: Callable[[str], str]) -> str:
@@ -108,6 +115,16 @@ def test_fault_in_a_servicer_tells_nothing_but_the_trace_id(stub: rpc_pb.PolicyS
     request_info = error_details_pb2.RequestInfo()
     assert any(detail.Unpack(request_info) for detail in status.details)
     assert request_info.request_id == TRACE
+
+
+def test_equal_replies_are_equal_bytes_however_their_maps_were_filled(channel: grpc.Channel, people: People) -> None:
+    call: Callable[..., bytes] = channel.unary_unary(
+        f"/{pb.DESCRIPTOR.package}.PolicyService/GetCover", pb.GetCoverRequest.SerializeToString
+    )
+    request = pb.GetCoverRequest(policy_id=ids.encode("pol", ids.new()))
+    forwards = call(request, metadata=people.customer().metadata())
+    request.at_time.seconds = 1
+    assert call(request, metadata=people.customer().metadata()) == forwards != b""
 
 
 def test_call_with_too_little_time_left_is_not_begun(stub: rpc_pb.PolicyServiceStub, people: People) -> None:
