@@ -34,7 +34,9 @@ RARE = "travel"
 RARE_POLICIES = 20
 _PASSWORD = "a long enough secret"
 _PATIENCE = 60.0  # seconds until the policy that is bought is in force
-_LEFT_OF_ID = 24  # characters of an id that a copy keeps: the last twelve are the number of the copy
+# Characters of an id that are the number of the copy, with the dash within. It stands where a UUIDv7 has its time: ids
+# that differ at their end alone are all one to a GiST index, which weighs their halves as doubles.
+_TIME_OF_ID = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Callers:
 
     def policy_id(self, number: int) -> str:
         """The id of a copy, as callers see it."""
-        copy = UUID(f"{str(self.template)[:_LEFT_OF_ID]}{number:012x}")
+        copy = UUID(f"{number:012x}{str(self.template)[_TIME_OF_ID:]}")
         return _shown("pol", copy)
 
 
@@ -209,8 +211,8 @@ def _copied(table: str, column: str, kind: str) -> sql.Composable:
     if column in ("user_id", "created_by", "payer_id"):
         return sql.SQL("(%(owners)s::uuid[])[copy %% cardinality(%(owners)s::uuid[]) + 1]")
     if kind == "uuid":
-        return sql.SQL("(left(original.{}::text, {}) || lpad(to_hex(copy), 12, '0'))::uuid").format(
-            name, sql.Literal(_LEFT_OF_ID)
+        return sql.SQL("(lpad(to_hex(copy), 12, '0') || substr(original.{}::text, {}))::uuid").format(
+            name, sql.Literal(_TIME_OF_ID + 1)
         )
     if table == "policies" and column == "number":
         return sql.SQL("original.number || '-' || copy")
