@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal, getcontext
+from math import inf
 from typing import Any
 
 from tests.performance.contenders.platform_code import motor_rating
@@ -37,8 +38,20 @@ _CLAIMS = (_D("0.00"), _D("0.15"), _D("0.40"), _D("0.75"), _D("1.20"))
 _CLAIM_FREE = (_D("0.00"), _D("0.05"), _D("0.10"), _D("0.18"), _D("0.25"), *[_D("0.35")] * 5, _D("0.45"))
 
 
+_AGES = (20, _D("1.95")), (24, _D("1.55")), (29, _D("1.20")), (64, _D("1.00")), (74, _D("1.08")), (inf, _D("1.35"))
+_LICENCE = (1, _D("1.30")), (4, _D("1.12")), (inf, _D("1.00"))
+_POWER = (60, _D("0.92")), (90, _D("1.00")), (130, _D("1.14")), (200, _D("1.32")), (inf, _D("1.68"))
+_CAR_AGES = (2, _D("1.10")), (7, _D("1.00")), (12, _D("0.94")), (inf, _D("1.05"))
+_KILOMETRES = (7500, _D("0.90")), (15000, _D("1.00")), (30000, _D("1.12")), (inf, _D("1.28"))
+_SAME, _RATES = _D("1.00"), {"own_damage": _D("0.0185"), "theft": _D("0.0042"), "passenger_injury": _D("0.00065")}
+_TAX, _LEVY, _GARAGE, _TELEMATICS = _D("0.09"), _D("0.025"), _D("0.97"), _D("0.925")
+
+
 def plain(facts: Facts, optional: tuple[str, ...]) -> tuple[list[Line], list[Step]]:
-    """What `motor-2.yaml` says, as somebody would write it down who has this one product.
+    """What `motor-2.yaml` says, as somebody would write it down who has this one product, its numbers made once.
+
+    It explains its steps, because whoever rates needs them: a quote keeps them, an answer shows them, and the analysis
+    of a change of rates compares them one by one.
 
     Amounts are in cents. Each step is rounded as a difference of running totals, as the breakdown of a price shows it.
     """
@@ -62,9 +75,9 @@ def plain(facts: Facts, optional: tuple[str, ...]) -> tuple[list[Line], list[Ste
     value = facts["vehicle.value"]
     bases = {
         "third_party": _D(16800),
-        "own_damage": value * _D("0.0185"),
-        "theft": value * _D("0.0042"),
-        "passenger_injury": 2_000_000 * _D("0.00065"),
+        "own_damage": value * _RATES["own_damage"],
+        "theft": value * _RATES["theft"],
+        "passenger_injury": 2_000_000 * _RATES["passenger_injury"],
         "roadside": _D(2900),
     }
     for coverage, base in bases.items():
@@ -72,31 +85,28 @@ def plain(facts: Facts, optional: tuple[str, ...]) -> tuple[list[Line], list[Ste
             parts[coverage] = base
             total += base
             note(f"{coverage}_base", coverage)
-    scale("liability_limit", "third_party", _D("1.00"))
+    scale("liability_limit", "third_party", _SAME)
     own_damage = "own_damage" in parts
-    age = _band(facts["driver_age"], ((20, "1.95"), (24, "1.55"), (29, "1.20"), (64, "1.00"), (74, "1.08")), "1.35")
-    years = _band(facts["licence_years"], ((1, "1.30"), (4, "1.12")), "1.00")
+    age, years = _band(facts["driver_age"], _AGES), _band(facts["licence_years"], _LICENCE)
     for name, factor in (("driver_age", age), ("licence_years", years)):
         scale(name, "third_party", factor)
         if own_damage:
             scale(name, "own_damage", factor)
-    power = ((60, "0.92"), (90, "1.00"), (130, "1.14"), (200, "1.32"))
-    scale("engine_power", "third_party", _band(facts["vehicle.engine_power"], power, "1.68"))
+    scale("engine_power", "third_party", _band(facts["vehicle.engine_power"], _POWER))
     if own_damage:
-        of_car = _band(facts["vehicle_age"], ((2, "1.10"), (7, "1.00"), (12, "0.94")), "1.05")
-        scale("vehicle_age", "own_damage", of_car)
+        scale("vehicle_age", "own_damage", _band(facts["vehicle_age"], _CAR_AGES))
     for coverage in ("own_damage", "theft"):
         if coverage in parts:
-            scale("own_damage_deductible", coverage, _D("1.00"))
+            scale("own_damage_deductible", coverage, _SAME)
     exact = total
     on_whole: list[tuple[str, Decimal | None]] = [
         ("region", _REGIONS[facts["region"]]),
-        ("annual_km", _band(facts["annual_km"], ((7500, "0.90"), (15000, "1.00"), (30000, "1.12")), "1.28")),
+        ("annual_km", _band(facts["annual_km"], _KILOMETRES)),
         ("use", _USES[facts["use"]]),
         ("claims", 1 + _CLAIMS[min(facts["claims_5_years"], 4)] if facts["claims_5_years"] else None),
         ("claim_free", 1 - _CLAIM_FREE[min(facts["claim_free_years"], 10)] if facts["claim_free_years"] else None),
-        ("garage", _D("0.97") if facts["garage"] else None),
-        ("telematics", _D("0.925") if facts["telematics"] else None),
+        ("garage", _GARAGE if facts["garage"] else None),
+        ("telematics", _TELEMATICS if facts["telematics"] else None),
     ]
     for name, multiplier in on_whole:
         if multiplier is not None:
@@ -111,18 +121,15 @@ def plain(facts: Facts, optional: tuple[str, ...]) -> tuple[list[Line], list[Ste
     for coverage in sorted(lines, key=lambda coverage: lines[coverage] - shares[coverage])[: net - sum(lines.values())]:
         lines[coverage] += 1
     charges = [
-        ("premium_tax", int((net * _D("0.09")).quantize(_ONE, ROUND_HALF_EVEN))),
-        ("medical_emergency_levy", int((net * _D("0.025")).quantize(_ONE, ROUND_HALF_EVEN))),
+        ("premium_tax", int((net * _TAX).quantize(_ONE, ROUND_HALF_EVEN))),
+        ("medical_emergency_levy", int((net * _LEVY).quantize(_ONE, ROUND_HALF_EVEN))),
         ("policy_fee", 1250),
     ]
     return [*lines.items(), *charges], [*steps, *((name, "", amount) for name, amount in charges)]
 
 
-def _band(value: int, bands: tuple[tuple[int, str], ...], otherwise: str) -> Decimal:
-    for last, factor in bands:
-        if value <= last:
-            return _D(factor)
-    return _D(otherwise)
+def _band(value: int, bands: tuple[tuple[float, Decimal], ...]) -> Decimal:
+    return next(factor for last, factor in bands if value <= last)
 
 
 def risks() -> list[tuple[Facts, tuple[str, ...]]]:
