@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -84,28 +85,25 @@ def outcome(world: World, policy_id: str) -> dict[str, object]:
     return found
 
 
-def undisturbed(world: World, flow: Flow) -> dict[str, object]:
-    """What comes of a flow; the crash points that it passes are noted."""
-    world.begin()
-    case = flow.prepare(world)
-    with world.points.watching():
-        flow.act(world, case)
-    assert world.differences(case.policy_id) == []
-    return outcome(world, case.policy_id)
-
-
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_flow_that_is_killed_anywhere_ends_as_if_nothing_had_happened(world: World, flow: Flow) -> None:
-    expected = undisturbed(world, flow)
-    points, tried = list(world.points.passed), 0
+    world.begin()
+    before = flow.prepare(world)
+    world.keep()
+
+    def ended(kill_at: int | None = None) -> dict[str, object]:
+        """What comes of the flow. The crash points that it passes are noted."""
+        case = replace(before)
+        with world.points.watching(kill_at):
+            flow.act(world, case)
+        assert world.differences(case.policy_id) == [], f"killed {world.points.killed_at}"
+        return outcome(world, case.policy_id)
+
+    expected, points, tried = ended(), list(world.points.passed), 0
     assert points
     for number, point in enumerate(points):
-        world.begin()
-        case = flow.prepare(world)
-        with world.points.watching(kill_at=number):
-            flow.act(world, case)
+        world.put_back()
+        assert ended(number) == expected, f"killed {point}"
         assert world.points.killed_at == point, "what is killed is what was seen"
-        assert outcome(world, case.policy_id) == expected, f"killed {point}"
-        assert world.differences(case.policy_id) == [], f"killed {point}"
         tried += 1
     assert tried == len(points)

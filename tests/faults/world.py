@@ -56,6 +56,7 @@ from services.quotes.quoting.flows.calculating import Calculators
 from services.quotes.quoting.servicer.quotes import QuoteServicer
 from services.quotes.rating.rules import golden
 from tests.faults.crash_points import CrashPoints, Killed
+from tests.faults.keeping import Kept
 from tests.integration.payments.house import Registered
 from tests.integration.policies.house import FakeUsers
 from tests.support import servers
@@ -86,6 +87,7 @@ class World:
             name: self._stack.enter_context(psycopg.connect(url, autocommit=True)) for name, url in urls.items()
         }
         self._twice: tuple[str, int] | None = None
+        self._kept_at = self.begins_at
 
     @contextmanager
     def running(self) -> Iterator[World]:
@@ -99,6 +101,11 @@ class World:
             self.quotes = quote_pb2_grpc.QuoteServiceStub(channels["quotes"])
             self.policies = policies_rpc.PolicyServiceStub(channels["policies"])
             self.approvals = approval_pb2_grpc.PolicyApprovalServiceStub(channels["policies"])
+            self._empty, self._before = (
+                [Kept(connection, name) for connection in self._connections.values()] for name in ("empty", "before")
+            )
+            for kept in self._empty:
+                kept.keep()
             yield self
             clock.follow(None)
 
@@ -148,10 +155,22 @@ class World:
         self._sum_written = policies.sum_written
 
     def begin(self) -> None:
-        """Begin anew, on the same day at noon; what was there before has come to rest."""
+        """Begin anew, at noon of the same day, with no policy at all."""
+        for kept in self._empty:
+            kept.put_back()
         self.move_to(self.begins_at)
-        for name in ("policies", "payments"):
-            self.rows(name, "UPDATE procrastinate_jobs SET status = 'cancelled' WHERE status = 'todo' RETURNING 1")
+
+    def keep(self) -> None:
+        """Keep everything as it is now, and what time it is."""
+        for kept in self._before:
+            kept.keep()
+        self._kept_at = clock.now()
+
+    def put_back(self) -> None:
+        """Let everything be as it was when it was kept, at that moment."""
+        for kept in self._before:
+            kept.put_back()
+        self.move_to(self._kept_at)
 
     @property
     def today(self) -> date:
