@@ -10,14 +10,11 @@ It is the tests alone that put this around the database; the programs know nothi
 
 from __future__ import annotations
 
-import ast
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -28,26 +25,14 @@ from sqlalchemy.orm import Session
 from libs.db import Database
 from libs.rpc import client
 from libs.rpc.interceptors import Chain
+from tests.faults.sites import ROOT, Site, sites_in
 
-ROOT = Path(__file__).parents[2]
-_NEIGHBOURS = {"_policies", "_payments", "_quotes", "_users"}
+_PROGRAM = f"{ROOT}/"
 _WROTE = sa.text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
 
 
 class Killed(BaseException):
     """The process ends here: nothing that follows is done, no error is handled."""
-
-
-@dataclass(frozen=True, order=True)
-class Site:
-    """A line of the program that begins a transaction or calls a neighbour."""
-
-    file: str
-    function: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.function}"
 
 
 @dataclass(frozen=True)
@@ -61,24 +46,55 @@ class Point:
         return f"{self.moment} of {self.site}"
 
 
+@dataclass
+class Step:
+    """A call or a job of a flow, with the crash points that it passes."""
+
+    name: str
+    points: list[Point] = field(default_factory=list)
+    """Of the attempt that passed most."""
+    killed_at: Point | None = None
+
+
+Kill = Callable[[str, int], bool]
+"""Whether to kill in the step of a name, at the point of that number, counted from 0."""
+
+
 class CrashPoints:
-    """Sees the crash points that are passed, and kills at one of them."""
+    """Sees the crash points that are passed, and kills at some of them: in each step once."""
 
     def __init__(self) -> None:
-        self.passed: list[Point] = []
-        self.killed_at: Point | None = None
-        self._kill_at: int | None = None
+        self.steps: list[Step] = []
+        self.kills = 0
         self.is_watching = False
+        self._kill: Kill = lambda step, number: False
+        self._by_key: dict[object, Step] = {}
+        self._current: Step | None = None
+        self._attempt: list[Point] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def watching(self, kill_at: int | None = None) -> Iterator[None]:
-        """Within, note what is passed; kill at the point of that number, counted from 0."""
-        self.passed, self.killed_at, self._kill_at, self.is_watching = [], None, kill_at, True
+    def watching(self, kill: Kill = lambda step, number: False) -> Iterator[None]:
+        """Within, note what is passed, and kill where `kill` says so."""
+        self.steps, self._by_key, self._kill, self.is_watching = [], {}, kill, True
         try:
             yield
         finally:
             self.is_watching = False
+
+    @contextmanager
+    def step(self, key: object, name: str) -> Iterator[None]:
+        """Within, one attempt of a step is made; `key` is the same for all attempts of it."""
+        if key not in self._by_key:
+            number = 1 + sum(step.name.partition(" ")[0] == name for step in self.steps)
+            self._by_key[key] = Step(f"{name} {number}" if number > 1 else name)
+            self.steps.append(self._by_key[key])
+        self._current, self._attempt = self._by_key[key], []
+        try:
+            yield
+        finally:
+            self._current.points = max(self._current.points, self._attempt, key=len)
+            self._current = None
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Look on at every transaction and every call to a neighbour of this process."""
@@ -98,9 +114,9 @@ class CrashPoints:
                 self._pass(site, "after the commit", None)
 
         def intercept(outgoing: Any, continuation: Any, details: Any, request: Any) -> Any:
-            site, before = _site_of(sys._getframe()), len(self.passed)
+            site, before = _site_of(sys._getframe()), len(self._attempt)
             answer = call(outgoing, continuation, details, request)
-            if len(self.passed) > before:
+            if len(self._attempt) > before:
                 self._pass(site, f"after the answer to {details.method.rpartition('/')[2]}", None)
             return answer
 
@@ -130,13 +146,15 @@ class CrashPoints:
             raise
 
     def _pass(self, site: Site | None, moment: str, session: Session | None) -> None:
-        if site is None or not self.is_watching:
+        step = self._current
+        if site is None or step is None or not self.is_watching:
             return
         with self._lock:
-            self.passed.append(Point(site, moment))
-            is_last = self._kill_at is not None and len(self.passed) - 1 == self._kill_at
+            point = Point(site, moment)
+            self._attempt.append(point)
+            is_last = step.killed_at is None and self._kill(step.name, len(self._attempt) - 1)
             if is_last:
-                self.killed_at, self._kill_at = self.passed[-1], None
+                step.killed_at, self.kills = point, self.kills + 1
         if is_last:
             die(session)
 
@@ -161,41 +179,11 @@ def _site_of(frame: FrameType | None) -> Site | None:
     """Where the program begins what goes on: the first line of a service above, or of what runs nightly."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(str(ROOT)):
-            path = str(Path(file).relative_to(ROOT))
+        if file.startswith(_PROGRAM):
+            path = file[len(_PROGRAM) :]
             if path == "libs/db/__init__.py" and frame.f_code.co_name == "snapshot":
                 return None
-            line = frame.f_lineno
-            if site := next((item for item in _sites_in(path) if item.line == line), None):
+            if site := sites_in(path).get(frame.f_lineno):
                 return site
         frame = frame.f_back
     return None
-
-
-NIGHTLY = "libs/jobs/nightly.py"
-
-
-@cache
-def _sites_in(path: str) -> Sequence[Site]:
-    if path != NIGHTLY and (not path.startswith("services/") or "/clients" in path):
-        return ()
-    sites: list[Site] = []
-
-    def look(node: ast.AST, function: str) -> None:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            function = f"{function}.{node.name}".strip(".")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_site(node.func):
-            sites.append(Site(path, function, node.func.end_lineno or node.lineno))
-        for child in ast.iter_child_nodes(node):
-            look(child, function)
-
-    look(ast.parse((ROOT / path).read_text()), "")
-    return sites
-
-
-def _is_site(called: ast.Attribute) -> bool:
-    """Whether what is called is `….transaction()`, or a method of a neighbour's client."""
-    owner = called.value
-    if called.attr == "transaction":
-        return True
-    return isinstance(owner, ast.Attribute) and owner.attr in _NEIGHBOURS and not isinstance(called.ctx, ast.Store)

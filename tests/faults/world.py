@@ -193,15 +193,20 @@ class World:
 
         `kept` is the part of the reply that the key keeps.
         """
-        about = person.metadata(idempotency_key=new_key())
-        was_killed = self.points.killed_at
+        key, kills = new_key(), self.points.kills
+        about, name = person.metadata(idempotency_key=key), type(request).__name__.removesuffix("Request")
+
+        def attempt() -> Any:
+            with self.points.step(key, name):
+                return method(request, metadata=about)
+
         try:
-            return method(request, metadata=about)
+            return attempt()
         except grpc.RpcError as error:
-            if self.points.killed_at is was_killed or error.code() not in _SILENCE:
+            if self.points.kills == kills or error.code() not in _SILENCE:
                 raise
-        answer = method(request, metadata=about)
-        assert kept(method(request, metadata=about)) == kept(answer)
+        answer = attempt()
+        assert kept(attempt()) == kept(answer)
         return answer
 
     def deliver(self, within: timedelta = timedelta(days=2)) -> None:
@@ -229,17 +234,18 @@ class World:
 
     def _runs(self, service: str, job_id: int, name: str, arguments: dict[str, Any]) -> bool:
         """Whether a job succeeds. What is neither refused for now nor killed fails the test: it would be parked."""
-        was_killed = self.points.killed_at
+        kills, key = self.points.kills, (service, job_id)
         try:
-            self.registered[service].run(name, arguments)
-            if self._twice == (service, job_id):
+            with self.points.step(key, name):
                 self.registered[service].run(name, arguments)
+                if self._twice == key:
+                    self.registered[service].run(name, arguments)
         except Killed:
-            self._twice = service, job_id
+            self._twice = key
             return False
         except DomainError:
-            if self.points.killed_at is not was_killed:
-                self._twice = service, job_id
+            if self.points.kills > kills:
+                self._twice = key
             return False
         self.rows(service, f"UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = {job_id} RETURNING 1")
         return True
