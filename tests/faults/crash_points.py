@@ -53,7 +53,7 @@ class Step:
     name: str
     points: list[Point] = field(default_factory=list)
     """Of the attempt that passed most."""
-    killed_at: Point | None = None
+    killed_at: tuple[int, Point] | None = None
 
 
 Kill = Callable[[str, int], bool]
@@ -152,9 +152,10 @@ class CrashPoints:
         with self._lock:
             point = Point(site, moment)
             self._attempt.append(point)
-            is_last = step.killed_at is None and self._kill(step.name, len(self._attempt) - 1)
+            number = len(self._attempt) - 1
+            is_last = step.killed_at is None and self._kill(step.name, number)
             if is_last:
-                step.killed_at, self.kills = point, self.kills + 1
+                step.killed_at, self.kills = (number, point), self.kills + 1
         if is_last:
             die(session)
 

@@ -23,7 +23,7 @@ class Kept:
     def __init__(self, connection: psycopg.Connection[Any], name: str) -> None:
         self._connection, self._name = connection, name
         self._tables = connection.execute(_TABLES).fetchall()
-        self._put_back = sql.SQL("")
+        self._put_back = sql.Composed([])
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
 
     def keep(self) -> None:

@@ -57,10 +57,10 @@ def sites_in(file: str) -> Mapping[int, Site]:
     def look(node: ast.AST, function: str) -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             function = f"{function}.{node.name}".strip(".")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_site(node.func):
-            numbers[function, node.func.attr] += 1
-            line = node.func.end_lineno or node.lineno
-            sites[line] = Site(file, function, node.func.attr, numbers[function, node.func.attr], line)
+        if named := _named(node):
+            numbers[function, named.attr] += 1
+            line = named.end_lineno or named.lineno
+            sites[line] = Site(file, function, named.attr, numbers[function, named.attr], line)
         for child in ast.iter_child_nodes(node):
             look(child, function)
 
@@ -68,7 +68,10 @@ def sites_in(file: str) -> Mapping[int, Site]:
     return sites
 
 
-def _is_site(called: ast.Attribute) -> bool:
-    """Whether what is called is `….transaction()`, or a method of a neighbour's client."""
-    owner = called.value
-    return called.attr == TRANSACTION or (isinstance(owner, ast.Attribute) and owner.attr in _NEIGHBOURS)
+def _named(node: ast.AST) -> ast.Attribute | None:
+    """The name of `….transaction()`, or of a method of a neighbour's client, called or handed to what calls it."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == TRANSACTION:
+        return node.func
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr in _NEIGHBOURS:
+        return node
+    return None

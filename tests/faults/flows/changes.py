@@ -1,9 +1,7 @@
-"""The flows of policies that are killed at each of their crash points: what is there before, and what is done."""
+"""Buying a policy, and what changes or ends it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,33 +9,9 @@ from bazaruto.policies.v1 import approval_pb2, cancellation_pb2, endorsement_pb2
 from bazaruto.quotes.v1 import quote_pb2
 from libs import ids
 from libs.rpc import values
+from services.payments.billing.kinds import RELEASE_REFUND
+from tests.faults.flows.flow import Case, Flow, bought
 from tests.faults.world import World
-from tests.support.people import Person
-
-
-@dataclass
-class Case:
-    """A policy of somebody, as a flow finds it."""
-
-    person: Person
-    policy_id: str
-
-
-@dataclass(frozen=True)
-class Flow:
-    """What is there before, and what is done."""
-
-    name: str
-    prepare: Callable[[World], Case]
-    act: Callable[[World, Case], None]
-
-
-def _bought(plan: str = "monthly") -> Callable[[World], Case]:
-    def prepare(world: World) -> Case:
-        person = world.buyer()
-        return Case(person, world.in_force(person, plan))
-
-    return prepare
 
 
 def _nobody(world: World) -> Case:
@@ -65,7 +39,7 @@ def endorse(world: World, case: Case, in_days: int = 40, **answers: Any) -> None
 
 
 def _endorsed(world: World) -> Case:
-    case = _bought()(world)
+    case = bought()(world)
     endorse(world, case, in_days=80)
     return case
 
@@ -75,7 +49,13 @@ def endorse_out_of_sequence(world: World, case: Case) -> None:
     endorse(world, case, in_days=20, use="commuting")
 
 
-def cancel(world: World, case: Case, in_days: int = 0, reason: str = "cooling_off") -> None:
+def cancel(
+    world: World,
+    case: Case,
+    in_days: int = 0,
+    reason: str = "cooling_off",
+    within: timedelta = timedelta(days=20),
+) -> None:
     """Cancel, with all that is paid back."""
     request = cancellation_pb2.CancelPolicyRequest(
         policy_id=case.policy_id,
@@ -83,11 +63,25 @@ def cancel(world: World, case: Case, in_days: int = 0, reason: str = "cooling_of
         effective_date=values.date_to_proto(world.today + timedelta(days=in_days)),
     )
     world.call(world.policies.CancelPolicy, request, case.person)
-    world.deliver(timedelta(days=20))
+    world.deliver(within)
+
+
+def _unsent(world: World) -> Case:
+    """The process that was to send a refund died before it asked the provider."""
+    case = bought("annual")(world)
+    with world.points.watching(lambda step, number: (step, number) == (RELEASE_REFUND.name, 1)):
+        cancel(world, case, within=timedelta(seconds=1))
+    assert world.points.kills
+    return case
+
+
+def wait(world: World, case: Case) -> None:
+    """Nobody does anything: what is left behind is found and ended."""
+    world.deliver()
 
 
 def _cancelled(world: World) -> Case:
-    case = _bought()(world)
+    case = bought()(world)
     cancel(world, case, 60, "vehicle_sold")
     return case
 
@@ -118,9 +112,10 @@ def reverse(world: World, case: Case) -> None:
 
 FLOWS = (
     Flow("purchase", _nobody, buy),
-    Flow("endorsement", _bought(), endorse),
+    Flow("endorsement", bought(), endorse),
     Flow("endorsement out of sequence", _endorsed, endorse_out_of_sequence),
-    Flow("cancellation", _bought("annual"), cancel),
+    Flow("cancellation", bought("annual"), cancel),
+    Flow("refund whose process died", _unsent, wait),
     Flow("rescission", _cancelled, rescind),
     Flow("reversal", _endorsed, reverse),
 )
