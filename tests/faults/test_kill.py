@@ -1,8 +1,12 @@
-"""`kill -9` of any one process during forty purchases: nothing acknowledged is lost, nobody is charged twice."""
+"""`kill -9` of any one process during forty purchases: nothing acknowledged is lost, nobody is charged twice.
+
+The same of each process that has a part in cancellations: everybody is paid back once.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import time
@@ -14,6 +18,7 @@ import httpx
 import pytest
 
 from bazarutod.stack import PROCESSES, SERVICES, Process
+from libs import ids
 from tests.support.buyer import Buyer
 from tests.support.platform import Platform
 from tests.support.waiting import until
@@ -23,6 +28,8 @@ pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(300)]
 PURCHASES = 40
 BUYERS = 5
 KILLED_AFTER = 10  # purchases
+CANCELLED = 12
+PAYING_BACK = ("policies", "policies-worker", "payments", "payments-worker")
 DOWN_SECONDS = 0.5
 
 
@@ -54,6 +61,52 @@ def test_killed_process_loses_no_purchase_and_charges_nobody_twice(
     _check_books(platform, admin)
     for buyer in buyers:
         buyer.http.close()
+
+
+def test_killed_processes_lose_no_cancellation_and_pay_nobody_back_twice(platform: Platform, admin: Buyer) -> None:
+    with httpx.Client(base_url=platform.url, timeout=30) as http:
+        buyer = Buyer(http)
+        buyer.sign_up()
+        issued = [buyer.issue(paymentMethod="pm_card_ok")["policyId"] for _ in range(CANCELLED)]
+        for policy_id in issued:
+            buyer.in_force({"policyId": policy_id})
+        processes = {process.name: process for process in PROCESSES}
+        cancelled: list[str] = []
+
+        def cancel(policy_id: str) -> None:
+            body = {"reason": "cooling_off"}
+            buyer.call("POST", f"/v1/policies/{policy_id}:cancel", body, key=secrets.token_hex(16))
+            cancelled.append(policy_id)
+
+        def wait_for(count: int) -> None:
+            until(lambda: len(cancelled) >= count)
+
+        with ThreadPoolExecutor(1) as pool:
+            running = [pool.submit(cancel, policy_id) for policy_id in issued]
+            for number, name in enumerate(PAYING_BACK, 1):
+                wait_for(number * CANCELLED // (len(PAYING_BACK) + 1))
+                platform.supervisor.kill(name)
+                platform.supervisor.spawn(processes[name])
+            for cancellation in running:
+                cancellation.result()
+        owner = ids.decode("usr", buyer.user_id)
+
+        def paid_back() -> list[tuple[object, ...]]:
+            return platform.rows(
+                "payments",
+                f"""
+                SELECT p.account_id, p.amount, count(s.refund_id), sum(s.amount) FROM payments AS p
+                JOIN invoices AS i ON i.id = p.invoice_id
+                LEFT JOIN sandbox_refunds AS s ON s.payment_id = p.id AND s.status = 'refunded'
+                WHERE i.user_id = '{owner}' AND p.status = 'succeeded' GROUP BY p.id
+                """,
+            )
+
+        until(lambda: sum(int(str(count)) for _, _, count, _ in paid_back()) >= CANCELLED, seconds=60)
+        assert [(count, back) for _, _, count, back in paid_back()] == [(1, amount) for _, amount, _, _ in paid_back()]
+        for policy_id in issued:
+            assert buyer.call("GET", f"/v1/policies/{policy_id}")["state"] == "STATE_CANCELLED"
+    _check_books(platform, admin)
 
 
 @pytest.fixture(scope="module")
