@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
+from uuid import UUID
 
 import grpc
 
@@ -96,17 +97,18 @@ class Quotes:
             )
         )
 
-    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata) -> Offer:
+    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata, quote_id: UUID) -> Offer:
         """Have the next term of a policy priced, with the version that follows that of its last one.
 
         `sequence` is the newest transaction that wrote the last term, `key` the metadata that the quotes service knows
-        a repeated call by.
+        a repeated call by, `quote_id` the quote by which the policy was priced last.
         """
         last, (starts_on, ends_on) = last_term(policy), days_of_next(policy)
         segment = quotes_pb.PolicyQuoteSegment(
             start_date=values.date_to_proto(starts_on),
             end_date=values.date_to_proto(ends_on),
             objects=[values.insured_object_to_proto(insured) for insured in risk.objects],
+            quote_id=ids.encode("quo", quote_id),
         )
         for coverage in risk.coverages:
             values.fill_coverage(segment.coverages.add(), coverage)
@@ -140,6 +142,7 @@ def _stretch_to_proto(stretch: Stretch) -> quotes_pb.PolicyQuoteSegment:
         added_dates={name: values.date_to_proto(day) for name, day in stretch.added.items()},
         product_version=stretch.term.product_version,
         term_start_date=values.date_to_proto(stretch.term.starts_on),
+        quote_id=ids.encode("quo", stretch.quote_id),
     )
     values.fill_struct(message.answers, stretch.risk.answers)
     for coverage in stretch.risk.coverages:

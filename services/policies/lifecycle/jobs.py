@@ -206,7 +206,7 @@ class Renewals:
         named = f"{policy.id}:{renewal.next_number(policy)}:{sequence}"
         key = hashlib.sha256(named.encode()).hexdigest()
         risk = renewal.risk_of_next(policy)
-        return self._quotes.quote_next_term(policy, risk, sequence, (("idempotency-key", key),))
+        return self._quotes.quote_next_term(policy, risk, sequence, (("idempotency-key", key),), standing.quote_id)
 
     def _rules_of(self, policy: Policy) -> ProductRules:
         return self._quotes.get_product_rules(policy.product_code, renewal.last_term(policy).product_version)

@@ -67,6 +67,8 @@ class FakeQuotes(Quotes):
         """The transactions that quotes were bound by."""
         self.offered: dict[str, str] = {}
         """The quotes of next terms, by the key that each was asked for with."""
+        self.priced_by: dict[UUID, UUID] = {}
+        """By which quotes policies said that they were priced last, when their next terms were asked for."""
         self.broken: set[UUID] = set()
         """The policies whose next term cannot be priced."""
 
@@ -123,8 +125,9 @@ class FakeQuotes(Quotes):
     def find_priced(self, quote_id: str) -> Quote | None:
         return self.quotes.get(quote_id)
 
-    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata) -> Offer:
+    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Metadata, quote_id: UUID) -> Offer:
         """The next term by version 2, with the driver a year older, for 1300.00; the same for the same key."""
+        self.priced_by[policy.id] = quote_id
         if policy.id in self.broken:
             raise FieldInvalid(violations={"driver_age": "must be at most 90"})
         name = key[0][1]
@@ -135,9 +138,9 @@ class FakeQuotes(Quotes):
                 ChargeLine(LineKind.TAX, Money(22100, EUR), starts_on, starts_on, "", "premium_tax"),
                 ChargeLine(LineKind.FEE, Money(2500, EUR), starts_on, starts_on, "", "policy_fee"),
             )
-            self.offered[name] = quote_id = ids.encode("quo", ids.new())
-            self.quotes[quote_id] = Quote(
-                id=ids.decode("quo", quote_id),
+            self.offered[name] = offered_id = ids.encode("quo", ids.new())
+            self.quotes[offered_id] = Quote(
+                id=ids.decode("quo", offered_id),
                 user_id=policy.user_id,
                 created_by=policy.created_by,
                 product_code="motor",

@@ -116,6 +116,7 @@ def test_policy_is_offered_its_next_term_and_renewed_by_itself(house: House, peo
     shown = house.get(person, policy.policy_id)
     assert list(shown.flags) == [OFFERED]
     assert house.rows("SELECT count(*) FROM audit_events WHERE action = 'renewal_offered'") == [(1,)]
+    assert house.quotes.priced_by == {ids.decode("pol", policy.policy_id): ids.decode("quo", policy.quote_id)}
     assert len(transactions(house, policy.policy_id)) == 2
     due = ends_on(policy) - timedelta(days=7)
     work(house, due - timedelta(days=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from libs.identity.authority import Authority
 from libs.premium import Coverage
 from libs.rpc import values
 from services.quotes.rating.rules.pricing import Risk
-from tests.integration.quotes.conftest import House, coverage
+from tests.integration.quotes.conftest import House, coverage, risk
 from tests.integration.quotes.test_quote_states import bind
 from tests.integration.quotes.test_referrals import decide, deductible, refusal
 from tests.support.people import People, Person, new_key
@@ -24,7 +25,9 @@ from tests.unit.quotes.samples import ANSWERS, tariff
 START = date(2027, 1, 1)
 
 
-def segment(first: int, last: int, unchanged: bool = False, **answers: Any) -> pb.PolicyQuoteSegment:
+def segment(
+    first: int, last: int, unchanged: bool = False, quote_id: str = "", **answers: Any
+) -> pb.PolicyQuoteSegment:
     """Days of a term from one to another, with some other answers."""
     message = pb.PolicyQuoteSegment(
         start_date=values.date_to_proto(START + timedelta(days=first)),
@@ -124,6 +127,71 @@ def test_deductible_is_set_for_a_next_term_and_not_for_a_change(
     as_asked = quote(house, policies, person, taxi, kind=pb.Quote.KIND_RENEWAL)
     assert list(approved.segments) == list(as_asked.segments) != list(renewal.segments)
     assert (approved.premium, list(approved.coverages)) == (as_asked.premium, list(as_asked.coverages))
+
+
+class Desk:
+    """A policy that an underwriter took for half as much again, whose changes are quoted."""
+
+    def __init__(self, house: House, people: People, person: Person, policies: Person) -> None:
+        self.house, self._person, self._policies = house, person, policies
+        self.underwriter = people.user("underwriter", authority=Authority(underwriting_level=9))
+        made = house.create(person, risk(use="taxi"))
+        self.first = self.decide(made, "0.5", conditions=["No race."])
+
+    def decide(self, made: pb.Quote, rate: str, **fields: Any) -> pb.Quote:
+        return decide(self.house, self.underwriter, made.quote_id, loadings=[pb.Loading(rate=rate)], **fields)
+
+    def change(self, quote_id: str, kind: Any = pb.Quote.KIND_ENDORSEMENT, **answers: Any) -> pb.Quote:
+        part = pb.PolicyQuoteSegment(
+            start_date=values.date_to_proto(START),
+            end_date=values.date_to_proto(START + timedelta(days=365)),
+            objects=self.first.objects,
+            coverages=self.first.coverages,
+            quote_id=quote_id,
+        )
+        part.answers.update({**dict(self.first.answers.items()), **answers})
+        version = self.first.product_version
+        return quote(self.house, self._policies, self._person, part, kind=kind, product_version=version)
+
+
+@pytest.fixture
+def desk(house: House, people: People, person: Person, policies: Person) -> Desk:
+    return Desk(house, people, person, policies)
+
+
+def net_of(made: pb.Quote) -> int:
+    return values.money_from_proto(made.segments[0].premium.net).minor
+
+
+@pytest.mark.parametrize("kind", [pb.Quote.KIND_ENDORSEMENT, pb.Quote.KIND_RENEWAL])
+def test_what_an_underwriter_approved_stands_with_its_loading_where_its_rule_reads_no_change(
+    desk: Desk, person: Person, kind: Any
+) -> None:
+    made = desk.change(desk.first.quote_id, kind, annual_km=9000)
+    assert (made.state, list(made.approved_rule_codes)) == (pb.Quote.STATE_QUOTED, ["taxi"])
+    assert net_of(made) == round(Fraction(3, 2) * net_of(desk.change("", kind, annual_km=9000)))
+    assert ([loading.rate for loading in made.loadings], list(made.conditions)) == (["0.5"], ["No race."])
+    assert desk.house.get(person, made.quote_id) == made
+    # And on to what changes next, until the reason is gone.
+    after = desk.change(made.quote_id, kind)
+    assert net_of(after) == round(Fraction(3, 2) * net_of(desk.change("", kind)))
+    private = desk.change(made.quote_id, kind, use="private")
+    assert (private.state, list(private.loadings)) == (pb.Quote.STATE_QUOTED, [])
+    assert net_of(private) == net_of(desk.change("", kind, use="private"))
+
+
+def test_other_answer_that_an_approved_rule_reads_is_referred_anew_and_decided_on_top_of_the_others(
+    desk: Desk,
+) -> None:
+    claims = {"claims_5_years": 3, "claim_free_years": 0}
+    made = desk.change(desk.first.quote_id, **claims)
+    assert (made.state, list(made.approved_rule_codes)) == (pb.Quote.STATE_REFERRED, ["taxi"])
+    approved = desk.decide(made, "1")
+    assert net_of(approved) == 2 * net_of(made)
+    assert [loading.rate for loading in approved.loadings] == ["0.5", "1"]
+    assert set(approved.approved_rule_codes) == {"taxi", "frequent_claims"}
+    more = desk.change(approved.quote_id, **{**claims, "claims_5_years": 4})
+    assert (more.state, list(more.approved_rule_codes)) == (pb.Quote.STATE_REFERRED, ["taxi"])
 
 
 def test_quote_for_a_policy_is_neither_changed_nor_dated_anew_nor_cloned(

@@ -286,3 +286,13 @@ def test_claimed_loss_is_not_left_without_cover(
         return
     with pytest.raises(ClaimPaid):
         check_still_covered([mark], base.policy.terms, after.policy.terms, "UTC")
+
+
+def test_days_are_priced_on_from_the_quote_by_which_they_were_priced_last() -> None:
+    base = a_contract()
+    both = endorsed(base, price(JULY, 150000), price(date(2025, 3, 1), 130000))
+    _, summer, spring = both.stack
+    days = (FIRST, date(2025, 3, 1), JULY)
+    priced = [base.policy.quote_id, spring.quote_id, summer.quote_id]
+    assert [endorsement.quoted_by(both, day) for day in days] == priced
+    assert [stretch.quote_id for stretch in planned(both, price(FIRST, 140000))] == priced

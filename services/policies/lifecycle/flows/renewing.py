@@ -21,7 +21,7 @@ from services.policies.lifecycle.rules.quote import Quote
 from services.policies.lifecycle.rules.renewal import Decision, Offer, Offered, Preference
 from services.policies.lifecycle.rules.settlement import Settlement
 from services.policies.lifecycle.rules.term import EndKind
-from services.policies.lifecycle.store import policies, renewals
+from services.policies.lifecycle.store import policies, renewals, transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Standing:
     """What was decided last of its next term."""
     sequence: int
     """The newest transaction that wrote its last term."""
+    quote_id: UUID
+    """The quote by which it was priced last."""
     offer: Offered | None
     """The offer that was made without being asked for."""
 
@@ -47,6 +49,7 @@ def find(session: Session, policy_id: UUID, *, locked: bool = False) -> Standing
         policy,
         renewals.find_decision(session, policy_id),
         renewals.find_sequence(session, policy_id, renewal.last_term(policy).number),
+        transactions.find_last_quote(session, policy_id) or policy.quote_id,
         renewals.find_offer(session, policy_id, renewal.next_number(policy)),
     )
 

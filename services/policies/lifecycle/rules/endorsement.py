@@ -57,6 +57,8 @@ class Stretch:
     is_changed: bool
     added: dict[str, date]
     """The days on which objects came to the term after it had begun, by their names: their ages are those of then."""
+    quote_id: UUID
+    """The quote by which these days were priced last."""
 
 
 def check_day(policy: Policy, day: date, today: date, state: State, limits: Limits) -> None:
@@ -83,6 +85,12 @@ def timeline_sequence(stack: Sequence[Transaction]) -> int:
     return max(item.sequence for item in stack if item.change is not None or item.reverses is not None)
 
 
+def quoted_by(base: Contract, day: date) -> UUID:
+    """The quote by which what is insured on a day was priced last, as the stack is folded."""
+    quoted = [(item.effective_on, item.sequence, item.quote_id) for item in base.standing if item.quote_id]
+    return max((each for each in quoted if each[0] <= day), default=(day, 0, base.policy.quote_id))[2]
+
+
 def risk_on(stack: Sequence[Transaction], day: date, currency: str) -> Risk:
     """What is insured on a day of a term, if the term does not end before it."""
     terms = timeline.uncut(stack, currency)
@@ -105,6 +113,7 @@ def stretches(base: Contract, effective_on: date, delta: Delta, now: datetime) -
             segment.risk,
             not _is_as_before(before[term.number], segment.starts_on, segment.risk),
             _added_days(term),
+            quoted_by(base, segment.starts_on),
         )
         for term in _after(base, effective_on, delta, now)
         for segment in term.segments

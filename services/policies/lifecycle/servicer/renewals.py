@@ -39,7 +39,8 @@ class RenewalServicer(Changing, renewal_pb2_grpc.RenewalServiceServicer):
         policy = standing.policy
         renewal.check_due(policy, self._rules_of_last(policy), standing.decision, clock.now())
         risk = risk_from_proto(request, renewal.risk_of_next(policy))
-        offer = self._quotes.quote_next_term(policy, risk, standing.sequence, idempotency.forwarded())
+        key = idempotency.forwarded()
+        offer = self._quotes.quote_next_term(policy, risk, standing.sequence, key, standing.quote_id)
         return offer_to_proto(policy, offer)
 
     def RenewPolicy(

@@ -79,6 +79,20 @@ def find_changed(session: Session, policy_id: UUID, day: date, after: datetime, 
     return session.scalar(query.limit(1))
 
 
+def find_last_quote(session: Session, policy_id: UUID) -> UUID | None:
+    """The quote by which the last days of a policy were priced: that of the change that none behind it takes back."""
+    taken_back = sa.select(_transactions.c.reverses).where(
+        _transactions.c.policy_id == policy_id, _transactions.c.reverses.is_not(None)
+    )
+    query = sa.select(_transactions.c.quote_id).where(
+        _transactions.c.policy_id == policy_id,
+        _transactions.c.quote_id.is_not(None),
+        _transactions.c.id.not_in(taken_back),
+    )
+    newest = query.order_by(_transactions.c.effective_on.desc(), _transactions.c.sequence.desc())
+    return session.scalar(newest.limit(1))
+
+
 def find_next_billing_sequence(session: Session, policy_id: UUID) -> int:
     """The position of the next transaction of a policy that payments is told of."""
     return (session.scalar(_BILLED, {"policy_id": policy_id}) or 0) + 1

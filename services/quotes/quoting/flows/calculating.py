@@ -75,8 +75,10 @@ class Calculators:
             price = tariff.load(rated, approval.loadings, first_day, occasion)
             segments = tuple(replace(segment, coverages=coverages, price=price) for segment in quote.segments)
             return Terms(coverages, price, segments)
+        # Their prices have the loadings that were carried on from earlier quotes.
+        added = approval.loadings[len(quote.approval.loadings) :]
         segments = tuple(
-            replace(segment, price=tariff.load(segment.price, approval.loadings, first_day, occasion))
+            replace(segment, price=tariff.load(segment.price, added, first_day, occasion))
             if segment.is_changed
             else segment
             for segment in quote.segments

@@ -29,6 +29,7 @@ def stretch_from_proto(segment: pb.PolicyQuoteSegment, field: str) -> Stretch:
         term_starts_on=values.date_from_proto(segment.term_start_date, f"{field}.term_start_date")
         if segment.HasField("term_start_date")
         else None,
+        quote_id=ids.decode("quo", segment.quote_id, f"{field}.quote_id") if segment.quote_id else None,
         added={
             name: values.date_from_proto(day, f"{field}.added_dates[{name}]")
             for name, day in segment.added_dates.items()

@@ -13,7 +13,9 @@ from libs.premium import Coverage, InsuredObject
 from services.quotes.catalogue.rules.product import Product
 from services.quotes.catalogue.rules.servicing import FeeOccasion
 from services.quotes.quoting.rules import revision
+from services.quotes.quoting.rules.approval import NOTHING_APPROVED
 from services.quotes.quoting.rules.calculation import Calculator
+from services.quotes.quoting.rules.carrying import Earlier, as_asked, carried, together
 from services.quotes.quoting.rules.quote import DECIDED, Kind, Quote, Segment
 from services.quotes.quoting.rules.revision import Origin
 from services.quotes.quoting.rules.underwriting import Outcome, Reason
@@ -27,6 +29,7 @@ OCCASIONS: dict[Kind, FeeOccasion] = {
     Kind.RENEWAL: "renewal",
 }
 NO_OTHERS: Mapping[int, Calculator] = {}
+NOTHING_EARLIER: Mapping[UUID, Earlier] = {}
 _GRAVITY = (Outcome.APPROVED, Outcome.REFERRED, Outcome.DECLINED)
 
 
@@ -46,6 +49,8 @@ class Stretch:
     """The version that its term has; 0 for that of the quote."""
     term_starts_on: date | None = None
     """The first day of its term; None for that of the first stretch."""
+    quote_id: UUID | None = None
+    """The quote by which the policy had these days priced last; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +79,25 @@ def check_next_term(subject: Subject, stretches: Sequence[Stretch]) -> None:
         raise FieldInvalid(violations={"with_successor": "is for the one segment of a next term"})
 
 
-def next_term(calculator: Calculator, subject: Subject, stretch: Stretch, now: datetime, origin: Origin) -> Quote:
+def next_term(
+    calculator: Calculator,
+    subject: Subject,
+    stretch: Stretch,
+    now: datetime,
+    origin: Origin,
+    earlier: Mapping[UUID, Earlier] = NOTHING_EARLIER,
+) -> Quote:
     """Price the next term of a policy with the version that follows its own, which may ask less, or more.
 
     Where it asks what is not answered, the quote is a draft.
     """
     product = calculator.tariff.product
-    stretch = _as_asked(product, stretch)
+    asked_answers, asked_objects = as_asked(product, stretch.answers, stretch.objects)
+    stretch = replace(stretch, answers=asked_answers, objects=asked_objects)
     is_answered = not answers.missing(product, stretch.answers) and not objects.missing(product, stretch.objects)
     if is_answered:
         ends_on = product.term.end(stretch.starts_on, calculator.tariff.check_answers(stretch.answers))
-        return create(calculator, subject, [replace(stretch, ends_on=ends_on)], now, origin)
+        return create(calculator, subject, [replace(stretch, ends_on=ends_on)], now, origin, earlier=earlier)
     asked = Risk(stretch.answers, stretch.coverages, None, stretch.objects)
     return replace(
         revision.draft(calculator.tariff, asked, now, origin),
@@ -93,21 +106,6 @@ def next_term(calculator: Calculator, subject: Subject, stretch: Stretch, now: d
         timeline_sequence=subject.timeline_sequence,
         starts_on=stretch.starts_on,
         valid_until=_valid_until(product, stretch.starts_on, now),
-    )
-
-
-def _as_asked(product: Product, stretch: Stretch) -> Stretch:
-    """What a version asks of some days, of all that is known of them."""
-    questions = {question.code for question in product.questions}
-    fields = {kind.code: {field.code for field in kind.fields} for kind in product.objects}
-    return replace(
-        stretch,
-        answers={code: answer for code, answer in stretch.answers.items() if code in questions},
-        objects=[
-            replace(item, fields={code: value for code, value in item.fields.items() if code in fields[item.code]})
-            for item in stretch.objects
-            if item.code in fields
-        ],
     )
 
 
@@ -124,17 +122,21 @@ def create(
     now: datetime,
     origin: Origin,
     others: Mapping[int, Calculator] = NO_OTHERS,
+    earlier: Mapping[UUID, Earlier] = NOTHING_EARLIER,
 ) -> Quote:
     """Price every segment of a term, and decide on those that change something.
 
     What the rules say of any of them holds of the whole. What the quote itself asks and costs is that of its last
     segment. The price of a next term is good at least until the term begins. A change may go on in later terms:
-    `others` are the versions that they have. `AnswerInvalid` for a change that would make its term longer or shorter.
+    `others` are the versions that they have. What an underwriter approved of `earlier` quotes of the policy stands,
+    with its loadings, where its rules read nothing of the change. `AnswerInvalid` for a change that would make its term
+    longer or shorter.
     """
     product = calculator.tariff.product
     first_day = stretches[0].starts_on
     ends = {stretch.term_starts_on or first_day: stretch.ends_on for stretch in stretches}
     outcome, reasons, segments = Outcome.APPROVED, dict[str, Reason](), list[Segment]()
+    approvals, opened = [NOTHING_APPROVED], set[str]()
     for stretch in stretches:
         risk = Risk(stretch.answers, stretch.coverages, None, stretch.objects, OCCASIONS[subject.kind], stretch.added)
         of_term = others.get(stretch.product_version, calculator)
@@ -143,10 +145,21 @@ def create(
         days = of_term.tariff.product.term.days
         if days and subject.kind is Kind.ENDORSEMENT and priced.ends_on != ends[term_starts_on]:
             raise AnswerInvalid(f"{days} cannot change: the days of a term are fixed", question=days)
+        decision = of_term.decide(priced.facts)
+        approval = carried(
+            earlier.get(stretch.quote_id) if stretch.quote_id else None,
+            of_term.tariff,
+            priced.facts,
+            term_starts_on,
+            stretch.starts_on,
+            stretch.added,
+            {reason.rule_code for reason in decision.reasons} if subject.kind is Kind.RENEWAL else None,
+        )
         if stretch.is_changed:
-            decision = of_term.decide(priced.facts)
-            outcome = max(outcome, decision.outcome, key=_GRAVITY.index)
+            outcome = max(outcome, approval.outcome(decision), key=_GRAVITY.index)
             reasons |= {reason.rule_code: reason for reason in decision.reasons}
+            opened |= {reason.rule_code for reason in approval.open_reasons(decision.reasons)}
+            approvals.append(approval)
         segments.append(
             Segment(
                 starts_on=stretch.starts_on,
@@ -155,7 +168,7 @@ def create(
                 coverages=priced.coverages,
                 objects=priced.objects,
                 is_changed=stretch.is_changed,
-                price=priced.price,
+                price=of_term.tariff.load(priced.price, approval.loadings, term_starts_on, OCCASIONS[subject.kind]),
             )
         )
     last = segments[-1]
@@ -184,6 +197,7 @@ def create(
         objects=last.objects,
         price=last.price,
         reasons=tuple(reasons.values()),
+        approval=together(approvals, opened),
         plans={plan.code: plan.installments for plan in product.plans},
         valid_until=valid_until,
         created_at=now,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import grpc
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from bazaruto.quotes.v1 import quote_pb2 as pb
 from libs import clock, ids
@@ -14,6 +18,8 @@ from services.quotes.catalogue.rules.product import Product, ProductNotAvailable
 from services.quotes.quoting.flows import recording, referring
 from services.quotes.quoting.messages.policies import stretch_from_proto, subject_from_proto
 from services.quotes.quoting.rules import acceptance, policy_quote
+from services.quotes.quoting.rules.carrying import Earlier
+from services.quotes.quoting.rules.policy_quote import Stretch
 from services.quotes.quoting.rules.quote import PolicyAlreadyIssued
 from services.quotes.quoting.servicer.changing import Changing, origin
 from services.quotes.quoting.store import quotes, segments
@@ -39,11 +45,11 @@ class PolicyCalls(Changing):
         with self._database.transaction() as session:
             idempotency.claim(session)
             of = origin(session, product, now, holder=holder, created_by=created_by, partner_id=partner_id)
-            calculator = self._calculators.of(product)
+            calculator, earlier = self._calculators.of(product), self._earlier(session, stretches)
             if request.with_successor:
-                offer = policy_quote.next_term(calculator, subject, stretches[0], now, of)
+                offer = policy_quote.next_term(calculator, subject, stretches[0], now, of, earlier)
             else:
-                offer = policy_quote.create(calculator, subject, stretches, now, of, others)
+                offer = policy_quote.create(calculator, subject, stretches, now, of, others, earlier)
             referring.add(session, offer)
             reply = self._reply(offer, now)
             idempotency.keep(session, reply)
@@ -73,6 +79,15 @@ class PolicyCalls(Changing):
                 raise PolicyAlreadyIssued(message, policy_id=request.policy_id) from error
             raise
         return self._reply(bound, now)
+
+    def _earlier(self, session: Session, stretches: Sequence[Stretch]) -> dict[UUID, Earlier]:
+        """The quotes that the policy took before, by their ids. Of one that nobody knows nothing was approved."""
+        earlier = {}
+        for quote_id in {stretch.quote_id for stretch in stretches}:
+            if quote_id and (taken := quotes.find(session, quote_id)):
+                version = self._version(taken.product_code, taken.product_version)
+                earlier[quote_id] = Earlier(segments.find(session, taken), version)
+        return earlier
 
     def _version(self, code: str, number: int) -> Product:
         product = self._catalogue.version(code, number)
