@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import grpc
 import pytest
 
-from bazaruto.policies.v1 import cancellation_pb2, endorsement_pb2
+from bazaruto.policies.v1 import cancellation_pb2, endorsement_pb2, renewal_pb2
 from libs import ids
 from libs.jobs import GiveUp
 from libs.rpc import values
 from services.payments.collection.flows.confirming import EndingAwaited
-from tests.integration.servicing.book import Book
+from services.policies.lifecycle.rules.product import RenewalRule
+from tests.integration.servicing.book import PRODUCT, Book
 from tests.support.errors import reason_of
 from tests.support.people import People, Person, new_key
 
@@ -134,6 +136,57 @@ def test_premium_paid_while_its_policy_was_cancelled_goes_back_and_is_not_asked_
     assert book.ask(
         book.payments.url, "SELECT amount FROM refunds WHERE account_id = %s", ids.decode("pol", policy_id)
     ) == [(due,)]
+
+
+def test_credit_of_a_change_within_the_days_that_are_left_goes_back_with_that_of_the_end(
+    book: Book, people: People
+) -> None:
+    person = people.customer()
+    policy_id = book.sell(person)
+    cancel(book, person, policy_id, 60)
+    book.work()
+    endorse(book, person, policy_id, quote_change(book, person, policy_id, 20, 100))
+    proved(book, policy_id, [])
+    refunds = book.ask(
+        book.payments.url, "SELECT not_before FROM refunds WHERE account_id = %s", ids.decode("pol", policy_id)
+    )
+    assert refunds == [(book.today + timedelta(days=60),)] * 2
+    assert "2300" not in book.balances(policy_id)
+
+
+def test_two_next_terms_at_once_make_one(book: Book, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewed = replace(PRODUCT, renewal=RenewalRule(400, is_automatic=True, covers_in_grace=True))
+    monkeypatch.setattr(book.quotes, "rules", dict.fromkeys((1, 2), renewed))
+    person = people.customer()
+    policy_id = book.sell(person)
+    renewals = book.policies.renewals
+    asked = renewal_pb2.QuoteRenewalRequest(policy_id=policy_id)
+    quote_id = renewals.QuoteRenewal(asked, metadata=person.metadata(idempotency_key=new_key())).quote_id
+    book.quotes.quotes[quote_id] = replace(book.quotes.quotes[quote_id], state="accepted")
+    request = renewal_pb2.RenewPolicyRequest(policy_id=policy_id, quote_id=quote_id)
+    outcomes = at_once(
+        *[lambda: renewals.RenewPolicy(request, metadata=person.metadata(idempotency_key=new_key()))] * 2
+    )
+    assert outcomes.count("OK") == 1
+    assert set(outcomes) <= {"OK", "TERM_EXISTS", "POLICY_ALREADY_ISSUED", "RENEWAL_NOT_DUE"}
+    proved(book, policy_id, outcomes)
+    assert [term.number for term in book.contract(policy_id).policy.terms] == [1, 2]
+
+
+def test_refund_that_two_workers_release_at_once_is_sent_once(book: Book, people: People) -> None:
+    person = people.customer()
+    policy_id = book.sell(person)
+    cancel(book, person, policy_id, 1)
+    before = len(book.payments.provider.paid_back)
+    book.work()
+    book.offset += timedelta(days=2)
+    ((refund_id,),) = book.ask(
+        book.payments.url, "SELECT id FROM refunds WHERE account_id = %s", ids.decode("pol", policy_id)
+    )
+    release = partial(book.payments.registered.run, "payments.release_refund", {"refund_id": str(refund_id)})
+    assert at_once(release, release) == ["OK", "OK"]
+    assert len(book.payments.provider.paid_back) == before + 1
+    proved(book, policy_id, [])
 
 
 def test_lapse_and_payment_at_once_end_in_one_of_both(book: Book, people: People) -> None:

@@ -18,7 +18,7 @@ from services.payments.billing import measures
 from services.payments.billing.flows import dunning, earning, invoicing, refunding
 from services.payments.billing.flows.refunding import Order
 from services.payments.billing.kinds import COLLECT, CONFIRM_CREDIT, Collect, ConfirmCredit
-from services.payments.billing.rules import account, applying, transaction
+from services.payments.billing.rules import account, applying, arrears, transaction
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.applying import Outcome, Refunding, Standing
 from services.payments.billing.rules.invoice import Invoice, State
@@ -34,6 +34,7 @@ from services.payments.billing.store import (
     settling,
     transactions,
 )
+from services.payments.billing.store.dunning import find_changes
 from services.payments.billing.store.transactions import Applied
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import changing
@@ -99,6 +100,7 @@ def _standing(
     if terms:
         charged = transactions.list_lines(session, holder.id, holder.currency)
         transaction.check_timeline(change.timeline, [*charged, *change.lines])
+    ended_on = arrears.ended_on(find_changes(session, holder.id)) if applying.may_follow_ending(change) else None
     return Standing(
         credit=Money(settling.find_credit(session, holder.id), holder.currency),
         planned=tuple(schedules.list_planned(session, holder.id)),
@@ -108,7 +110,8 @@ def _standing(
         fallen=_fallen(session, holder, change.reverses) if applying.may_restore(change) else {},
         given_back=settling.find_given_back(session, holder.id, change.reverses) if applying.may_restore(change) else 0,
         recallable=tuple(refunds.list_recallable(session, holder.id)) if applying.may_recall(change) else (),
-        refundable=refunds.find_refundable(session, holder.id) if applying.may_refund(change) else 0,
+        refundable=refunds.find_refundable(session, holder.id) if applying.may_refund(change) or ended_on else 0,
+        ended_on=ended_on,
     )
 
 

@@ -13,10 +13,10 @@ from libs.calendar import day_of, start_of
 from libs.jobs import defer, required
 from libs.money import Money
 from services.payments.billing.kinds import RELEASE_REFUND, ReleaseRefund
-from services.payments.billing.rules import refund
+from services.payments.billing.rules import arrears, refund
 from services.payments.billing.rules.refund import Part, Refund, State
 from services.payments.billing.rules.transaction import ENDINGS
-from services.payments.billing.store import accounts, refunds, settling
+from services.payments.billing.store import accounts, dunning, refunds, settling
 from services.payments.ledger.flows import booking
 from services.payments.ledger.rules import posting
 from services.payments.ledger.rules.journal import Subject
@@ -118,7 +118,11 @@ def pay_out_credit(session: Session, account_id: UUID, now: datetime) -> None:
     holder = required(accounts.lock(session, account_id), "billing account", account_id)
     sums = required(accounts.find_sums(session, account_id, now), "billing account", account_id)
     amount = Money(min(sums.credit, refunds.find_refundable(session, account_id)), holder.currency)
-    if sums.planned or sums.due or amount.minor <= 0 or accounts.find_last_kind(session, account_id) not in ENDINGS:
+    if sums.planned or sums.due or amount.minor <= 0:
+        return
+    if accounts.find_last_kind(session, account_id) not in ENDINGS and not arrears.ended_on(
+        dunning.find_changes(session, account_id)
+    ):
         return
     order = Order(
         account_id,

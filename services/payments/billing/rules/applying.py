@@ -69,6 +69,8 @@ class Standing:
     """What the ending gave back beyond what was planned; minor units. It was billed before."""
     refundable: int = 0
     """What can still be paid back of payments, beside what is recallable; minor units."""
+    ended_on: date | None = None
+    """The first day without cover, where an end was put to it before that still stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ def may_restore(transaction: Transaction) -> bool:
 def may_refund(transaction: Transaction) -> bool:
     """Whether what it gives back may be paid out."""
     return transaction.kind in ENDINGS or transaction.plan.refunds_credit
+
+
+def may_follow_ending(transaction: Transaction) -> bool:
+    """Whether what it gives back goes with what an end of cover gives back, which is still to come."""
+    return transaction.kind is Kind.ENDORSEMENT and transaction.total.minor < 0
 
 
 def _apply_to_term(
@@ -325,10 +332,11 @@ def _credit(standing: Standing, outcome: Outcome) -> Money:
 def _refund(standing: Standing, transaction: Transaction, outcome: Outcome, today: date) -> Refunding | None:
     """What is paid out of the credit that is left.
 
-    What was to be paid out before still is. Of a policy that ends, all credit goes with it when nothing is planned.
-    What cannot go back to a payment stays credit.
+    What was to be paid out before still is. Of a policy that ends, all credit goes with it when nothing is planned,
+    also that of a change within the days that are left to it. What cannot go back to a payment stays credit.
     """
     ends, recalled = transaction.kind in ENDINGS, sum(item.amount for item in outcome.recalled)
+    ends = ends or standing.ended_on is not None
     settled = sum(item.amount.minor for item in outcome.settlements)
     left = _credit(standing, outcome).minor - settled
     payable = recalled
@@ -339,7 +347,8 @@ def _refund(standing: Standing, transaction: Transaction, outcome: Outcome, toda
     amount = min(payable, left, standing.refundable + recalled)
     if amount <= 0:
         return None
-    days = [transaction.refund_not_before or (max(transaction.effective_on, today) if ends else today)]
+    ends_on = standing.ended_on or transaction.effective_on
+    days = [transaction.refund_not_before or (max(ends_on, today) if ends else today)]
     if not ends:
         days += [item.not_before for item in outcome.recalled]
     return Refunding(Money(amount, transaction.currency), max(days))

@@ -45,6 +45,21 @@ def cover_ends_on(changes: Iterable[Change]) -> date | None:
     They are in their order. A cancellation, a lapse or a contract that was not taken ends cover; a reinstatement, and
     the reversal of such an end, undo that. A later term that was not taken is as if it had not been.
     """
+    terms, endings = _standing(changes)
+    if endings:
+        return min(endings.values())
+    days = list(terms.values())
+    return None if None in days else max((day for day in days if day), default=None)
+
+
+def ended_on(changes: Iterable[Change]) -> date | None:
+    """The first day without cover where a cancellation, a lapse or another end stands before that of the last term."""
+    _, endings = _standing(changes)
+    return min(endings.values(), default=None)
+
+
+def _standing(changes: Iterable[Change]) -> tuple[dict[UUID, date | None], dict[UUID, date]]:
+    """When terms end by themselves, and when cover is ended, by the transactions that stand."""
     terms: dict[UUID, date | None] = {}
     numbers: dict[UUID, int] = {}
     endings: dict[UUID, date] = {}
@@ -60,10 +75,7 @@ def cover_ends_on(changes: Iterable[Change]) -> date | None:
         elif change.kind is Kind.REVERSAL and change.reverses:
             terms.pop(change.reverses, None)
             endings.pop(change.reverses, None)
-    if endings:
-        return min(endings.values())
-    days = list(terms.values())
-    return None if None in days else max((day for day in days if day), default=None)
+    return terms, endings
 
 
 def begins_no_cover(changes: Sequence[Change], term_number: int, paid_on: date) -> bool:
