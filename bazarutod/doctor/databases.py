@@ -6,7 +6,7 @@ All of it goes over one connection, which only reads and waits for nothing longe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final
 
@@ -29,6 +29,16 @@ _SLOW: Final = """
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND (state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead' OR state LIKE 'idle in transaction%%')
         AND now() - query_start > make_interval(secs => %s)
+"""
+_FAILED: Final = "SELECT DISTINCT task_name AS kind FROM procrastinate_jobs WHERE status = 'failed' ORDER BY 1"
+_HANGING: Final = """
+    SELECT task_name AS kind, count(*) AS count FROM procrastinate_jobs
+    WHERE status = 'todo' AND attempts >= %(tries)s GROUP BY 1 ORDER BY 1
+"""
+_REFUND_SETTLES_WITHIN = timedelta(hours=6)  # the provider has been asked five times by then
+_STUCK_REFUNDS: Final = """
+    SELECT count(DISTINCT refund_id) AS count, min(sent_at) AS since FROM refund_parts
+    WHERE status = 'sent' AND sent_at < %(since)s
 """
 Connection = psycopg.Connection[Any]
 Probe = Callable[[str, Connection, Settings], Finding]
@@ -136,7 +146,8 @@ def _jobs(service: str, connection: Connection, settings: Settings) -> Finding:
     failed = sum(depth.failed for depth in depths)
     late = max(depths, key=lambda depth: depth.oldest_due_seconds)
     if failed:
-        said = f"{failed} jobs failed for good and wait for somebody to decide"
+        kinds = ", ".join(row["kind"] for row in connection.execute(_FAILED))
+        said = f"{failed} jobs failed for good and wait for somebody to decide: {kinds}"
         advice = f"bazarutod jobs list --status failed --service {service}; then jobs retry or jobs cancel"
         return Finding("jobs", service, "warning", said, advice)
     if late.oldest_due_seconds > _LATE:
@@ -144,6 +155,27 @@ def _jobs(service: str, connection: Connection, settings: Settings) -> Finding:
         advice = "bazarutod queues list: is the queue paused, is a worker alive, are there enough of them?"
         return Finding("jobs", service, "warning", said, advice)
     return Finding("jobs", service, "ok", "none failed, none waits too long")
+
+
+def _messages(service: str, connection: Connection, settings: Settings) -> Finding:
+    """What has to come about, however long a neighbour is away, is tried without end: some of it is a message."""
+    rows = connection.execute(_HANGING, {"tries": settings.jobs.max_attempts}).fetchall()
+    if rows:
+        said = "tried again and again: " + ", ".join(f"{row['count']} {row['kind']}" for row in rows)
+        advice = f"bazarutod jobs list --status pending --service {service}; is the neighbour up? The log says why"
+        return Finding("messages", service, "warning", said, advice)
+    return Finding("messages", service, "ok", "none hangs")
+
+
+def _refunds(service: str, connection: Connection, settings: Settings) -> Finding:
+    row: dict[str, Any] = {}
+    if service == "payments":
+        row = connection.execute(_STUCK_REFUNDS, {"since": clock.now() - _REFUND_SETTLES_WITHIN}).fetchone() or {}
+    if row.get("count"):
+        said = f"{row['count']} refunds were sent and their end is not known, the oldest since {row['since']:%Y-%m-%d}"
+        advice = "The provider is asked once a day: see its status, and the lines 'refund still open' of the log"
+        return Finding("refunds", service, "warning", said, advice)
+    return Finding("refunds", service, "ok", "none is under way for long")
 
 
 def _parked(service: str, connection: Connection, settings: Settings) -> Finding:
@@ -202,6 +234,8 @@ PROBES: Final[tuple[tuple[str, Probe], ...]] = (
     ("clock", _clock),
     ("jobs", _jobs),
     ("nightly runs", _parked),
+    ("messages", _messages),
+    ("refunds", _refunds),
     ("reconciliation", _reconciled),
     ("queues", _queues),
     ("workers", _workers),

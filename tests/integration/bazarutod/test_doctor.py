@@ -105,7 +105,7 @@ def test_well_platform_has_no_failure_and_every_check_speaks(platform: Platform)
     assert {c["subject"] for c in checks if c["check"] == "process"} == {process.name for process in PROCESSES}
     names = (
         "configuration process version pool database connections locks statements migrations clock jobs queues workers"
-        " redis disk secrets logs backup reconciliation"
+        " redis disk secrets logs backup reconciliation messages refunds"
     )
     assert {c["check"] for c in checks} == {*names.split(), "nightly runs"}
 
@@ -230,11 +230,14 @@ def test_failed_late_and_paused_jobs_are_warnings(platform: Platform) -> None:
             late = _visit(platform)
             connection.execute(insert, ("failed",))
             failed = _visit(platform)
+            connection.execute("UPDATE procrastinate_jobs SET attempts = 9 WHERE task_name = 'test.job'")
+            hanging = _visit(platform)
         finally:
             connection.execute("DELETE FROM procrastinate_jobs WHERE task_name = 'test.job'")
             connection.execute("DELETE FROM paused_queues")
     assert "the oldest due job of the queue mailers waits for 6" in late.of("jobs", "policies")[0].said
-    assert "failed for good" in failed.of("jobs", "policies")[0].said
+    assert "1 jobs failed for good and wait for somebody to decide: test.job" in failed.of("jobs", "policies")[0].said
+    assert hanging.of("messages", "policies")[0].said == "tried again and again: 1 test.job"
     assert "bazarutod queues resume mailers" in failed.of("queues", "policies")[0].advice
     assert worst(failed.findings) == "warning"
 

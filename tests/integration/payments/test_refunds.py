@@ -10,11 +10,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from bazaruto.payments.v1 import billing_pb2 as pb
 from bazaruto.payments.v1 import ledger_pb2
-from libs import ids
+from bazarutod.doctor.databases import PROBES
+from libs import clock, ids
 from libs.calendar import day_of
+from libs.config import Settings
 from libs.rpc import values
 from services.payments.billing.kinds import ReleaseRefund
 from services.payments.collection.flows import refunding
@@ -327,6 +330,17 @@ def test_crash_at_any_step_loses_nothing_and_pays_nobody_twice(
     assert contract.house.rows("SELECT count(*), sum(amount)::bigint FROM sandbox_refunds") == [(1, 707_77)]
     assert len(set(contract.house.provider.paid_back)) == 1
     check_ledger(contract)
+
+
+def test_doctor_names_refunds_whose_end_is_unknown_for_long(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = dict(PROBES)["refunds"]
+    release(contract.house, cancel(paid(contract, "pm_card_refund_pending")))
+    with psycopg.connect(contract.house.url, row_factory=dict_row) as connection:
+        assert look("payments", connection, Settings()).state == "ok"
+        monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(hours=7))
+        assert "1 refunds were sent" in look("payments", connection, Settings()).said
 
 
 @pytest.mark.parametrize("breaks", ["breaks", "breaks_before"])
