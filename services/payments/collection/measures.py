@@ -33,6 +33,12 @@ oldest_open = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+oldest_refund = Gauge(
+    "bazaruto_refunds_oldest_sent_seconds",
+    "How long ago the oldest refund was sent whose end is not known; 0 when there is none",
+    multiprocess_mode="mostrecent",
+)
+
 _differences = Gauge(
     "bazaruto_reconciliation_differences",
     "Things about which policies, billing and the ledger do not agree",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 from psycopg.rows import dict_row
 
 from bazaruto.payments.v1 import billing_pb2 as pb
@@ -19,8 +20,9 @@ from libs import clock, ids
 from libs.calendar import day_of
 from libs.config import Settings
 from libs.rpc import values
+from libs.telemetry import metrics
 from services.payments.billing.kinds import ReleaseRefund
-from services.payments.collection.flows import refunding
+from services.payments.collection.flows import refunding, watching
 from tests.integration.payments.house import House
 from tests.integration.payments.test_accounts import statement_of
 from tests.integration.payments.test_applying import Contract, Kind, contract, line, minor
@@ -275,12 +277,21 @@ def test_refund_that_fails_stays_owed(contract: Contract, card: str, code: str) 
     check_ledger(contract)
 
 
+def _age_of_oldest(house: House) -> float:
+    """How old the worker's page says that the oldest refund is whose end is not known."""
+    with watching.shown(house.database):
+        metrics.page()
+    return REGISTRY.get_sample_value("bazaruto_refunds_oldest_sent_seconds") or 0
+
+
 @pytest.mark.parametrize("card", ["pm_card_refund_timeout", "pm_card_refund_pending"])
 def test_refund_whose_end_is_unknown_is_asked_for_and_not_sent_again(contract: Contract, card: str) -> None:
     release(contract.house, cancel(paid(contract, card)))
     assert states(contract.house) == [("sent", "sent")]
     assert contract.balances()["2310"] == 707_77
+    assert _age_of_oldest(contract.house) > 0
     settle(contract.house)
+    assert _age_of_oldest(contract.house) == 0
     assert states(contract.house) == [("succeeded", "succeeded")]
     assert len(contract.house.provider.paid_back) == 1
     check_ledger(contract)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +82,12 @@ def lock(session: Session, refund_id: UUID) -> Refund | None:
 def find_of_part(session: Session, part_id: UUID) -> UUID | None:
     """The refund that a part belongs to."""
     return session.scalar(sa.select(_parts.c.refund_id).where(_parts.c.id == part_id))
+
+
+def find_oldest_sent(session: Session) -> datetime | None:
+    """When the oldest part was sent whose end is not known; None where there is none."""
+    oldest = sa.select(sa.func.min(RefundPartRow.sent_at)).where(RefundPartRow.status == PartState.SENT)
+    return session.scalar(oldest)
 
 
 def list_of(

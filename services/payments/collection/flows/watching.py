@@ -17,7 +17,7 @@ from libs.db import Database
 from libs.errors import DomainError
 from libs.rpc.shared import SharedLook
 from libs.telemetry import metrics
-from services.payments.billing.store import differences
+from services.payments.billing.store import differences, refunds
 from services.payments.collection import measures
 from services.payments.collection.rules.payment import OPEN
 from services.payments.collection.store import payments
@@ -50,6 +50,8 @@ def _observe(database: Database, now: datetime) -> None:
     with database.reading(fresh=True) as session:
         oldest = payments.find_oldest_open(session)
         measures.show_differences(differences.find_counts(session))
+        refund_sent_at = refunds.find_oldest_sent(session) or now
+    measures.oldest_refund.set(max((now - refund_sent_at).total_seconds(), 0))
     for state in OPEN:
         start = oldest.get(state, now)
         measures.oldest_open.labels(state.value).set(max((now - start).total_seconds(), 0))
