@@ -146,7 +146,7 @@ class Renewals:
 
     def offer(self, policy_id: UUID, night: Night) -> None:
         """Have the next term of a policy quoted, and say that it is offered. Nothing is done where it is not due."""
-        with self._database.reading(fresh=True) as session:
+        with self._database.snapshot() as session:
             standing = renewing.find(session, policy_id)
         policy, offer = standing.policy, standing.offer
         is_offered = offer is not None and offer.timeline_sequence == standing.sequence
@@ -170,7 +170,7 @@ class Renewals:
         An offer that is no price, or that waits for somebody, stays as it is. One of before the policy changed is made
         anew, and has to be accepted anew where it had to be.
         """
-        with self._database.reading(fresh=True) as session:
+        with self._database.snapshot() as session:
             standing = renewing.find(session, policy_id)
         policy, offer = standing.policy, standing.offer
         if offer is None or not self._is_due(standing, night.now):

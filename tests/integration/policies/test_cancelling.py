@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
+from sqlalchemy.orm import Session
 
 from bazaruto.payments.v1 import billing_pb2 as billing_pb
 from bazaruto.payments.v1 import invoice_pb2
@@ -27,7 +29,9 @@ from services.policies.lifecycle import jobs
 from services.policies.lifecycle.flows import marking
 from services.policies.lifecycle.kinds import APPLY_TRANSACTION
 from services.policies.lifecycle.rules.loss import LossMark, LossState
+from services.policies.lifecycle.rules.policy import Policy
 from services.policies.lifecycle.rules.settlement import Forecast, PlannedPart
+from services.policies.lifecycle.store import policies
 from tests.integration.payments.house import House as PaymentsHouse
 from tests.integration.payments.house import Registered
 from tests.integration.policies.house import RULES, House
@@ -201,6 +205,24 @@ def test_repeated_call_cancels_once_and_two_at_once_do_not_both(house: House, pe
         outcomes = list(pool.map(lambda _: _outcome(lambda: cancel(house, person, other, "cooling_off")), range(8)))
     assert sorted(outcomes) == ["OK"] + ["POLICY_STATE_INVALID"] * 7
     assert house.rows("SELECT count(*) FROM policy_transactions WHERE type = 'cancellation'") == [(2,)]
+
+
+def test_preview_is_of_one_moment_also_when_the_policy_changes_meanwhile(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = people.customer()
+    policy_id = covered(house, people, person).policy_id
+    find = policies.find
+
+    def find_before_another_cancels(session: Session, id_of_policy: UUID) -> Policy | None:
+        policy = find(session, id_of_policy)
+        monkeypatch.setattr(policies, "find", find)
+        cancel(house, person, policy_id, "cooling_off")
+        return policy
+
+    monkeypatch.setattr(policies, "find", find_before_another_cancels)
+    assert cancel(house, person, policy_id, "cooling_off", validate_only=True).change.total.units < 0
+    assert refusal(lambda: cancel(house, person, policy_id, "cooling_off")) == "POLICY_STATE_INVALID"
 
 
 def test_flat_cancellation_is_refused_while_a_loss_is_claimed(house: House, people: People) -> None:

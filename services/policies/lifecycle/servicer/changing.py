@@ -94,7 +94,7 @@ class Changing:
         call with the same key may have made the change meanwhile.
         """
         try:
-            with self._database.reading(fresh=True) as session:
+            with self._database.snapshot() as session:
                 policy = acted_on(policies.find(session, policy_id), services)
                 decision = self._decided(session, policy, decide, rules, clock.now())
         except DomainError:

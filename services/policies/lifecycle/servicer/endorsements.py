@@ -37,7 +37,7 @@ class EndorsementCalls(Changing):
         policy_id, asked = ids.decode("pol", request.policy_id), request_from_proto(request)
         rules = self._rules_of(acted_on(policies.find_committed(self._database, policy_id)))
         now = clock.now()
-        with self._database.reading(fresh=True) as session:
+        with self._database.snapshot() as session:
             policy = acted_on(policies.find(session, policy_id))
             calls.current().check_etag(etag_of(policy, now))
             base = changing.load(session, policy, rules)

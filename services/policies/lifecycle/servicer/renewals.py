@@ -33,7 +33,7 @@ class RenewalServicer(Changing, renewal_pb2_grpc.RenewalServiceServicer):
 
     def QuoteRenewal(self, request: pb.QuoteRenewalRequest, context: grpc.ServicerContext) -> pb.RenewalOffer:
         policy_id = ids.decode("pol", request.policy_id)
-        with self._database.reading(fresh=True) as session:
+        with self._database.snapshot() as session:
             acted_on(policies.find(session, policy_id))
             standing = renewing.find(session, policy_id)
         policy = standing.policy
