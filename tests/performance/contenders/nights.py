@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -67,15 +67,16 @@ class Registered:
     daily = handle = every = ignore
 
 
-def fill(database: Database) -> Sequence[Written]:
-    """Make policies, some of which are past due; gives what policies says of them."""
+def fill(database: Database, starts_on: date) -> Sequence[Written]:
+    """Make policies that begin on a day, some of which are past due; gives what policies says of them."""
     count, issued_at = int(sys.argv[2]), datetime(2024, 12, 1, tzinfo=UTC)
     with database.transaction() as session:
         product_terms.add(session, portfolio.TERMS)
     said: list[Written] = []
     with psycopg.connect(database.url, autocommit=True) as connection:
         for _ in range(0, count, _WRITTEN_AT_ONCE):
-            for number, policy_id in enumerate(portfolio.write(connection, min(count, _WRITTEN_AT_ONCE)), 1):
+            written = portfolio.write(connection, min(count, _WRITTEN_AT_ONCE), starts_on)
+            for number, policy_id in enumerate(written, 1):
                 amounts = dict.fromkeys(Item, 0) | {Item.PREMIUM: 120_000 + number}
                 said.append(Written(policy_id, 1, issued_at, amounts))
         portfolio.leave_unpaid(connection, _PAST_DUE_OF)
@@ -139,6 +140,8 @@ def _night(name: str) -> tuple[Any, Night]:
     return nightly.Occurrence(0), nightly.night_at(clock.now() + timedelta(minutes=1))
 
 
+# Dunned is who is insured today.
+STARTS_ON = {"dunning": clock.now().date() - timedelta(days=100)}
 RUNS = {"earning": RUN_EARNING.name, "dunning": RUN_DUNNING.name, "reconciliation": RECONCILE.name}
 
 
@@ -148,7 +151,7 @@ def main(name: str) -> None:
     try:
         database = Database(postgres.new_database("payments"), section(DbSettings), "bench-nights")
         database.open()
-        runs = Registered(database, fill(database)).runs
+        runs = Registered(database, fill(database, STARTS_ON.get(name, portfolio.STARTS_ON))).runs
         figures = carry_out(database, runs[RUNS[name]], *_night(RUNS[name]))
         database.close()
     finally:
