@@ -77,6 +77,17 @@ class Event:
     trace_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be added: what was done to which thing. Who did it is who calls."""
+
+    action: str
+    resource: str
+    details: Mapping[str, object]
+    before: Mapping[str, object] | None = None
+    after: Mapping[str, object] | None = None
+
+
 def record(
     session: Session,
     action: str,
@@ -91,29 +102,42 @@ def record(
 
     Who did it is who calls, unless `actor` says so.
     """
-    for values in (before, after, details):
-        _check_harmless(action, values or {})
-    call = calls.answering()
-    fields: dict[str, object] = {
+    record_all(session, [Entry(action, resource, details, before, after)], actor=actor)
+
+
+def record_all(session: Session, entries: Sequence[Entry], *, actor: str = "") -> None:
+    """Add entries as `record` does, in their order, all by one statement."""
+    if not entries:
+        return
+    call, at = calls.answering(), clock.now()
+    who: dict[str, object] = {
         "actor": actor or (call.caller.subject if call else SYSTEM),
-        "resource": resource,
         "client_address": call.client_address if call else "",
     }
-    session.execute(
-        _ADD,
-        {
-            "id": ids.new(),
-            "at": clock.now(),
-            "action": action,
-            "before": _plain(before),
-            "after": _plain(after),
-            "details": _plain(details),
-            "trace_id": traces.current_trace_id(),
-            **fields,
-        },
-    )
-    log_fields = {**details, **fields}
-    sa.event.listen(session, "after_commit", lambda _: log.info(action, **log_fields), once=True)
+    rows = []
+    for entry in entries:
+        for values in (entry.before, entry.after, entry.details):
+            _check_harmless(entry.action, values or {})
+        rows.append(
+            {
+                "id": ids.new(),
+                "at": at,
+                "action": entry.action,
+                "resource": entry.resource,
+                "before": _plain(entry.before),
+                "after": _plain(entry.after),
+                "details": _plain(entry.details),
+                "trace_id": traces.current_trace_id(),
+                **who,
+            }
+        )
+    session.execute(_ADD, rows)
+
+    def tell(_: Session) -> None:
+        for entry in entries:
+            log.info(entry.action, **{**entry.details, **who, "resource": entry.resource})
+
+    sa.event.listen(session, "after_commit", tell, once=True)
 
 
 def record_alone(database: Database, action: str, resource: str, **entry: Any) -> None:

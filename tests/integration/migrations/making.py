@@ -203,8 +203,9 @@ def _pay(payments: Database, ana: Buyer, bruno: Buyer) -> None:
         for code, version in product_terms.find_unknown(session):
             product_terms.add(session, ProductTerms(code, version, Dunning.of(30, [(0, Action.REMIND)])))
         later = now + timedelta(days=40)
-        advancing.look_after(session, ids.decode("pol", monthly["policyId"]), later, payments_store.find_is_open)
-        earn_together(session, [ids.decode("pol", monthly["policyId"])], night_at(later))
+        account_id = ids.decode("pol", monthly["policyId"])
+        advancing.prepare(session, [account_id], later, payments_store.find_is_open)(account_id)
+        earn_together(session, [account_id], night_at(later))
     close_days(payments)
     annual = _issue(ana, HOME, beneficiaries=[{"name": "Teresa", "shareBasisPoints": 10000}])
     bill = ana.invoice_of(annual)

@@ -312,8 +312,9 @@ class House:
         while True:
             with self.database.transaction() as session:
                 accounts = dunning_jobs.list_due(session, night, after, 2)
+                look_after = self.dunning.prepare(session, accounts, night)
                 for account_id in accounts:
-                    self.dunning.look_after(session, account_id, night)
+                    look_after(account_id)
             if not accounts:
                 return
             after = accounts[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from bazaruto.payments.v1 import delinquency_pb2 as pb
 from libs import clock, ids
 from libs.calendar import months_after
 from libs.jobs import nightly
-from libs.jobs.nightly import Night, Occurrence, Run, within
+from libs.jobs.nightly import Batched, Night, Occurrence, Run
 from libs.rpc import values
 from services.payments.billing.jobs import dunning as dunning_jobs
 from services.payments.billing.kinds import RUN_DUNNING
@@ -160,7 +161,7 @@ def test_payment_waits_for_a_lapse_that_is_just_decided(debtor: Debtor) -> None:
     debtor.move(30)
     with ThreadPoolExecutor(1) as pool:
         with house.database.transaction() as session:
-            house.dunning.look_after(session, debtor.account_id, Night("", clock.now(), clock.now()))
+            house.dunning.prepare(session, [debtor.account_id], Night("", clock.now(), clock.now()))(debtor.account_id)
             paying = pool.submit(house.pay, person, debtor.invoice_id)
             until(lambda: house.rows(WAITING) == [(1,)], "the payment does not wait for the lapse")
         with pytest.raises(grpc.RpcError) as refused:
@@ -203,14 +204,18 @@ def test_account_that_cannot_be_looked_after_is_parked_and_the_others_go_on(
 ) -> None:
     house = debtor.house
     other = Debtor(Contract(house, people.customer()), debtor.clock_file)
-    look_after = house.dunning.look_after
 
-    def fail(session: Any, account_id: UUID, night: Night) -> None:
-        look_after(session, account_id, night)
-        if account_id == debtor.account_id:
-            raise ValueError("this one is not as it should be")
+    def prepare(session: Any, account_ids: Sequence[UUID], night: Night) -> Callable[[UUID], None]:
+        look_after = house.dunning.prepare(session, account_ids, night)
 
-    run = Run(RUN_DUNNING, dunning_jobs.list_due, dunning_jobs.count_due, within(fail))
+        def fail(account_id: UUID) -> None:
+            look_after(account_id)
+            if account_id == debtor.account_id:
+                raise ValueError("this one is not as it should be")
+
+        return fail
+
+    run = Run(RUN_DUNNING, dunning_jobs.list_due, dunning_jobs.count_due, Batched(prepare))
     debtor.move(1)
     house.dunning.learn_product_terms()
     occurrence = Occurrence(int(clock.now().timestamp()))
@@ -226,7 +231,7 @@ def test_run_leaves_out_whose_product_nobody_knows_yet(debtor: Debtor) -> None:
     house = debtor.house
     debtor.move(1)
     with house.database.transaction() as session:
-        house.dunning.look_after(session, debtor.account_id, Night("", clock.now(), clock.now()))
+        house.dunning.prepare(session, [debtor.account_id], Night("", clock.now(), clock.now()))(debtor.account_id)
     assert house.rows("SELECT count(*) FROM delinquencies") == [(0,)]
     debtor.run(2)
     debtor.run(3)

@@ -218,7 +218,7 @@ class Book:
             invoicing.issue_due_invoices(session, account_id, due_until, now)
         self.dunning.learn_product_terms()
         with database.transaction() as session:
-            self.dunning.look_after(session, account_id, Night(f"{now:%Y-%m-%d}", now, now))
+            self.dunning.prepare(session, [account_id], Night(f"{now:%Y-%m-%d}", now, now))(account_id)
         self.payments.registered.run("payments.close_unpaid_policies")
         self.work()
 

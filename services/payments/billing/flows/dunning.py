@@ -14,12 +14,10 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.calendar import day_of
-from libs.db import when_committed
 from libs.errors import ConcurrentChange
-from libs.jobs import defer, required
+from libs.jobs import required
 from libs.money import Money, total
-from services.payments.billing import measures
-from services.payments.billing.kinds import LAPSE_POLICY, TELL_DELINQUENCY, LapsePolicy, TellDelinquency
+from services.payments.billing.flows.course import Course
 from services.payments.billing.rules import arrears, delinquency
 from services.payments.billing.rules.account import Account
 from services.payments.billing.rules.delinquency import Delinquency, Ending, State
@@ -51,10 +49,10 @@ def follow_transaction(session: Session, change: Transaction, now: datetime) -> 
     amount = past_due(session, holder, today)
     if change.kind is Kind.LAPSE and before.state is not State.LAPSED:
         lapsed = delinquency.with_amount(delinquency.lapsed(before), amount)
-        save(session, before, lapsed, now)
+        save(session, before, lapsed)
         _follow_amount(session, lapsed, amount, now)
-    elif before.state is not State.LAPSED and _is_over(session, account_id, before, today):
-        save(session, before, delinquency.settle(before, Ending.POLICY_ENDED, amount, now), now)
+    elif before.state is not State.LAPSED and _is_over(session, before, today):
+        save(session, before, delinquency.settle(before, Ending.POLICY_ENDED, amount, now))
     else:
         _follow_amount(session, before, amount, now)
 
@@ -71,30 +69,14 @@ def end_unneeded(session: Session, asked: Delinquency, now: datetime) -> None:
         return
     if before.version != asked.version:
         raise ConcurrentChange
-    save(session, before, delinquency.settle(before, Ending.POLICY_ENDED, before.amount, now), now)
+    save(session, before, delinquency.settle(before, Ending.POLICY_ENDED, before.amount, now))
 
 
-def save(session: Session, before: Delinquency | None, after: Delinquency, now: datetime) -> None:
+def save(session: Session, before: Delinquency, after: Delinquency) -> None:
     """Save a step of a delinquency, and have policies told of it. Nothing where it is the very same one."""
-    if before is None:
-        delinquencies.add(session, after)
-    elif after is not before:
-        delinquencies.save(session, after)
-    if before is not None and after.version == before.version:
-        return
-    audit.record(
-        session,
-        "delinquency_changed" if before else "delinquency_opened",
-        ids.encode("dlq", after.id),
-        before=_audited(before) if before else None,
-        after=_audited(after),
-        policy_id=ids.encode("pol", after.account_id),
-    )
-    defer(session, TELL_DELINQUENCY, TellDelinquency(after.id, after.version), lock=_lock_of(after))
-    if after.state is State.LAPSING and (before is None or before.state is not State.LAPSING):
-        defer(session, LAPSE_POLICY, LapsePolicy(after.id), lock=_lock_of(after))
-    if before is None or before.state is not after.state:
-        when_committed(session, lambda: measures.count_delinquency(after.state))
+    course = Course(before)
+    course.take(after)
+    course.save(session)
 
 
 def past_due(session: Session, holder: Account, today: date) -> Money:
@@ -109,9 +91,9 @@ def amount_of(unpaid: Sequence[Invoice], currency: str) -> Money:
 
 def _follow_amount(session: Session, before: Delinquency, amount: Money, now: datetime) -> None:
     if amount.minor:
-        save(session, before, delinquency.with_amount(before, amount), now)
+        save(session, before, delinquency.with_amount(before, amount))
     else:
-        save(session, before, delinquency.settle(before, Ending.PAID, amount, now), now)
+        save(session, before, delinquency.settle(before, Ending.PAID, amount, now))
 
 
 def _follow_return(
@@ -144,26 +126,9 @@ def _follow_return(
         )
     if before is not None:
         ended = delinquency.settle(before, Ending.REINSTATED, Money.zero(holder.currency), now)
-        save(session, before, ended, now)
+        save(session, before, ended)
 
 
-def _is_over(session: Session, account_id: UUID, current: Delinquency, today: date) -> bool:
-    return delinquency.is_ended(current, arrears.cover_ends_on(dunning.find_changes(session, account_id)), today)
-
-
-def _lock_of(current: Delinquency) -> str:
-    """What keeps the messages about a policy in their order."""
-    return f"delinquency:{current.account_id}"
-
-
-def _audited(current: Delinquency) -> dict[str, object]:
-    """What the audit log keeps of a delinquency."""
-    return {
-        "state": current.state,
-        "version": current.version,
-        "past_due": current.amount,
-        "since": current.due_on,
-        "grace_ends_on": current.grace_ends_on,
-        "suspended_until": current.suspension.until if current.suspension else None,
-        "ending": current.ending,
-    }
+def _is_over(session: Session, current: Delinquency, today: date) -> bool:
+    changes = dunning.find_changes(session, [current.account_id])[current.account_id]
+    return delinquency.is_ended(current, arrears.cover_ends_on(changes), today)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from libs import clock
 from libs.db import Database
 from libs.jobs import JobRunner, required
-from libs.jobs.nightly import Night, Run, within
+from libs.jobs.nightly import Batched, Night, Run
 from libs.rpc import giving_up
 from services.payments.billing.flows import advancing, dunning
 from services.payments.billing.flows.advancing import HasOpenPayment
@@ -54,9 +54,9 @@ class Handlers:
             with self._database.transaction() as session:
                 product_terms.add(session, terms)
 
-    def look_after(self, session: Session, account_id: UUID, night: Night) -> None:
-        """Do what is due of the arrears of an account."""
-        advancing.look_after(session, account_id, night.now, self._has_open_payment)
+    def prepare(self, session: Session, account_ids: Sequence[UUID], night: Night) -> Callable[[UUID], None]:
+        """Lock accounts and read of them; gives what does what is due of the arrears of one of them."""
+        return advancing.prepare(session, account_ids, night.now, self._has_open_payment)
 
     def tell_delinquency(self, job: TellDelinquency) -> None:
         """Tell policies how a delinquency stands; of several steps, only the last one is told."""
@@ -84,7 +84,7 @@ class Handlers:
 def register(runner: JobRunner, handlers: Handlers, database: Database) -> None:
     """Tell the runner what to do for each kind of job."""
     runner.daily(LEARN_PRODUCT_TERMS, handlers.learn_product_terms)
-    runner.nightly(database, Run(RUN_DUNNING, list_due, count_due, within(handlers.look_after), _BATCH))
+    runner.nightly(database, Run(RUN_DUNNING, list_due, count_due, Batched(handlers.prepare), _BATCH))
     runner.handle(TELL_DELINQUENCY, handlers.tell_delinquency)
     runner.handle(LAPSE_POLICY, handlers.lapse_policy)
 

@@ -72,7 +72,7 @@ class DelinquencyServicer(rpc_pb.DelinquencyServiceServicer):
             before = calls.owned(delinquencies.lock(session, key), "delinquency")
             current = before.delinquency
             after = change(current, _dunning_of(session, current), day_of(now, before.time_zone))
-            dunning.save(session, current, after, now)
+            dunning.save(session, current, after)
             reply = _shown(session, replace(before, delinquency=after))
             idempotency.keep(session, reply)
         return reply
@@ -85,5 +85,5 @@ def _shown(session: Session, known: Known) -> pb.Delinquency:
 
 
 def _dunning_of(session: Session, current: Delinquency) -> Dunning | None:
-    terms = product_terms.find_of_account(session, current.account_id).get(current.term_number)
+    terms = product_terms.find_of_accounts(session, [current.account_id])[current.account_id].get(current.term_number)
     return terms.dunning if terms else None

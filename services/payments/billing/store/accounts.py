@@ -29,6 +29,8 @@ _accounts = AccountRow.__table__
 _ALL = sa.select(*_accounts.c)
 _BY_ID = _ALL.where(_accounts.c.id == sa.bindparam("id"))
 _LOCK = _BY_ID.with_for_update()
+_IDS = sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
+_LOCK_ALL = _ALL.where(_accounts.c.id == _IDS).order_by(_accounts.c.id).with_for_update()
 _ADD = insert(_accounts).on_conflict_do_nothing().returning(_accounts.c.id)
 _SAVE = sa.update(_accounts).where(_accounts.c.id == sa.bindparam("key"))
 
@@ -127,6 +129,11 @@ def lock(session: Session, account_id: UUID) -> Account | None:
     """
     row = session.execute(_LOCK, {"id": account_id}).one_or_none()
     return account_from_row(row) if row else None
+
+
+def lock_all(session: Session, account_ids: Sequence[UUID]) -> dict[UUID, Account]:
+    """Accounts as they stand, by their ids, kept from other changes; locked in the order of their ids."""
+    return {row.id: account_from_row(row) for row in session.execute(_LOCK_ALL, {"ids": list(account_ids)})}
 
 
 def find_last_kind(session: Session, account_id: UUID) -> Kind | None:

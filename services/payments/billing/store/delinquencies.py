@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from libs.db.scoping import scoped
 from libs.identity.scopes import Scope
 from libs.money import Money
 from services.payments.billing.rules.delinquency import Delinquency, Ending, Known, State, Suspension
-from services.payments.billing.rules.dunning import Action, Done, Step
+from services.payments.billing.rules.dunning import Action, Done
 from services.payments.billing.store.rows import AccountRow, Row
 
 
@@ -64,11 +64,17 @@ _ALL = sa.select(*_rows.c)
 # Written out, so that the index of just these is seen to fit.
 _IS_OPEN = _rows.c.state != sa.literal(State.SETTLED.value, literal_execute=True)
 _OPEN = _ALL.where(_rows.c.account_id == sa.bindparam("account_id"), _IS_OPEN)
+_IDS = sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
+_LOCK_OPEN_OF_ALL = (
+    _ALL.where(_rows.c.account_id == _IDS, _IS_OPEN).order_by(_rows.c.account_id).with_for_update(of=_rows)
+)
 _KNOWN = sa.select(*_rows.c, _accounts.c.customer_id, _accounts.c.partner_id, _accounts.c.time_zone).join(
     _accounts, _accounts.c.id == _rows.c.account_id
 )
-_LAST_VERSION = sa.select(sa.func.coalesce(sa.func.max(_rows.c.version), 0)).where(
-    _rows.c.account_id == sa.bindparam("account_id")
+_LAST_VERSIONS = (
+    sa.select(_rows.c.account_id, sa.func.max(_rows.c.version).label("last"))
+    .where(_rows.c.account_id == _IDS)
+    .group_by(_rows.c.account_id)
 )
 _ADD = sa.insert(_rows)
 _SAVE = sa.update(_rows).where(_rows.c.id == sa.bindparam("key"))
@@ -97,15 +103,21 @@ def lock_open(session: Session, account_id: UUID) -> Delinquency | None:
     return delinquency_from_row(row) if row else None
 
 
+def lock_open_of_all(session: Session, account_ids: Sequence[UUID]) -> Mapping[UUID, Delinquency]:
+    """As `lock_open`, for many accounts; without those that have none."""
+    rows = session.execute(_LOCK_OPEN_OF_ALL, {"ids": list(account_ids)})
+    return {row.account_id: delinquency_from_row(row) for row in rows}
+
+
 def find_is_lapsing(session: Session, account_id: UUID) -> bool:
     """Whether the policy of an account is just lapsing."""
     row = session.execute(_OPEN, {"account_id": account_id}).one_or_none()
     return row is not None and row.state == State.LAPSING
 
 
-def find_last_version(session: Session, account_id: UUID) -> int:
-    """The version that the last step of a delinquency of an account got; 0 before the first one."""
-    return int(session.execute(_LAST_VERSION, {"account_id": account_id}).scalar_one())
+def find_last_versions(session: Session, account_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """The versions that the last step of a delinquency of accounts got; without those that never had one."""
+    return {row.account_id: row.last for row in session.execute(_LAST_VERSIONS, {"ids": list(account_ids)})}
 
 
 def list_of(
@@ -140,18 +152,22 @@ def save(session: Session, delinquency: Delinquency) -> None:
     session.execute(_SAVE, {"key": delinquency.id, **changes_from_delinquency(delinquency)})
 
 
-def add_step(session: Session, delinquency: Delinquency, step: Step, grace_ends_on: date, now: datetime) -> None:
-    """Save that a step was done, once: the primary key refuses a second time."""
-    row = {
-        "delinquency_id": delinquency.id,
-        "number": step.number,
-        "action": step.action,
-        "day": step.day,
-        "amount": delinquency.amount.minor,
-        "grace_ends_on": grace_ends_on,
-        "done_at": now,
-    }
-    session.execute(_ADD_STEP, row)
+def add_steps(session: Session, delinquency_id: UUID, steps: Iterable[Done]) -> None:
+    """Save that steps were done, once: the primary key refuses a second time."""
+    rows = [
+        {
+            "delinquency_id": delinquency_id,
+            "number": step.number,
+            "action": step.action,
+            "day": step.day,
+            "amount": step.amount,
+            "grace_ends_on": step.grace_ends_on,
+            "done_at": step.done_at,
+        }
+        for step in steps
+    ]
+    if rows:
+        session.execute(_ADD_STEP, rows)
 
 
 def find_steps(session: Session, delinquency_id: UUID) -> Sequence[Done]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -18,6 +19,21 @@ from services.payments.billing.store.rows import InvoiceRow, TransactionRow
 _invoices = InvoiceRow.__table__
 # Written out, so that the index of just these is seen to fit.
 _IS_UNSETTLED = _invoices.c.status.in_([sa.literal(state.value, literal_execute=True) for state in UNSETTLED])
+
+_CHANGES = (
+    sa.select(
+        TransactionRow.account_id,
+        TransactionRow.transaction_id,
+        TransactionRow.kind,
+        TransactionRow.term_number,
+        TransactionRow.term_ends_on,
+        TransactionRow.effective_on,
+        TransactionRow.reverses,
+        TransactionRow.term_starts_on,
+    )
+    .where(TransactionRow.account_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(TransactionRow.account_id, TransactionRow.sequence)
+)
 
 
 def list_due(session: Session, latest: date, after: UUID, limit: int) -> Sequence[UUID]:
@@ -73,19 +89,12 @@ def save_not_seen(session: Session, account_id: UUID) -> None:
     session.execute(query.values(past_due_at=None))
 
 
-def find_changes(session: Session, account_id: UUID) -> Sequence[Change]:
-    """What the transactions of a policy did to the days of its cover, in their order."""
-    query = sa.select(
-        TransactionRow.transaction_id,
-        TransactionRow.kind,
-        TransactionRow.term_number,
-        TransactionRow.term_ends_on,
-        TransactionRow.effective_on,
-        TransactionRow.reverses,
-        TransactionRow.term_starts_on,
-    )
-    query = query.where(TransactionRow.account_id == account_id).order_by(TransactionRow.sequence)
-    return [Change(row[0], Kind(row[1]), *row[2:]) for row in session.execute(query)]
+def find_changes(session: Session, account_ids: Collection[UUID]) -> Mapping[UUID, Sequence[Change]]:
+    """What the transactions of policies did to the days of their cover, in their order."""
+    changes: dict[UUID, list[Change]] = defaultdict(list)
+    for row in session.execute(_CHANGES, {"ids": list(account_ids)}):
+        changes[row.account_id].append(Change(row[1], Kind(row[2]), *row[3:]))
+    return changes
 
 
 def _fell_due(latest: date) -> tuple[sa.ColumnElement[bool], ...]:

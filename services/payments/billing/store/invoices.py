@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,14 @@ _LOCK = _BY_ID.with_for_update(of=_invoices)
 _OF_POLICY = _ALL.where(_invoices.c.policy_id == sa.bindparam("policy_id"))
 _UNSETTLED = _OF_POLICY.where(_invoices.c.status.in_(UNSETTLED)).order_by(_invoices.c.due_on, _invoices.c.id)
 _LOCK_UNSETTLED = _UNSETTLED.with_for_update(of=_invoices)
+_LOCK_UNSETTLED_OF_ALL = (
+    _ALL.where(
+        _invoices.c.policy_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))),
+        _invoices.c.status.in_(UNSETTLED),
+    )
+    .order_by(_invoices.c.policy_id, _invoices.c.due_on, _invoices.c.id)
+    .with_for_update(of=_invoices)
+)
 _LAST_NUMBERS = (
     sa.select(_invoices.c.term_number, sa.func.max(_invoices.c.installment_number).label("last"))
     .where(_invoices.c.policy_id == sa.bindparam("policy_id"), _invoices.c.installment_number.is_not(None))
@@ -73,6 +82,14 @@ def find_last_numbers(session: Session, policy_id: UUID) -> dict[int, int]:
 def lock_unsettled(session: Session, policy_id: UUID) -> Sequence[Invoice]:
     """What is still to be paid for a policy, in the order it fell due, kept from other changes."""
     return [invoice_from_row(row) for row in session.execute(_LOCK_UNSETTLED, {"policy_id": policy_id})]
+
+
+def lock_unsettled_of_all(session: Session, policy_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Invoice]]:
+    """As `lock_unsettled`, for many policies; without those that have to pay nothing."""
+    unsettled: dict[UUID, list[Invoice]] = defaultdict(list)
+    for row in session.execute(_LOCK_UNSETTLED_OF_ALL, {"ids": list(policy_ids)}):
+        unsettled[row.policy_id].append(invoice_from_row(row))
+    return unsettled
 
 
 def find_of_policy(session: Session, policy_id: UUID) -> Sequence[Invoice]:

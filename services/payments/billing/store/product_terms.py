@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,27 +30,26 @@ class ProductTermsRow(Row):
 _terms = ProductTermsRow.__table__
 _applied = TransactionRow.__table__
 _BEGINS_TERM = _applied.c.kind.in_((Kind.NEW_BUSINESS, Kind.RENEWAL))
+_GOVERNING = (
+    sa.select(_applied.c.account_id, _applied.c.term_number, _applied.c.product_code, _terms)
+    .outerjoin(
+        _terms,
+        (_terms.c.product_code == _applied.c.product_code) & (_terms.c.product_version == _applied.c.product_version),
+    )
+    .where(_applied.c.account_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), _BEGINS_TERM)
+    .order_by(_applied.c.account_id, _applied.c.sequence)
+)
 _ADD = insert(_terms).on_conflict_do_nothing()
 
 
-def find_of_account(session: Session, account_id: UUID) -> Mapping[int, ProductTerms]:
-    """What governs the terms of an account, by their numbers; without those of which quotes was not asked yet."""
-    query = (
-        sa.select(_applied.c.term_number, _applied.c.product_code, _terms)
-        .outerjoin(
-            _terms,
-            (_terms.c.product_code == _applied.c.product_code)
-            & (_terms.c.product_version == _applied.c.product_version),
-        )
-        .where(_applied.c.account_id == account_id, _BEGINS_TERM)
-        .order_by(_applied.c.sequence)
-    )
-    governing: dict[int, ProductTerms] = {}
-    for term_number, code, *row in session.execute(query):
+def find_of_accounts(session: Session, account_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[int, ProductTerms]]:
+    """What governs the terms of accounts, by their numbers; without those of which quotes was not asked yet."""
+    governing: dict[UUID, dict[int, ProductTerms]] = defaultdict(dict)
+    for account_id, term_number, code, *row in session.execute(_GOVERNING, {"ids": list(account_ids)}):
         if row[0] is not None:
-            governing[term_number] = _from_row(row)
+            governing[account_id][term_number] = _from_row(row)
         elif not code:
-            governing[term_number] = NO_TERMS
+            governing[account_id][term_number] = NO_TERMS
     return governing
 
 

@@ -30,7 +30,7 @@ def leave_to_ending(session: Session, first: Invoice, paid_at: datetime, now: da
 
     `EndingAwaited` as long as that transaction may be on its way; False when none has come.
     """
-    changes = dunning.find_changes(session, first.policy_id)
+    changes = dunning.find_changes(session, [first.policy_id])[first.policy_id]
     if arrears.begins_no_cover(changes, first.term_number, day_of(paid_at, first.time_zone)):
         refunding.pay_out_credit(session, first.policy_id, now)
         return True
