@@ -29,6 +29,14 @@ _PARK = _ADD.on_conflict_do_update(
         "tried_at": sa.func.now(),
     },
 )
+_RELEASE = (
+    sa.delete(_parked)
+    .where(
+        _parked.c.name == sa.bindparam("run_name"),
+        _parked.c.item_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))),
+    )
+    .returning(_parked.c.run_id)
+)
 
 
 def count(session: Session, name: str) -> int:
@@ -44,8 +52,8 @@ def list_behind(session: Session, name: str, after: UUID, limit: int) -> Sequenc
 
 def release(session: Session, name: str, run_id: UUID, item_ids: Sequence[UUID]) -> int:
     """Items that were done are no longer parked; gives how many of them the run itself had parked."""
-    gone = sa.delete(_parked).where(_parked.c.name == name, _parked.c.item_id.in_(item_ids))
-    return sum(parked_by == run_id for parked_by in session.scalars(gone.returning(_parked.c.run_id)))
+    gone = session.scalars(_RELEASE, {"run_name": name, "ids": list(item_ids)})
+    return sum(parked_by == run_id for parked_by in gone)
 
 
 def park(session: Session, name: str, run_id: UUID, reasons: Mapping[UUID, str]) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from libs.db import bulk
 from libs.money import Money
 from services.payments.billing.rules.earning import Earnable, Part
 from services.payments.billing.rules.transaction import TimelineLine
@@ -74,6 +74,13 @@ _WRITTEN = sa.text("""
     ) AS line USING (transaction_id)
     WHERE sequence <= last_sequence GROUP BY 1, 2, 3
 """)
+_SAVE = bulk.adding(
+    _earnings,
+    ("policy_id", "sequence", "earned_until", "ends_on"),
+    """ON CONFLICT (policy_id) DO UPDATE
+        SET sequence = excluded.sequence, earned_until = excluded.earned_until, ends_on = excluded.ends_on
+        WHERE (earnings.earned_until, earnings.sequence) < (excluded.earned_until, excluded.sequence)""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +131,7 @@ def save(session: Session, policies: Sequence[Earnable], until: date) -> None:
         for policy in policies
     ]
     if rows:
-        session.execute(_SAVE, rows)
-
-
-_ADD = insert(_earnings)
-_SAVE = _ADD.on_conflict_do_update(
-    index_elements=["policy_id"],
-    set_={name: _ADD.excluded[name] for name in ("sequence", "earned_until", "ends_on")},
-    where=sa.tuple_(_earnings.c.earned_until, _earnings.c.sequence)
-    < sa.tuple_(_ADD.excluded.earned_until, _ADD.excluded.sequence),
-)
+        session.execute(_SAVE, bulk.columns(rows))
 
 
 def _with_pictures(session: Session, rows: Iterable[Any], sequences: Mapping[UUID, int]) -> dict[UUID, Earned]:

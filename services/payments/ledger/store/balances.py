@@ -28,6 +28,14 @@ _unsummed = UnsummedRow.__table__
 _is_debit = _postings.c.side == Side.DEBIT
 _DEBITS = sa.case((_is_debit, _postings.c.amount), else_=0)
 _CREDITS = sa.case((~_is_debit, _postings.c.amount), else_=0)
+_IDS = sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
+_KEYS = (_journals.c.policy_id, _journals.c.currency, _postings.c.coverage_code, _postings.c.term_number)
+_EARNED = (
+    sa.select(*_KEYS, sa.func.sum(_CREDITS - _DEBITS).label("minor"))
+    .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
+    .where(_journals.c.policy_id == _IDS, _postings.c.account_code == EARNED)
+    .group_by(*_KEYS)
+)
 _PLACE = (_journals.c.effective_on, _postings.c.journal_id, _postings.c.line)
 
 
@@ -64,26 +72,19 @@ def list_of_policies(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID,
         sa.select(*keys, sa.literal("").label("part"))
         .add_columns(sa.func.sum(_DEBITS).label("debits"), sa.func.sum(_CREDITS).label("credits"))
         .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
-        .where(_journals.c.policy_id.in_(policy_ids))
+        .where(_journals.c.policy_id == _IDS)
         .group_by(*keys)
     )
     balances: dict[UUID, list[Balance]] = {}
-    for row in session.execute(query):
+    for row in session.execute(query, {"ids": list(policy_ids)}):
         balances.setdefault(row.policy_id, []).append(balance_from_row(row))
     return balances
 
 
 def list_earned(session: Session, policy_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, int], Money]]:
     """What account 4000 shows of policies, by coverage and term."""
-    keys = (_journals.c.policy_id, _journals.c.currency, _postings.c.coverage_code, _postings.c.term_number)
-    query = (
-        sa.select(*keys, sa.func.sum(_CREDITS - _DEBITS).label("minor"))
-        .join_from(_postings, _journals, _journals.c.id == _postings.c.journal_id)
-        .where(_journals.c.policy_id.in_(policy_ids), _postings.c.account_code == EARNED)
-        .group_by(*keys)
-    )
     earned: dict[UUID, dict[tuple[str, int], Money]] = {}
-    for row in session.execute(query):
+    for row in session.execute(_EARNED, {"ids": list(policy_ids)}):
         parts = earned.setdefault(row.policy_id, {})
         parts[row.coverage_code, row.term_number] = Money(int(row.minor), row.currency)
     return earned

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from libs import ids
+from libs.db import bulk
 from libs.money import Money
 from services.payments.ledger.rules.chart import Side
 from services.payments.ledger.rules.journal import Booked, Filter, Journal, Posting, Subject
@@ -24,8 +25,8 @@ _WITH_POSTINGS = sa.select(*_journals.c, *(column for column in _postings.c if c
     _postings, _postings.c.journal_id == _journals.c.id
 )
 _ADD = insert(_journals).on_conflict_do_nothing(constraint="journals_source_unique").returning(_journals.c.id)
-_ADD_NEW = sa.insert(_journals)
-_ADD_POSTINGS = sa.insert(_postings)
+_ADD_NEW = bulk.adding(_journals, _journals.c.keys())
+_ADD_POSTINGS = bulk.adding(_postings, _postings.c.keys())
 
 
 def find_by_source(session: Session, rule: str, source_id: str) -> Journal | None:
@@ -44,11 +45,7 @@ def add(session: Session, journal: Journal, now: datetime, trace_id: str) -> boo
     row = {"id": journal_id, "booked_at": now, "trace_id": trace_id, **row_from_journal(journal)}
     if session.execute(_ADD, row).one_or_none() is None:
         return False
-    lines = enumerate(journal.postings, 1)
-    session.execute(
-        _ADD_POSTINGS,
-        [{"journal_id": journal_id, "line": line, **row_from_posting(posting)} for line, posting in lines],
-    )
+    session.execute(_ADD_POSTINGS, bulk.columns(_posting_rows(journal_id, journal)))
     return True
 
 
@@ -57,13 +54,9 @@ def add_new(session: Session, entries: Sequence[Journal], now: datetime, trace_i
     if not entries:
         return
     rows = [{"id": ids.new(), "booked_at": now, "trace_id": trace_id, **row_from_journal(item)} for item in entries]
-    session.execute(_ADD_NEW, rows)
-    postings = [
-        {"journal_id": row["id"], "line": line, **row_from_posting(posting)}
-        for row, item in zip(rows, entries, strict=True)
-        for line, posting in enumerate(item.postings, 1)
-    ]
-    session.execute(_ADD_POSTINGS, postings)
+    session.execute(_ADD_NEW, bulk.columns(rows))
+    postings = [posting for row, item in zip(rows, entries, strict=True) for posting in _posting_rows(row["id"], item)]
+    session.execute(_ADD_POSTINGS, bulk.columns(postings))
 
 
 def list_all(session: Session, criteria: Filter, after: UUID | None, limit: int) -> Sequence[Booked]:
@@ -117,6 +110,14 @@ def posting_from_row(row: Any) -> Posting:
     """The posting of its row with the currency of its journal."""
     amount = Money(row.amount, row.currency)
     return Posting(row.account_code, Side(row.side), amount, row.coverage_code, row.tax_code, row.term_number)
+
+
+def _posting_rows(journal_id: UUID, journal: Journal) -> list[dict[str, Any]]:
+    """The rows of the postings of a journal."""
+    return [
+        {"journal_id": journal_id, "line": line, **row_from_posting(posting)}
+        for line, posting in enumerate(journal.postings, 1)
+    ]
 
 
 def _booked(rows: Sequence[Any]) -> list[Booked]:
