@@ -221,8 +221,7 @@ def _do_batch(database: Database, run: Run[Any], night: Night) -> bool:
         else:
             do = run.work.prepare(session, items, night) if items else None
             outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do) for item_id in items}
-        _record(session, run, state, outcomes)
-        return _move(session, run, state, items)
+        return _move(session, run, state, items, _record(session, run, state, outcomes))
 
 
 def _are_done(session: Session, together: Callable[[], None]) -> bool:
@@ -271,8 +270,7 @@ def _do_asked(database: Database, run: Run[Any], night: Night) -> bool:
             outcomes = dict.fromkeys(items, "")
         else:
             outcomes = {item_id: _outcome(run, item_id, _in_savepoint, session, do_known) for item_id in items}
-        _record(session, run, state, outcomes)
-        return _move(session, run, state, items)
+        return _move(session, run, state, items, _record(session, run, state, outcomes))
 
 
 def _do_alone(database: Database, run: Run[Any], night: Night) -> bool:
@@ -290,7 +288,7 @@ def _do_alone(database: Database, run: Run[Any], night: Night) -> bool:
             raise RunUnderWay
         items = _next(session, run, state, night)
         if not items:
-            return _move(session, run, state, items)
+            return _move(session, run, state, items, {})
         session.execute(_update(state).values(holder=holder, held_until=_LEASE))
     for item_id in items:
         try:
@@ -301,11 +299,7 @@ def _do_alone(database: Database, run: Run[Any], night: Night) -> bool:
             raise
         with database.transaction() as session:
             kept = {"holder": None, "held_until": None} if item_id == items[-1] else {"held_until": _LEASE}
-            is_own = session.scalar(_update(state).where(_runs.c.holder == holder).values(kept).returning(_runs.c.id))
-            if is_own is None:
-                raise RunUnderWay  # this one stood still for so long that another took it over
-            _record(session, run, state, {item_id: outcome})
-            _move(session, run, state, [item_id])
+            _move(session, run, state, [item_id], _record(session, run, state, {item_id: outcome}) | kept, holder)
     return True
 
 
@@ -354,31 +348,38 @@ def _where(error: Exception) -> str:
     return " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
 
 
-def _record(session: Session, run: Run[Any], state: Any, outcomes: dict[UUID, str]) -> None:
-    """Park the items that could not be done, and un-park the others; count both."""
+def _record(session: Session, run: Run[Any], state: Any, outcomes: dict[UUID, str]) -> dict[str, Any]:
+    """Park the items that could not be done, and un-park the others; gives what is to be noted of the run."""
     done = [item_id for item_id, reason in outcomes.items() if not reason]
     failed = {item_id: reason for item_id, reason in outcomes.items() if reason}
     parked = -parking.release(session, run.kind.name, state.id, done)
     parked += parking.park(session, run.kind.name, state.id, failed)
-    session.execute(
-        _update(state).values(
-            done=_runs.c.done + len(done), parked=_runs.c.parked + parked, moved_at=sa.func.clock_timestamp()
-        )
-    )
+    return {"done": _runs.c.done + len(done), "parked": _runs.c.parked + parked, "moved_at": sa.func.clock_timestamp()}
 
 
-def _move(session: Session, run: Run[Any], state: Any, items: Sequence[UUID]) -> bool:
-    """Move the watermark behind the items; where there were none, end what was gone through. False at the very end."""
-    mark = "retried" if state.listed else "watermark"
+def _move(
+    session: Session,
+    run: Run[Any],
+    state: Any,
+    items: Sequence[UUID],
+    noted: dict[str, Any],
+    holder: UUID | None = None,
+) -> bool:
+    """Move the watermark behind the items; where there were none, end what was gone through. False at the very end.
+
+    `RunUnderWay` where the run is no longer its holder's, who stood still for so long that another took it over.
+    """
+    is_over = not items and state.listed
     if items:
-        session.execute(_update(state).values({mark: items[-1]}))
-    elif not state.listed:
-        session.execute(_update(state).values(listed=True))
+        moved: dict[str, Any] = {"retried" if state.listed else "watermark": items[-1]}
     else:
-        session.execute(_update(state).values(ended_at=sa.func.clock_timestamp()))
+        moved = {"ended_at": sa.func.clock_timestamp()} if is_over else {"listed": True}
+    held = [_runs.c.holder == holder] if holder else []
+    if session.scalar(_update(state).where(*held).values({**noted, **moved}).returning(_runs.c.id)) is None:
+        raise RunUnderWay
+    if is_over:
         log.info("run ended", job=run.kind.name, occasion=state.occasion, done=state.done, parked=state.parked)
-        return False
-    return True
+    return not is_over
 
 
 def _update(state: Any) -> sa.Update:

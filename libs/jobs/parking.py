@@ -52,6 +52,8 @@ def list_behind(session: Session, name: str, after: UUID, limit: int) -> Sequenc
 
 def release(session: Session, name: str, run_id: UUID, item_ids: Sequence[UUID]) -> int:
     """Items that were done are no longer parked; gives how many of them the run itself had parked."""
+    if not item_ids:
+        return 0
     gone = session.scalars(_RELEASE, {"run_name": name, "ids": list(item_ids)})
     return sum(parked_by == run_id for parked_by in gone)
 
