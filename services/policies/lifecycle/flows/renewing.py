@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from libs import audit, ids
 from libs.errors import ResourceNotFound
+from libs.jobs import required
 from services.policies.lifecycle.flows import changing
 from services.policies.lifecycle.flows.changing import Decision as Change
 from services.policies.lifecycle.rules import renewal
@@ -56,16 +57,12 @@ def find(session: Session, policy_id: UUID, *, locked: bool = False) -> Standing
 
 def offer(session: Session, before: Standing, offered: Offer, now: datetime) -> None:
     """Save that the next term of a policy is offered, unless it changed since `before`: then it is offered anew."""
-    standing = find(session, before.policy.id, locked=True)
-    number = renewal.next_number(standing.policy)
-    if standing.sequence != before.sequence or number != renewal.next_number(before.policy):
+    policy = required(policies.lock(session, before.policy.id), "policy", before.policy.id)
+    number = renewal.next_number(policy)
+    sequence = renewals.find_sequence(session, policy.id, renewal.last_term(policy).number)
+    if sequence != before.sequence or number != renewal.next_number(before.policy):
         return
-    renewals.save_offer(
-        session,
-        standing.policy.id,
-        Offered(number, offered.quote_id, standing.sequence, offered.starts_on, now),
-    )
-    policy = standing.policy
+    renewals.save_offer(session, policy.id, Offered(number, offered.quote_id, sequence, offered.starts_on, now))
     policies.save(session, replace(policy, offered_term=number, version=policy.version + 1))
     audit.record(
         session,

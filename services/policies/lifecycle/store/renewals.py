@@ -25,6 +25,9 @@ _DECISION = (
     .order_by(_decisions.c.version.desc())
     .limit(1)
 )
+_OFFER_OF_TERM = sa.select(_renewals).where(
+    _renewals.c.policy_id == sa.bindparam("policy_id"), _renewals.c.term_number == sa.bindparam("term_number")
+)
 _OFFER = insert(_renewals)
 _SAVE_OFFER = _OFFER.on_conflict_do_update(
     index_elements=["policy_id", "term_number"],
@@ -54,8 +57,7 @@ def find_sequence(session: Session, policy_id: UUID, term_number: int) -> int:
 
 def find_offer(session: Session, policy_id: UUID, term_number: int) -> Offered | None:
     """The offer of a term that was made without being asked for."""
-    query = sa.select(_renewals).where(_renewals.c.policy_id == policy_id, _renewals.c.term_number == term_number)
-    row = session.execute(query).one_or_none()
+    row = session.execute(_OFFER_OF_TERM, {"policy_id": policy_id, "term_number": term_number}).one_or_none()
     return offer_from_row(row) if row else None
 
 
