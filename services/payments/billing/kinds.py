@@ -65,7 +65,9 @@ REFUND_CREDIT = JobKind("payments.refund_credit", RefundCredit, "payments")
 ISSUE_DUE_INVOICES = JobKind("payments.issue_due_invoices", Nothing, "payments", daily="03:23")
 LEARN_PRODUCT_TERMS = JobKind("payments.learn_product_terms", Nothing, "payments", daily="03:31")
 RUN_DUNNING = JobKind("payments.run_dunning", Occurrence, "payments", endless=True, daily="03:43")
-TELL_DELINQUENCY = JobKind("payments.tell_delinquency", TellDelinquency, "payments", endless=True)
-LAPSE_POLICY = JobKind("payments.lapse_policy", LapsePolicy, "payments", endless=True)
+# A night leaves thousands of them, and nobody waits for one: behind what is bought and paid meanwhile. Both alike, as
+# they follow each other by a lock.
+TELL_DELINQUENCY = JobKind("payments.tell_delinquency", TellDelinquency, "payments", priority=-10, endless=True)
+LAPSE_POLICY = JobKind("payments.lapse_policy", LapsePolicy, "payments", priority=-10, endless=True)
 REAP_KEYS = JobKind("payments.reap_idempotency_keys", Nothing)
 RECONCILE = JobKind("payments.reconcile_services", Occurrence, "processing", endless=True, daily="04:30")
