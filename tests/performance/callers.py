@@ -88,7 +88,7 @@ def prepare(platform: Platform, policies: int = POLICIES) -> Callers:
         template = buy(http, customers[0], names_objects)
     callers = Callers(customers, template, policies, names_objects)
     with platform.connect("policies") as connection:
-        _copy(connection, callers)
+        copy(connection, template, [customer.user_id for customer in customers], 1, policies - 1)
     return callers
 
 
@@ -157,35 +157,60 @@ def _call(
     return dict(answer.json())
 
 
-def _copy(connection: psycopg.Connection, callers: Callers) -> None:
-    """Add copies 1, 2, … of the template, with all the rows that belong to it."""
-    owners = [customer.user_id for customer in callers.customers]
-    rare_every = max(1, callers.policies // RARE_POLICIES)
+def copy(connection: psycopg.Connection, template: UUID, owners: Sequence[UUID], first: int, last: int) -> None:
+    """Add copies of a policy with all the rows that belong to it, numbered from `first` to `last`."""
+    rare_every = max(1, (last + 1) // RARE_POLICIES)
+    _copy_rows(connection, template, owners, (first, last, rare_every), tables_of_policies(connection))
+
+
+def like_copies(template: UUID) -> str:
+    """The pattern of the ids of the copies of a policy, as text; its own has it, too."""
+    return f"%{str(template)[_TIME_OF_ID:]}"
+
+
+def copy_billing(connection: psycopg.Connection, template: UUID, owners: Sequence[UUID], first: int, last: int) -> None:
+    """Add what payments knows of the same copies, as if it had been billed and nobody had paid."""
+    _copy_rows(connection, template, owners, (first, last, last), _tables_of_billing(connection))
+
+
+def _copy_rows(
+    connection: psycopg.Connection,
+    template: UUID,
+    owners: Sequence[UUID],
+    numbers: tuple[int, int, int],
+    tables: Iterator[tuple[str, list[tuple[str, str]], sql.Composable]],
+) -> None:
+    first, last, rare_every = numbers
     values = {
-        "template": callers.template, "owners": owners, "last": callers.policies - 1, "rare": RARE, "every": rare_every
+        "template": template, "owners": list(owners), "first": first, "last": last, "rare": RARE, "every": rare_every
     }  # fmt: skip
     connection.execute("SET session_replication_role = replica")  # past triggers and checks: the rows are known good
-    for table, columns in _tables(connection):
+    for table, columns, is_template in tables:
         chosen = [_copied(table, name, kind) for name, kind in columns]
         names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns)
         connection.execute(
             sql.SQL(
                 "INSERT INTO {table} ({names}) SELECT {chosen} FROM {table} original,"
-                " generate_series(1, %(last)s) AS copies (copy) WHERE {is_template}"
+                " generate_series(%(first)s::bigint, %(last)s) AS copies (copy) WHERE {is_template}"
             ).format(
                 table=sql.Identifier(table),
                 names=names,
                 chosen=sql.SQL(", ").join(chosen),
-                is_template=_is_template(table, [name for name, _ in columns]),
+                is_template=is_template,
             ),
             values,
         )
+    connection.execute("SET session_replication_role = origin")
     connection.execute("VACUUM ANALYZE")
     connection.execute("CHECKPOINT")
 
 
-def _tables(connection: psycopg.Connection) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The table of policies and those that refer to it or to its transactions, with their columns and types."""
+def tables_of_policies(
+    connection: psycopg.Connection,
+) -> Iterator[tuple[str, list[tuple[str, str]], sql.Composable]]:
+    """The table of policies and those that refer to it or to its transactions, with their columns and types, and the
+    condition of the rows that belong to the policy that is copied.
+    """
     columns = connection.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns AS one WHERE table_schema = 'public'"
         " AND is_generated = 'NEVER' AND (table_name = 'policies' OR EXISTS (SELECT FROM information_schema.columns"
@@ -193,7 +218,37 @@ def _tables(connection: psycopg.Connection) -> Iterator[tuple[str, list[tuple[st
         " AND column_name IN ('policy_id', 'transaction_id'))) ORDER BY table_name, ordinal_position"
     ).fetchall()
     for table in dict.fromkeys(table for table, _, _ in columns):
-        yield table, [(name, kind) for owner, name, kind in columns if owner == table]
+        own = [(name, kind) for owner, name, kind in columns if owner == table]
+        yield table, own, _is_template(table, [name for name, _ in own])
+
+
+_APPLIED = "transaction_id IN (SELECT transaction_id FROM applied_transactions WHERE account_id = %(template)s)"
+_UNPAID = "policy_id = %(template)s AND rule IN ('policy_changed', 'invoice_issued')"
+_BILLING = {
+    "billing_accounts": "id = %(template)s",
+    "applied_transactions": "account_id = %(template)s",
+    "charge_lines": _APPLIED,
+    "timeline_lines": _APPLIED,
+    "schedules": "account_id = %(template)s",
+    "schedule_installments": "schedule_id IN (SELECT id FROM schedules WHERE account_id = %(template)s)",
+    "invoices": "policy_id = %(template)s",
+    "invoice_items": "invoice_id IN (SELECT id FROM invoices WHERE policy_id = %(template)s)",
+    "journals": _UNPAID,
+    "postings": f"journal_id IN (SELECT id FROM journals WHERE {_UNPAID})",
+}
+
+
+def _tables_of_billing(
+    connection: psycopg.Connection,
+) -> Iterator[tuple[str, list[tuple[str, str]], sql.Composable]]:
+    """The tables of payments, likewise."""
+    for table, condition in _BILLING.items():
+        columns = connection.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+            " AND is_generated = 'NEVER' AND table_name = %s ORDER BY ordinal_position",
+            [table],
+        ).fetchall()
+        yield table, [(name, kind) for name, kind in columns], sql.SQL(condition)
 
 
 def _is_template(table: str, columns: Sequence[str]) -> sql.Composable:
@@ -208,14 +263,14 @@ def _is_template(table: str, columns: Sequence[str]) -> sql.Composable:
 def _copied(table: str, column: str, kind: str) -> sql.Composable:
     """What a copy has in a column."""
     name = sql.Identifier(column)
-    if column in ("user_id", "created_by", "payer_id"):
+    if column in ("user_id", "created_by", "payer_id", "customer_id"):
         return sql.SQL("(%(owners)s::uuid[])[copy %% cardinality(%(owners)s::uuid[]) + 1]")
     if kind == "uuid":
         return sql.SQL("(lpad(to_hex(copy), 12, '0') || substr(original.{}::text, {}))::uuid").format(
             name, sql.Literal(_TIME_OF_ID + 1)
         )
-    if table == "policies" and column == "number":
-        return sql.SQL("original.number || '-' || copy")
+    if (table, column) in (("policies", "number"), ("invoices", "number"), ("journals", "source_id")):
+        return sql.SQL("original.{} || '-' || copy").format(name)
     if table == "policies" and column == "product_code":
         return sql.SQL("CASE copy %% %(every)s WHEN 0 THEN %(rare)s ELSE original.product_code END")
     return sql.SQL("original.{}").format(name)

@@ -26,14 +26,18 @@ class Effort:
     left_alone: float = 10.0  # seconds
     many: int = 1_000_000  # policies to have grown to
     quotes: int = 100_000  # to rate again
-    policies: int = 100_000  # of a nightly run
+    policies: int = 20_000  # of a nightly run
+    book: int = 100_000  # policies of a nightly run, where it may take its time
+    offers: int = 1_000  # next terms to offer in a night
+    lapses: int = 10_000  # policies that are to lapse while others are bought
 
     @classmethod
     def quick(cls) -> Effort:
         """Enough to see that everything runs; the figures mean little."""
         return cls(
             rounds=2, seconds=1.0, warm_up=0.5, purchases=8, changes=4, jobs=60, starts=2, rows=10_000, postings=20_000,
-            restarts=1, left_alone=2.0, many=20_000, quotes=4_000, policies=5_000,
+            restarts=1, left_alone=2.0, many=20_000, quotes=4_000, policies=2_000, book=5_000,
+            offers=200, lapses=1_000,
         )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class Changed:
              "token": customer.token}
             for (customer, policy), quote in zip(self.policies, quotes, strict=True)
         ]  # fmt: skip
-        _await_jobs(platform)
+        await_jobs(platform)
         requests = self.bench.generator.file(described)
         processes = platform.processes()
         with _held(processes):
@@ -69,7 +69,7 @@ class Changed:
                 lambda: processes, kind="once", address=platform.gateway, requests=requests, callers=_CALLERS
             )
             before, started = accounting.cpu_seconds(processes), time.monotonic()
-        _await_jobs(platform)
+        await_jobs(platform)
         spent = accounting.cpu_seconds(processes)
         took = time.monotonic() - started
         self.billed.append(replace(issued, seconds=took, cpu={name: spent[name] - before[name] for name in processes}))
@@ -137,7 +137,7 @@ def _held(processes: dict[str, int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def _await_jobs(platform: Platform) -> None:
+def await_jobs(platform: Platform) -> None:
     """Return when nothing that is due now waits in any queue."""
     undone = (
         "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"

@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[Figure]:
     for tree, site in sites.items():
         site.platform.place()
         for kind, is_durable, by_invoice in _KINDS:
-            contenders[f"{tree} {kind}"] = partial(_burst, bench, site, is_durable, by_invoice)
+            contenders[f"{tree} {kind}"] = partial(burst, bench, site, is_durable, by_invoice)
     try:
         bursts = take_turns(bench.effort, contenders)
     finally:
@@ -47,7 +47,8 @@ def measure(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _burst(bench: Bench, site: Site, is_durable: bool, by_invoice: bool, seconds: float) -> Burst:
+def burst(bench: Bench, site: Site, is_durable: bool, by_invoice: bool, seconds: float) -> Burst:
+    """Purchases by some customers at a time, fewer of them in a round that is shorter than usual."""
     site.platform.write_through(is_durable)
     share = 1 if seconds >= bench.effort.seconds else seconds / bench.effort.seconds  # less to warm up
     return bench.generator.burst(
