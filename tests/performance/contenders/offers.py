@@ -12,6 +12,7 @@ import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 
@@ -56,7 +57,7 @@ class AtHand(Quotes):
             product_code, version, (), (), renewal=RenewalRule(_OFFER_DAYS, is_automatic=True, covers_in_grace=True)
         )
 
-    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Any) -> Offer:
+    def quote_next_term(self, policy: Policy, risk: Risk, sequence: int, key: Any, quote_id: UUID) -> Offer:
         """The next term, for 1404.00 again."""
         starts_on, ends_on = days_of_next(policy)
         premium, lines = _price(starts_on, ends_on)

@@ -100,7 +100,9 @@ def _standing(
     if terms:
         charged = transactions.list_lines(session, holder.id, holder.currency)
         transaction.check_timeline(change.timeline, [*charged, *change.lines])
-    ended_on = arrears.ended_on(find_changes(session, holder.id)) if applying.may_follow_ending(change) else None
+    ended_on = (
+        arrears.ended_on(find_changes(session, [holder.id])[holder.id]) if applying.may_follow_ending(change) else None
+    )
     return Standing(
         credit=Money(settling.find_credit(session, holder.id), holder.currency),
         planned=tuple(schedules.list_planned(session, holder.id)),

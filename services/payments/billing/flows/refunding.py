@@ -121,7 +121,7 @@ def pay_out_credit(session: Session, account_id: UUID, now: datetime) -> None:
     if sums.planned or sums.due or amount.minor <= 0:
         return
     if accounts.find_last_kind(session, account_id) not in ENDINGS and not arrears.ended_on(
-        dunning.find_changes(session, account_id)
+        dunning.find_changes(session, [account_id])[account_id]
     ):
         return
     order = Order(
