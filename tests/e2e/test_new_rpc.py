@@ -49,7 +49,7 @@ STORE = '''
 
 def count(session: Session, scope: Scope, product_code: str) -> int:
     """How many policies a scope has, of one product or of all."""
-    return len(list_of(session, scope, Filter(product_code=product_code), None, 1000))
+    return len(list_of(session, scope, Filter(product_code=product_code), sa.true(), None, 1000))
 '''
 
 SERVICER = """
