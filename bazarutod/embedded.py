@@ -25,7 +25,8 @@ from bazarutod.stack import SERVICES
 
 _OWNER = "bazaruto-postgres"  # system user, only as root
 _SYSTEM_HOME = Path("/var/lib/bazaruto")  # for root, when the project lies where other users cannot go
-_DEVELOPMENT = ("max_connections=200", "shared_preload_libraries=pg_stat_statements")
+# Pages come from memory or from a disk without moving parts: rows are looked up, and no table is read for a few.
+_DEVELOPMENT = ("max_connections=200", "random_page_cost=1.1", "shared_preload_libraries=pg_stat_statements")
 # Losing the last moments of a test's data in a crash of the machine is no loss.
 _THROWAWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
