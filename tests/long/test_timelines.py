@@ -14,13 +14,8 @@ make_empty, empty = conftest.make_empty, conftest.empty
 RELEASED = Path(__file__).parents[1] / "integration" / "migrations" / "states" / "policies-0006.sql"
 COPIES = 222
 """Of each of the nine policies that the file has: 2,007 in all."""
-# Each copy has identifiers of its own, and all its amounts are those of the first one times a number below 1000.
 MULTIPLY = f"""
-    CREATE FUNCTION pg_temp.copy_of(original uuid, copy integer) RETURNS uuid LANGUAGE sql IMMUTABLE
-        AS $$SELECT md5(original::text || copy)::uuid$$;
-    CREATE FUNCTION pg_temp.times(policy uuid, copy integer) RETURNS bigint LANGUAGE sql IMMUTABLE
-        AS $$SELECT 1 + abs(hashtext(policy::text || copy)::bigint) % 997$$;
-    SET session_replication_role = replica;
+    {checking.COPYING}
 
     INSERT INTO segments (policy_id, term_number, number, transaction_id, starts_on, ends_on, currency, net, tax, fees,
             coverages)

@@ -51,5 +51,5 @@ def test_states_flags_and_reasons_are_in_the_contracts() -> None:
 def test_endorsing_and_cancelling_go_as_the_example_does() -> None:
     example = (guide.DOCS / "examples" / "service_policy.py").read_text()
     done = re.findall(r"\b(?:quotes|policies)\.([A-Z]\w+)\(", example.partition("WatchPolicy(")[2])
-    told = re.findall(r"^\| \d .*? \| `(\w+)` \|", _section("Endorsing") + _section("Cancelling"), re.MULTILINE)
-    assert done == told
+    described = re.findall(r"^\| \d .*? \| `(\w+)` \|", _section("Endorsing") + _section("Cancelling"), re.MULTILINE)
+    assert done == described

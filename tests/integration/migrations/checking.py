@@ -19,6 +19,16 @@ from tests.support.sections import section
 
 Tables = dict[str, state.Table]
 
+# Each copy has identifiers of its own, and all its amounts are those of the first one times a number below 1000. Rows
+# are added in any order.
+COPYING: Final = """
+    CREATE FUNCTION pg_temp.copy_of(original uuid, copy integer) RETURNS uuid LANGUAGE sql IMMUTABLE
+        AS $$SELECT md5(original::text || copy)::uuid$$;
+    CREATE FUNCTION pg_temp.times(policy uuid, copy integer) RETURNS bigint LANGUAGE sql IMMUTABLE
+        AS $$SELECT 1 + abs(hashtext(policy::text || copy)::bigint) % 997$$;
+    SET session_replication_role = replica;
+"""
+
 _ALL: Final = 10_000
 _NO_LONGER_FILLED: Final = (  # only in databases of before
     "terms", "segments", "policy_numbers", "billings", "installments", "unbilled_installments", "invoice_numbers",

@@ -11,13 +11,8 @@ from tests.integration.migrations import checking, state
 RELEASED = Path(__file__).with_name("states") / "payments-0008.sql"
 COPIES = 300
 """Of each of the seven purchases that the file has, in every state that they could be in: 2,107 in all."""
-# Each copy has identifiers of its own, and all its amounts are those of the first one times a number below 1000.
 MULTIPLY = f"""
-    CREATE FUNCTION pg_temp.copy_of(original uuid, copy integer) RETURNS uuid LANGUAGE sql IMMUTABLE
-        AS $$SELECT md5(original::text || copy)::uuid$$;
-    CREATE FUNCTION pg_temp.times(policy uuid, copy integer) RETURNS bigint LANGUAGE sql IMMUTABLE
-        AS $$SELECT 1 + abs(hashtext(policy::text || copy)::bigint) % 997$$;
-    SET session_replication_role = replica;
+    {checking.COPYING}
 
     INSERT INTO journals (id, rule, source_id, policy_id, currency, effective_on, booked_at, lines)
         SELECT pg_temp.copy_of(id, n), rule, source_id || '-' || n, pg_temp.copy_of(policy_id, n), currency,

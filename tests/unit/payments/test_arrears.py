@@ -89,10 +89,10 @@ def test_cover_ends_with_the_last_term() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.CANCELLATION, Kind.LAPSE, Kind.NOT_TAKEN])
 def test_cover_ends_with_an_ending_until_it_is_taken_back(kind: Kind) -> None:
-    begun, ended = change(Kind.NEW_BUSINESS), change(kind)
-    assert arrears.cover_ends_on([begun, ended]) == TODAY
-    assert arrears.cover_ends_on([begun, ended, change(Kind.REVERSAL, reverses=ended.id)]) == ENDS_ON
-    assert arrears.cover_ends_on([begun, ended, change(Kind.REINSTATEMENT)]) == ENDS_ON
+    new_business, ended = change(Kind.NEW_BUSINESS), change(kind)
+    assert arrears.cover_ends_on([new_business, ended]) == TODAY
+    assert arrears.cover_ends_on([new_business, ended, change(Kind.REVERSAL, reverses=ended.id)]) == ENDS_ON
+    assert arrears.cover_ends_on([new_business, ended, change(Kind.REINSTATEMENT)]) == ENDS_ON
 
 
 def test_earlier_of_two_endings_counts() -> None:
@@ -105,13 +105,13 @@ def test_end_of_cover_that_nobody_said_is_not_known() -> None:
 
 
 def test_cover_that_ended_by_the_day_of_its_first_premium_never_begins() -> None:
-    begun = replace(change(Kind.NEW_BUSINESS), term_starts_on=TODAY)
+    new_business = replace(change(Kind.NEW_BUSINESS), term_starts_on=TODAY)
     tomorrow = TODAY + timedelta(days=1)
-    assert not arrears.begins_no_cover([begun], 1, TODAY)
-    assert arrears.begins_no_cover([begun, change(Kind.CANCELLATION)], 1, TODAY - timedelta(days=9))
-    assert not arrears.begins_no_cover([begun, change(Kind.CANCELLATION, tomorrow)], 1, TODAY)
-    assert arrears.begins_no_cover([begun, change(Kind.CANCELLATION, tomorrow)], 1, tomorrow)
+    assert not arrears.begins_no_cover([new_business], 1, TODAY)
+    assert arrears.begins_no_cover([new_business, change(Kind.CANCELLATION)], 1, TODAY - timedelta(days=9))
+    assert not arrears.begins_no_cover([new_business, change(Kind.CANCELLATION, tomorrow)], 1, TODAY)
+    assert arrears.begins_no_cover([new_business, change(Kind.CANCELLATION, tomorrow)], 1, tomorrow)
     renewed = replace(change(Kind.RENEWAL, term=2, ends=date(2029, 1, 1)), term_starts_on=ENDS_ON)
-    assert not arrears.begins_no_cover([begun, renewed], 2, TODAY)
+    assert not arrears.begins_no_cover([new_business, renewed], 2, TODAY)
     taken_back = change(Kind.REVERSAL, reverses=renewed.id)
-    assert arrears.begins_no_cover([begun, renewed, taken_back], 2, TODAY)
+    assert arrears.begins_no_cover([new_business, renewed, taken_back], 2, TODAY)

@@ -59,9 +59,9 @@ def test_conflict_is_decided_as_asked_and_read_back_from_the_quote(on_conflict: 
 def test_change_that_is_not_to_conflict_is_refused_where_it_does() -> None:
     base = endorsed(a_contract(ONE_CAR), Request(JULY, {"km": 30000}))
     asked = Request(date(2025, 3, 1), {"km": 15000}, on_conflict=OnConflict.REFUSE)
-    found = change_request.conflicts(change_request.delta_of(asked, ONE_CAR), asked.effective_on, base.standing)
+    conflicts = change_request.conflicts(change_request.delta_of(asked, ONE_CAR), asked.effective_on, base.standing)
     with pytest.raises(ChangeConflicts) as caught:
-        change_request.check_conflicts(asked, found)
+        change_request.check_conflicts(asked, conflicts)
     assert caught.value.metadata == {"sequence": "2", "path": "answers.km"}
     change_request.check_conflicts(asked, [])
 
@@ -70,8 +70,8 @@ def test_removed_object_conflicts_with_a_later_change_of_it_and_does_not_come_ba
     two = replace(ONE_CAR, objects=(CAR, replace(CAR, id="car_2")))
     base = endorsed(a_contract(two), Request(JULY, changed_objects={"car_2": {"value": 1}}))
     asked = Request(date(2025, 3, 1), removed_objects=("car_2",))
-    found = change_request.conflicts(change_request.delta_of(asked, two), asked.effective_on, base.standing)
-    assert [conflict.path for conflict in found] == ["objects.car_2.value"]
+    conflicts = change_request.conflicts(change_request.delta_of(asked, two), asked.effective_on, base.standing)
+    assert [conflict.path for conflict in conflicts] == ["objects.car_2.value"]
     assert [item.id for item in risk_on(endorsed(base, asked), LAST - timedelta(days=1)).objects] == ["car_1"]
 
 
